@@ -1,0 +1,221 @@
+"""What a format, an analyzer and a measurement are.
+
+This is the vocabulary of the whole product and it knows no machine, no clinic and no service:
+a format turns bytes into a record, an analyzer turns a record into measurements, and limits say
+what a clinic accepts.  Verdicts are given elsewhere, by the service that knows the clinic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+MACHINE_CLASSES = ("truebeam", "halcyon", "clinac", "elekta", "srt")
+
+
+class ReadError(Exception):
+    """A file is not what its format says.
+
+    `code` is a stable short name (`TLOG_SIZE`); the message says what was found, where, and what
+    to do, and never holds a value of a patient element or a file name.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TruncatedError(ReadError):
+    """A file ends early: it may still be growing."""
+
+
+class AnalysisError(Exception):
+    """The record is sound but the question cannot be answered: the verdict is INVALID."""
+
+
+class NotApplicable(Exception):  # noqa: N818 - an answer, not an error
+    """The record does not carry the quantity: listed, and the verdict is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Tolerance and action levels of one metric, in the metric's unit.
+
+    A value is accepted when it lies between the low and the high bound, bounds included, compared
+    unrounded.  The percent fields widen a bound to a share of the measurement's reference value
+    ("the greater of 0.1 MU and 0.2 %").  `source` names the document or the site's own entry.
+    """
+
+    tolerance_low: float | None = None
+    tolerance_high: float | None = None
+    action_low: float | None = None
+    action_high: float | None = None
+    tolerance_percent: float | None = None
+    action_percent: float | None = None
+    source: str = "product default"
+
+    @classmethod
+    def at_most(cls, *, tolerance: float, action: float, source: str = "product default") -> Limits:
+        """Upper bounds only: magnitudes."""
+        return cls(tolerance_high=tolerance, action_high=action, source=source)
+
+    @classmethod
+    def at_least(
+        cls, *, tolerance: float, action: float, source: str = "product default"
+    ) -> Limits:
+        """Lower bounds only: pass rates."""
+        return cls(tolerance_low=tolerance, action_low=action, source=source)
+
+    @classmethod
+    def within(
+        cls,
+        *,
+        tolerance: float,
+        action: float,
+        tolerance_percent: float | None = None,
+        action_percent: float | None = None,
+        source: str = "product default",
+    ) -> Limits:
+        """Symmetric bounds of a signed error, optionally the greater of an absolute and a share."""
+        return cls(
+            -tolerance, tolerance, -action, action, tolerance_percent, action_percent, source
+        )
+
+    def resolved(self, reference: float | None) -> Limits:
+        """The bounds in numbers: percent bounds applied to `reference`, where that is wider."""
+        if reference is None:
+            return self
+
+        def widen(bound: float | None, percent: float | None) -> float | None:
+            if bound is None or percent is None:
+                return bound
+            return float(np.copysign(max(abs(bound), abs(reference) * percent / 100.0), bound))
+
+        return Limits(
+            widen(self.tolerance_low, self.tolerance_percent),
+            widen(self.tolerance_high, self.tolerance_percent),
+            widen(self.action_low, self.action_percent),
+            widen(self.action_high, self.action_percent),
+            source=self.source,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number that an analyzer measures.
+
+    `limits` holds the default limits by machine class; a class that is missing, and a metric
+    without any, is trend-only.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+
+    def measured(
+        self, value: float, *, at: str | None = None, reference: float | None = None
+    ) -> Measurement:
+        """A value of this metric; `at` names the leaf, `reference` scales percent limits."""
+        return Measurement(self, float(value), at, reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A measured value, not yet judged."""
+
+    metric: Metric
+    value: float
+    at: str | None = None
+    reference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What an analyzer found: numbers to judge, arrays to draw, remarks to read."""
+
+    measurements: Sequence[Measurement]
+    traces: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class Settings(BaseModel):
+    """Base of an analyzer's own settings; an unknown key is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+RecordT = TypeVar("RecordT")
+
+
+@dataclass(frozen=True, slots=True)
+class Context(Generic[SettingsT]):
+    """What an analyzer may know about where the record comes from."""
+
+    machine_class: str
+    settings: SettingsT
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzer(Generic[RecordT, SettingsT]):
+    """One question put to one kind of record.
+
+    `analyze` raises `AnalysisError` when it cannot answer and `NotApplicable` when the record does
+    not carry the quantity.  `version` changes whenever a number may change.
+    """
+
+    name: str
+    title: str
+    version: str
+    accepts: type[RecordT]
+    settings: type[SettingsT]
+    metrics: tuple[Metric, ...]
+    analyze: Callable[[RecordT, Context[SettingsT]], Analysis]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file and the name it arrived under: the archive stores files by their content."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """How a format's side files are told and paired.
+
+    `key` maps a file name to a text that must be equal and a position (seconds) that may differ by
+    `reach`; None when the name is not of the format's pattern.  The nearest one is taken.
+    """
+
+    recognize: Callable[[bytes], bool]
+    key: Callable[[str], tuple[str, float] | None]
+    reach: float
+
+
+@dataclass(frozen=True, slots=True)
+class Format(Generic[RecordT]):
+    """One file format.
+
+    `recognize` looks at the first `HEAD_BYTES` bytes, never at the name.  `read` takes the file and
+    the side files paired with it and raises only `ReadError`.  `machine_class` is the class assumed
+    when no site configuration names the machine.
+    """
+
+    name: str
+    yields: type[RecordT]
+    recognize: Callable[[bytes], bool]
+    read: Callable[[NamedFile, Sequence[NamedFile]], RecordT]
+    machine_class: str
+    companions: Companions | None = None
+
+
+HEAD_BYTES = 4096

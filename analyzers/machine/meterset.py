@@ -1,0 +1,142 @@
+"""Meterset: what was delivered, against what the controller expected and what was planned.
+
+Both errors are taken at the last sample of the log, so that a delivery which stopped early is
+found even where the log's own expected values stopped with it, as they do in every real case.
+Limits are "the greater of" an absolute value and a share (standards.md 1.3, product default); the
+percent metrics are for the trend.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import PositiveFloat
+
+from analyzers.core import (
+    Analysis,
+    AnalysisError,
+    Analyzer,
+    Context,
+    Limits,
+    Measurement,
+    Metric,
+    Settings,
+)
+from analyzers.records import Delivery
+
+_TRUEBEAM = Limits.within(
+    tolerance=0.1,
+    tolerance_percent=0.2,
+    action=0.5,
+    action_percent=1.0,
+    source="product default (from published TrueBeam-class distributions)",
+)
+_CLINAC = Limits.within(
+    tolerance=0.5,
+    tolerance_percent=0.5,
+    action=1.0,
+    action_percent=2.0,
+    source="product default (from published Clinac-class distributions)",
+)
+_METERSET = {"truebeam": _TRUEBEAM, "halcyon": _TRUEBEAM, "clinac": _CLINAC, "elekta": _CLINAC}
+_WHOLE = Limits.at_least(tolerance=1.0, action=1.0, source="a delivery is whole or it is not")
+
+DELIVERED_ERROR = Metric(
+    "delivered_error", "MU", "Delivered minus expected meterset at the end of the log", _METERSET
+)
+DELIVERED_ERROR_PERCENT = Metric(
+    "delivered_error_percent", "%", "Delivered minus expected meterset over the expected"
+)
+PLANNED_ERROR = Metric(
+    "planned_error", "MU", "Delivered minus planned meterset at the end of the log", _METERSET
+)
+PLANNED_ERROR_PERCENT = Metric(
+    "planned_error_percent", "%", "Delivered minus planned meterset over the planned"
+)
+COMPLETE = Metric(
+    "complete",
+    "1",
+    "1 where the log ends at a control point and holds every sub-beam, else 0",
+    dict.fromkeys(_METERSET, _WHOLE),
+)
+
+
+class MetersetSettings(Settings):
+    """Settings of this analyzer."""
+
+    control_point_reach: PositiveFloat = 0.02
+    """A control point this close to a whole number is reached."""
+
+
+def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
+    """Compare the delivered meterset at the end of the log, and say whether the log is whole."""
+    if delivery.samples == 0:
+        raise AnalysisError("the log has no samples")
+    meterset_mu = delivery.meterset_mu
+    if not (np.isfinite(meterset_mu.actual).all() and np.isfinite(meterset_mu.expected).all()):
+        raise AnalysisError("the meterset is not a number in some samples")
+
+    delivered_mu = float(meterset_mu.actual[-1])
+    expected_mu = float(meterset_mu.expected[-1])
+    missing = _missing(delivery, context.settings.control_point_reach)
+    return Analysis(
+        [
+            *_error(DELIVERED_ERROR, DELIVERED_ERROR_PERCENT, delivered_mu, expected_mu),
+            *_planned_error(delivery, delivered_mu),
+            COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None),
+        ]
+    )
+
+
+def _error(
+    error: Metric, error_percent: Metric, delivered_mu: float, reference_mu: float
+) -> list[Measurement]:
+    error_mu = delivered_mu - reference_mu
+    measured = [error.measured(error_mu, reference=reference_mu)]
+    if reference_mu > 0.0:
+        measured.append(error_percent.measured(100.0 * error_mu / reference_mu))
+    return measured
+
+
+def _planned_error(delivery: Delivery, delivered_mu: float) -> list[Measurement]:
+    # A planned meterset of zero marks an image: there is nothing to compare with.
+    if not delivery.planned_mu:
+        return []
+    if not np.isfinite(delivery.planned_mu):
+        raise AnalysisError("the planned meterset is not a number")
+    return _error(PLANNED_ERROR, PLANNED_ERROR_PERCENT, delivered_mu, delivery.planned_mu)
+
+
+def _missing(delivery: Delivery, reach: float) -> list[str]:
+    """What this delivery lacks, in words without identity."""
+    missing = ["log truncated"] if delivery.truncated else []
+    missing += [
+        f"sub-beam {beam.sequence + 1} not delivered"
+        for beam in delivery.sub_beams
+        if not beam.delivered
+    ]
+    if not delivery.beam_on.any() and delivery.planned_mu != 0.0:
+        missing.append("the beam was never on")
+    if delivery.control_point is not None:
+        last = float(delivery.control_point.actual[-1])
+        if not np.isfinite(last):
+            raise AnalysisError("the last control point is not a number")
+        if abs(last - round(last)) > reach:
+            missing.append(f"control point {last:.2f}")
+    return missing
+
+
+ANALYZER = Analyzer(
+    name="meterset",
+    title="Meterset",
+    version="1",
+    accepts=Delivery,
+    settings=MetersetSettings,
+    metrics=(
+        DELIVERED_ERROR,
+        DELIVERED_ERROR_PERCENT,
+        PLANNED_ERROR,
+        PLANNED_ERROR_PERCENT,
+        COMPLETE,
+    ),
+    analyze=analyze,
+)

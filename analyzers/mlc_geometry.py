@@ -1,0 +1,36 @@
+"""Leaf boundaries of the multileaf collimators, in mm at the isocenter plane.
+
+Boundaries run along IEC Y when the collimator is at zero, leaf 1 at the most negative one, so a
+layer of `n` pairs has `n + 1` boundaries.  Widths as in the RTPLAN Leaf Position Boundaries of the
+makers; HD120 checked on real plans, the dual-layer head after its published specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from analyzers.records import FloatArray
+
+
+def _boundaries(*runs: tuple[int, float]) -> FloatArray:
+    """Boundaries of leaves given as (count, width in mm), centered on the beam axis."""
+    widths_mm = np.concatenate([np.full(count, width_mm) for count, width_mm in runs])
+    edges_mm = np.concatenate([[0.0], np.cumsum(widths_mm)]) - widths_mm.sum() / 2.0
+    edges_mm.setflags(write=False)
+    return edges_mm
+
+
+LEAF_EDGES_MM: Mapping[str, Mapping[str, FloatArray]] = MappingProxyType(
+    {
+        "millennium52": {"": _boundaries((26, 10.0))},
+        "millennium80": {"": _boundaries((40, 10.0))},
+        "millennium120": {"": _boundaries((10, 10.0), (40, 5.0), (10, 10.0))},
+        "hd120": {"": _boundaries((14, 5.0), (32, 2.5), (14, 5.0))},
+        # Layers are named by their number of pairs: makers and readers disagree on the words.
+        "halcyon": {"28": _boundaries((28, 10.0)), "29": _boundaries((29, 10.0))},
+    }
+)
+"""Model -> layer name -> boundaries, shape `(pairs + 1,)`, read-only; one layer is named ''."""

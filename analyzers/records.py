@@ -1,0 +1,156 @@
+"""Vendor-neutral records: what a machine said, in IEC 61217, mm, degrees, MU and seconds.
+
+Conversion from a maker's own scale happens in `formats` and nowhere else.  After that nobody
+knows the maker.  An error is always actual minus expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axis:
+    """One axis over the samples: what the controller wanted, and where the axis was.
+
+    Both arrays have the shape `(samples,)`, or `(samples, leaves)` for a leaf bank.
+    """
+
+    expected: FloatArray
+    actual: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MlcLayer:
+    """One layer of leaves at the isocenter plane, leaf 1 at the most negative boundary.
+
+    `bank_a_mm` holds the X2 side and `bank_b_mm` the X1 side of each pair, shape
+    `(samples, pairs)`, as IEC X: a pair is open where A is greater than B.
+    """
+
+    name: str
+    leaf_edges_mm: FloatArray
+    bank_a_mm: Axis
+    bank_b_mm: Axis
+
+    @property
+    def pairs(self) -> int:
+        """Number of leaf pairs."""
+        return len(self.leaf_edges_mm) - 1
+
+    def leaf_names(self, bank: str) -> list[str]:
+        """`A1` … `A60`; a machine with several layers names its layer first (`28A1`)."""
+        return [f"{self.name}{bank}{k + 1}" for k in range(self.pairs)]
+
+
+@dataclass(frozen=True, slots=True)
+class SubBeam:
+    """One beam of a log that holds several: samples `start` up to, not including, `stop`."""
+
+    sequence: int
+    control_point: int
+    planned_mu: float
+    start: int
+    stop: int
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose delivery this is.  Stays inside the store: never in a log line, alert or metric."""
+
+    patient_id: str | None = field(default=None, repr=False)
+    plan_label: str | None = field(default=None, repr=False)
+    plan_uid: str | None = field(default=None, repr=False)
+    beam_name: str | None = field(default=None, repr=False)
+    beam_number: int | None = field(default=None, repr=False)
+    beam_names: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """One delivery as the controller logged it.
+
+    Arrays run over the samples, `interval_s` apart; the clock of a log stops while the beam is
+    interrupted by the user, so a gap is invisible.  An axis the machine does not have, or does not
+    log, is None.  `performed_at` is the machine's local wall time without a zone.
+    `not_judged` says why nothing in this record is to be judged (an imaging log).
+    """
+
+    interval_s: float
+    meterset_mu: Axis
+    performed_at: datetime | None = None
+    control_point: Axis | None = None
+    beam_hold: NDArray[np.int64] | None = None
+    """Actual state: 0 normal, 1 freeze, 2 hold, 3 disabled."""
+    gantry_deg: Axis | None = None
+    collimator_deg: Axis | None = None
+    couch_rotation_deg: Axis | None = None
+    couch_pitch_deg: Axis | None = None
+    couch_roll_deg: Axis | None = None
+    couch_vertical_mm: Axis | None = None
+    couch_longitudinal_mm: Axis | None = None
+    couch_lateral_mm: Axis | None = None
+    jaw_x1_mm: Axis | None = None
+    jaw_x2_mm: Axis | None = None
+    jaw_y1_mm: Axis | None = None
+    jaw_y2_mm: Axis | None = None
+    mlc: tuple[MlcLayer, ...] = ()
+    mlc_model: str | None = None
+    sub_beams: tuple[SubBeam, ...] = ()
+    planned_mu: float | None = None
+    planned_mu_source: str | None = None
+    truncated: bool = False
+    machine_serial: str | None = None
+    energy: str | None = None
+    identity: Identity = field(default_factory=Identity)
+    machine_parameters: Mapping[str, float] = field(default_factory=dict)
+    """Numbers of the companion text file by its own key, unit in the key."""
+    other_axes: Mapping[int, Axis] = field(default_factory=dict)
+    """Axes nobody here interprets (tracking), by the maker's code, in the maker's unit."""
+    warnings: tuple[str, ...] = ()
+    not_judged: str | None = None
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.meterset_mu.actual)
+
+    @cached_property
+    def time_s(self) -> NDArray[np.float64]:
+        """Time of each sample since the first."""
+        return np.arange(self.samples, dtype=np.float64) * self.interval_s
+
+    @cached_property
+    def increment_mu(self) -> NDArray[np.float64]:
+        """Meterset delivered since the sample before, never negative; shape `(samples,)`."""
+        meterset_mu = np.asarray(self.meterset_mu.actual, dtype=np.float64)
+        return np.maximum(np.diff(meterset_mu, prepend=meterset_mu[:1]), 0.0)
+
+    @cached_property
+    def beam_on(self) -> NDArray[np.bool_]:
+        """Samples during which meterset was delivered.
+
+        The increment decides, not the beam-hold flag: real logs show "normal" on rows without beam.
+        """
+        return self.increment_mu > 0.0
+
+    @property
+    def jaws_mm(self) -> dict[str, Axis]:
+        """The jaws this machine has, by name."""
+        jaws = {
+            "X1": self.jaw_x1_mm,
+            "X2": self.jaw_x2_mm,
+            "Y1": self.jaw_y1_mm,
+            "Y2": self.jaw_y2_mm,
+        }
+        return {name: axis for name, axis in jaws.items() if axis is not None}

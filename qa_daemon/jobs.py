@@ -1,0 +1,221 @@
+"""What a worker does with one file, and the killable processes it does it in.
+
+A worker reads and measures; it never judges and never touches the store.  It gets memory and time
+limits; one that dies or hangs costs its own file alone.  Reports come back as JSON text and are
+checked against their schema.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+from pydantic import ValidationError
+
+from analyzers.catalogue import Catalogue, load
+from analyzers.core import (
+    AnalysisError,
+    Analyzer,
+    Context,
+    NamedFile,
+    NotApplicable,
+    ReadError,
+)
+from qa_daemon.model import AnalysisReport, Job, NamedPath, Report, Value
+
+PR_SET_PDEATHSIG = 1
+
+
+class WorkerDied(Exception):  # noqa: N818 - a fact, decided upon by the caller
+    """A worker crashed or ran out of time on a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """What one worker may use."""
+
+    time_s: float = 180.0
+    memory_bytes: int = 4 << 30
+    threads: int = 1
+
+
+class Workers:
+    """A pool of spawned processes that read and measure files."""
+
+    def __init__(self, count: int, limits: WorkerLimits) -> None:
+        self._limits = limits
+        self._pool = ProcessPool(
+            max_workers=count,
+            max_tasks=500,  # a fresh process now and then: libraries leak
+            context=get_context("spawn"),
+            initializer=_start_worker,
+            initargs=[limits],
+        )
+
+    def measure(self, job: Job) -> Report:
+        """Read and measure one file in a worker.  Raises `WorkerDied`."""
+        future = self._pool.schedule(
+            measure_as_json, args=[job.model_dump_json()], timeout=self._limits.time_s
+        )
+        try:
+            return Report.model_validate_json(future.result())
+        except FutureTimeout:
+            raise WorkerDied(f"reading took longer than {self._limits.time_s:.0f} s") from None
+        except ProcessExpired as why:
+            raise WorkerDied(f"the worker ended with exit code {why.exitcode}") from None
+        except (MemoryError, RecursionError) as why:
+            raise WorkerDied(f"the worker ran out of memory ({type(why).__name__})") from None
+        except ValidationError:
+            raise WorkerDied("the worker's report does not follow the schema") from None
+
+    def warm_up(self, count: int) -> None:
+        """Start the processes and compile the kernels before the first file comes."""
+        for _ in range(count):
+            self._pool.schedule(warm_up)
+
+    def close(self) -> None:
+        """End all workers; unfinished files stay queued."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+def measure_as_json(job: str) -> str:
+    """`measure`, for crossing a process boundary."""
+    return measure(Job.model_validate_json(job), _catalogue()).model_dump_json()
+
+
+def measure(job: Job, catalogue: Catalogue) -> Report:
+    """Read one file and put every analyzer's question to it.
+
+    An unreadable file gives a report with an error; a bug raises.
+    """
+    try:
+        recognized = catalogue.recognize(Path(job.file.path))
+    except ReadError as why:
+        return Report(error_code=why.code, error_message=str(why))
+    if recognized.is_companion:
+        return Report(
+            format=recognized.format.name,
+            machine_class=recognized.format.machine_class,
+            not_judged="a side file whose main file has not arrived",
+        )
+    try:
+        record = recognized.format.read(_named(job.file), [_named(c) for c in job.companions])
+    except ReadError as why:
+        return Report(error_code=why.code, error_message=str(why))
+    machine_class = job.machine_class or recognized.format.machine_class
+    reports: list[AnalysisReport] = []
+    traces: dict[str, Any] = {}
+    if record.not_judged is None:
+        reports = [
+            _put_question(analyzer, record, machine_class, job, traces)
+            for analyzer in catalogue.analyzers_for(record)
+        ]
+    return _report(recognized.format.name, machine_class, record, reports, _save(traces, job))
+
+
+def warm_up() -> None:
+    """Import the catalogue and compile every kernel once."""
+    from analyzers.numerics.warm_up import compile_kernels
+
+    _catalogue()
+    compile_kernels()
+
+
+@cache
+def _catalogue() -> Catalogue:
+    return load()
+
+
+def _named(file: NamedPath) -> NamedFile:
+    return NamedFile(Path(file.path), file.name)
+
+
+def _put_question(
+    analyzer: Analyzer[Any, Any],
+    record: object,
+    machine_class: str,
+    job: Job,
+    traces: dict[str, Any],
+) -> AnalysisReport:
+    said = AnalysisReport(analyzer=analyzer.name, version=analyzer.version)
+    settings = analyzer.settings.model_validate(job.settings.get(analyzer.name, {}))
+    try:
+        analysis = analyzer.analyze(record, Context(machine_class, settings))
+    except NotApplicable as why:
+        return said.model_copy(update={"not_applicable": str(why)})
+    except AnalysisError as why:
+        return said.model_copy(update={"failure": str(why)})
+    traces[analyzer.name] = analysis.traces
+    finite = [m for m in analysis.measurements if math.isfinite(m.value)]
+    missing = [m.metric.name for m in analysis.measurements if not math.isfinite(m.value)]
+    values = tuple(
+        Value(
+            metric=m.metric.name, value=m.value, unit=m.metric.unit, at=m.at, reference=m.reference
+        )
+        for m in finite
+    )
+    failure = f"{', '.join(missing)} could not be computed" if missing else None
+    return said.model_copy(
+        update={"failure": failure, "values": values, "notes": tuple(analysis.notes)}
+    )
+
+
+def _report(
+    format_name: str,
+    machine_class: str,
+    record: Any,
+    reports: list[AnalysisReport],
+    arrays: str | None,
+) -> Report:
+    identity = record.identity
+    fields = {name: getattr(identity, name) for name in identity.__slots__}
+    return Report(
+        format=format_name,
+        machine_class=machine_class,
+        machine_serial=record.machine_serial,
+        performed_at=record.performed_at,
+        energy=record.energy,
+        not_judged=record.not_judged,
+        warnings=record.warnings,
+        identity={name: _text(value) for name, value in fields.items() if value},
+        analyses=tuple(reports),
+        arrays=arrays,
+    )
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _save(traces: Mapping[str, Mapping[str, Any]], job: Job) -> str | None:
+    if job.scratch is None or not any(traces.values()):
+        return None
+    from qa_daemon.arrays import write
+
+    descriptor, path = tempfile.mkstemp(dir=job.scratch, suffix=".h5")
+    os.close(descriptor)
+    write(Path(path), traces)
+    return Path(path).name
+
+
+def _start_worker(limits: WorkerLimits) -> None:
+    # A worker must not outlive a killed parent, and must not hear the terminal's Ctrl-C.
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["NUMBA_NUM_THREADS"] = str(limits.threads)
+    os.environ["OMP_NUM_THREADS"] = str(limits.threads)
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

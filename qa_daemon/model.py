@@ -1,0 +1,146 @@
+"""The service's own words: verdicts, the life of a file, and what a worker reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum, IntEnum, StrEnum
+from importlib.metadata import version
+
+from pydantic import BaseModel, ConfigDict
+
+SOFTWARE = version("qa-daemon")
+
+
+class Verdict(IntEnum):
+    """What the clinic's limits say of a number; ordered, the worst decides."""
+
+    PASS = 0
+    TOLERANCE = 1
+    ACTION = 2
+    INVALID = 3
+
+
+class State(StrEnum):
+    """Where a file is in its life; SETTLING is known to the scanner alone and never stored."""
+
+    SETTLING = "settling"
+    QUEUED = "queued"
+    WAITING = "waiting"
+    DONE = "done"
+    QUARANTINED = "quarantined"
+    DUPLICATE = "duplicate"
+    REPLACED = "replaced"
+
+
+class Event(Enum):
+    """What can happen to a file."""
+
+    ARCHIVED = "stopped growing; copied into the archive"
+    SAME_CONTENT = "its content is in the archive already"
+    JUDGED = "read, measured and judged"
+    UNREADABLE = "not what its format says, or it killed its worker"
+    LACKS_INPUT = "needs a file that has not arrived"
+    INPUT_CAME = "a file it belongs with arrived"
+    RELEASED = "a person asked for another try"
+    REVISED = "the same path now holds other content"
+
+
+NEXT: dict[tuple[State, Event], State] = {
+    (State.SETTLING, Event.ARCHIVED): State.QUEUED,
+    (State.SETTLING, Event.SAME_CONTENT): State.DUPLICATE,
+    (State.QUEUED, Event.JUDGED): State.DONE,
+    (State.QUEUED, Event.UNREADABLE): State.QUARANTINED,
+    (State.QUEUED, Event.LACKS_INPUT): State.WAITING,
+    (State.QUEUED, Event.INPUT_CAME): State.QUEUED,
+    (State.QUEUED, Event.REVISED): State.REPLACED,
+    (State.QUEUED, Event.RELEASED): State.QUEUED,
+    (State.WAITING, Event.INPUT_CAME): State.QUEUED,
+    (State.WAITING, Event.JUDGED): State.DONE,
+    (State.WAITING, Event.RELEASED): State.QUEUED,
+    (State.WAITING, Event.REVISED): State.REPLACED,
+    (State.DONE, Event.JUDGED): State.DONE,
+    (State.DONE, Event.INPUT_CAME): State.QUEUED,
+    (State.DONE, Event.RELEASED): State.QUEUED,
+    (State.DONE, Event.REVISED): State.REPLACED,
+    (State.QUARANTINED, Event.RELEASED): State.QUEUED,
+    (State.QUARANTINED, Event.INPUT_CAME): State.QUEUED,
+    (State.QUARANTINED, Event.REVISED): State.REPLACED,
+    (State.DUPLICATE, Event.REVISED): State.REPLACED,
+}
+
+
+def after(state: State, event: Event) -> State:
+    """The state that follows; a pair that is not in the table is a bug and raises."""
+    try:
+        return NEXT[state, event]
+    except KeyError:
+        raise ValueError(f"a file that is {state.value} cannot be: {event.value}") from None
+
+
+class Message(BaseModel):
+    """Base of what crosses a process boundary as JSON: unknown keys and types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Value(Message):
+    """One measured number."""
+
+    metric: str
+    value: float
+    unit: str
+    at: str | None = None
+    reference: float | None = None
+
+
+class AnalysisReport(Message):
+    """What one analyzer said."""
+
+    analyzer: str
+    version: str
+    failure: str | None = None
+    not_applicable: str | None = None
+    values: tuple[Value, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Report(Message):
+    """What a worker found in one file: a record with its analyses, or the reason why not.
+
+    `performed_at` is the machine's local wall time.  `identity` goes to the store and nowhere else.
+    `arrays` is the name of the array file the worker left in its scratch folder.
+    """
+
+    format: str | None = None
+    machine_class: str | None = None
+    machine_serial: str | None = None
+    performed_at: datetime | None = None
+    energy: str | None = None
+    not_judged: str | None = None
+    warnings: tuple[str, ...] = ()
+    identity: dict[str, str] = {}
+    analyses: tuple[AnalysisReport, ...] = ()
+    arrays: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class NamedPath(Message):
+    """A file in the archive and the name it arrived under."""
+
+    path: str
+    name: str
+
+
+class Job(Message):
+    """One main file to read and measure, with its side files.
+
+    `machine_class` None means: the class the format assumes.  `settings` holds the site's own
+    settings by analyzer.  Arrays go to a new file in `scratch`.
+    """
+
+    file: NamedPath
+    companions: tuple[NamedPath, ...] = ()
+    machine_class: str | None = None
+    settings: dict[str, dict[str, object]] = {}
+    scratch: str | None = None

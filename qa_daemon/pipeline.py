@@ -1,0 +1,79 @@
+"""The whole product on one screen: read, measure, judge, store.
+
+Alerts, trends, sinks and pages follow from the store, each with its own cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qa_daemon.jobs import WorkerDied
+from qa_daemon.model import SOFTWARE, Job, Report
+from qa_daemon.site.settings import Machine
+from qa_daemon.site.site import Site
+from qa_daemon.store.archive import Archive
+from qa_daemon.store.ledger import Ledger, LedgerFile
+from qa_daemon.store.results import Provenance, Results
+from qa_daemon.verdict import Outcome, judge_analysis, judge_value
+
+MOST_CRASHES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The way of a file from the archive to a result."""
+
+    measure: Callable[[Job], Report]
+    site: Site
+    archive: Archive
+    ledger: Ledger
+    results: Results
+
+    def process(self, file: LedgerFile, companions: list[LedgerFile]) -> int | None:
+        """Read, measure, judge, store; the result's id.  None: the worker died, try again."""
+        machine = self.site.machine_named(file.machine)
+        try:
+            report = self.measure(self.archive.job(file, companions, machine, self.site))
+        except WorkerDied as why:
+            if self.ledger.crashed(file) < MOST_CRASHES:
+                return None
+            report = Report(error_code="POISON", error_message=f"{why}; tried {MOST_CRASHES} times")
+        machine = machine or self.site.machine_of_serial(report.machine_serial)
+        outcomes = judge(report, self.site, machine)
+        arrays = self.archive.keep_arrays(report.arrays)
+        return self.results.save(
+            file, companions, report, outcomes, _made(report, self.site, machine), arrays
+        )
+
+
+def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
+    """Hold every number of a report against the clinic's limits of that day."""
+    machine_class = machine.machine_class if machine else report.machine_class or ""
+    on = (report.performed_at or site.today()).date()
+    return [
+        judge_analysis(
+            analysis,
+            [
+                judge_value(
+                    value,
+                    site.limits_for(
+                        f"{analysis.analyzer}.{value.metric}", machine_class, machine, on
+                    ),
+                )
+                for value in analysis.values
+            ],
+        )
+        for analysis in report.analyses
+    ]
+
+
+def _made(report: Report, site: Site, machine: Machine | None) -> Provenance:
+    local = report.performed_at
+    return Provenance(
+        software=SOFTWARE,
+        site_hash=site.fingerprint,
+        machine=machine.name if machine else report.machine_serial,
+        machine_class=machine.machine_class if machine else report.machine_class,
+        performed_at=local.replace(tzinfo=site.zone, fold=0) if local else None,
+    )

@@ -1,0 +1,220 @@
+"""The site file as models: every key, its default and its meaning, once.
+
+An unknown key refuses to start.  Secrets are named by file, never written here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _duration(value: object) -> object:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*", str(value))
+    if isinstance(value, timedelta):
+        return value
+    if match is None:
+        raise ValueError('a duration is written like "5 s", "10 min" or "1 h"')
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class Model(BaseModel):
+    """Base of every section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSection(Model):
+    """`[site]`"""
+
+    name: str = Field(min_length=1)
+    """What people call the clinic; shown on every page and alert."""
+    time_zone: str
+    """IANA name; machine logs carry local time."""
+    state_dir: Path
+    """Store, archive and arrays; relative to the site file, on a local disk."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("not an IANA time zone such as Europe/Berlin") from None
+        return name
+
+
+class Machine(Model):
+    """`[[machine]]`"""
+
+    name: str = Field(min_length=1)
+    """What people call it; shown on every page and alert."""
+    machine_class: Literal["truebeam", "halcyon", "clinac", "elekta", "srt"]
+    """Decides the default limits."""
+    mlc: str | None = None
+    """MLC model where a file does not say it: millennium120, hd120, agility …"""
+    serial: str | None = None
+    """As the machine writes it into its files."""
+    folders: tuple[Path, ...] = ()
+    """Watched, with everything below; relative to the site file."""
+
+
+class Ingest(Model):
+    """`[ingest]`"""
+
+    settle_time: Duration = timedelta(seconds=5)
+    """A file is taken when it has not changed for this long."""
+    rescan_every: Duration = timedelta(seconds=60)
+    """The scan is the truth; file events only make it come sooner."""
+    workers: int = Field(default=2, ge=1, le=64)
+    """Processes that read and measure files."""
+    job_time_limit: Duration = timedelta(seconds=180)
+    """A worker that takes longer is ended; the file is tried once more."""
+    job_memory_gb: float = Field(default=4.0, ge=1.0)
+    """Address space of one worker."""
+    largest_file_mb: float = Field(default=512.0, gt=0)
+    """Larger files are quarantined unread."""
+
+
+class Influx(Model):
+    """`[influx]`: left out, there is no sink."""
+
+    url: str
+    api: Literal["v1", "v2"] = "v1"
+    """v1: database, user, password_file (`/write`).  v2: org, bucket, token_file."""
+    database: str | None = None
+    user: str | None = None
+    password_file: Path | None = None
+    org: str = ""
+    bucket: str | None = None
+    token_file: Path | None = None
+    timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Influx:
+        if self.api == "v1" and not self.database:
+            raise ValueError("api v1 needs a database")
+        if self.api == "v2" and not self.bucket:
+            raise ValueError("api v2 needs a bucket")
+        return self
+
+
+class Person(Model):
+    """`[[person]]`"""
+
+    name: str = Field(min_length=1)
+    channels: tuple[str, ...] = ()
+    """Addresses (mailto://…, https webhooks …), tried in order."""
+    channels_file: Path | None = None
+    """The same, one to a line, where addresses hold passwords."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Person:
+        if not self.channels and self.channels_file is None:
+            raise ValueError("a person needs channels or channels_file")
+        return self
+
+
+class HandOver(Model):
+    """One line of the weekly rota: from this local time on, this person."""
+
+    from_: str = Field(
+        alias="from", pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d$"
+    )
+    person: str
+
+
+class Rota(Model):
+    """`[rota]`"""
+
+    weekly: tuple[HandOver, ...] = Field(min_length=1)
+
+
+class Web(Model):
+    """`[web]`"""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8765, ge=0, le=65535)
+    public_url: str | None = None
+    """How people reach the pages, for the links in messages."""
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, host: str) -> str:
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError(
+                "pages have no sign-in yet, so they are served on this computer alone: use "
+                "127.0.0.1 and put a reverse proxy with sign-in and TLS in front"
+            )
+        return host
+
+
+class LimitsEntry(Model):
+    """`[[limits]]`: a limit of the clinic's own, for one machine or all of a class."""
+
+    metric: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
+    """analyzer.metric"""
+    machine: str | None = None
+    machine_class: str | None = None
+    tolerance: float
+    action: float
+    tolerance_percent: float | None = None
+    action_percent: float | None = None
+    direction: Literal["at_most", "at_least", "within"] | None = None
+    """Needed only for a metric without a default limit."""
+    effective_from: date
+    author: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+
+    @field_validator("tolerance", "action", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        match = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?)\s*[^\d\s]*\s*", str(value))
+        if match is None:
+            raise ValueError('a limit is a number, or a number with its unit such as "0.5 mm"')
+        return float(match[1])
+
+
+class SiteFile(Model):
+    """The whole file."""
+
+    site: SiteSection
+    machine: tuple[Machine, ...] = ()
+    ingest: Ingest = Ingest()
+    influx: Influx | None = None
+    person: tuple[Person, ...] = ()
+    rota: Rota | None = None
+    web: Web = Web()
+    limits: tuple[LimitsEntry, ...] = ()
+    analyzer: dict[str, dict[str, object]] = {}
+    """`[analyzer.NAME]`: an analyzer's own settings."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SiteFile:
+        _unique("machine", [m.name for m in self.machine])
+        _unique("person", [p.name for p in self.person])
+        people = {p.name for p in self.person}
+        for hand_over in self.rota.weekly if self.rota else ():
+            if hand_over.person not in people:
+                raise ValueError(f"rota: there is no [[person]] named {hand_over.person!r}")
+        machines = {m.name for m in self.machine}
+        for entry in self.limits:
+            if entry.machine is not None and entry.machine not in machines:
+                raise ValueError(f"limits: there is no [[machine]] named {entry.machine!r}")
+        return self
+
+
+def _unique(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two [[{what}]] entries are named {name!r}")

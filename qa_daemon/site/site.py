@@ -1,0 +1,188 @@
+"""The clinic: machines, folders, limits and people, as the rest of the service asks for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from analyzers.core import Analyzer, Limits, Metric
+from qa_daemon.site.settings import LimitsEntry, Machine, SiteFile, SiteSection
+
+
+class SiteError(Exception):
+    """The site file is wrong: the message names file and key and says what to do."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A checked site file; every path is absolute."""
+
+    file: SiteFile
+    path: Path
+    metrics: Mapping[str, Metric]
+    clock: Callable[[], datetime]
+
+    @property
+    def name(self) -> str:
+        """The clinic's name."""
+        return self.file.site.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clinic's time zone."""
+        return ZoneInfo(self.file.site.time_zone)
+
+    @property
+    def state_dir(self) -> Path:
+        """Where store, archive and arrays are."""
+        return self.resolve(self.file.site.state_dir)
+
+    @property
+    def machines(self) -> Sequence[Machine]:
+        """All machines."""
+        return self.file.machine
+
+    @property
+    def base_url(self) -> str:
+        """Where people find the pages."""
+        web = self.file.web
+        return (web.public_url or f"http://{web.host}:{web.port}").rstrip("/")
+
+    def resolve(self, path: Path) -> Path:
+        """A path of the site file, taken relative to it."""
+        return (self.path.parent / path).absolute()
+
+    def folders_of(self, machine: Machine) -> list[Path]:
+        """The watched folders of a machine."""
+        return [self.resolve(folder) for folder in machine.folders]
+
+    def machine_named(self, name: str | None) -> Machine | None:
+        """The machine of that name."""
+        return next((m for m in self.machines if m.name == name), None)
+
+    def machine_of_path(self, path: Path) -> Machine | None:
+        """The machine whose watched folder holds this path; the deepest folder wins."""
+        owners = [
+            (len(folder.parts), machine)
+            for machine in self.machines
+            for folder in self.folders_of(machine)
+            if path.absolute().is_relative_to(folder)
+        ]
+        return max(owners, key=lambda owner: owner[0])[1] if owners else None
+
+    def machine_of_serial(self, serial: str | None) -> Machine | None:
+        """The machine that writes this serial into its files."""
+        found = [m for m in self.machines if serial and m.serial == serial]
+        return found[0] if len(found) == 1 else None
+
+    def today(self) -> datetime:
+        """The clinic's wall time now; only for records that do not say when they were made."""
+        return self.clock().astimezone(self.zone)
+
+    def limits_for(
+        self, metric: str, machine_class: str, machine: Machine | None, on: date
+    ) -> Limits | None:
+        """The limits in force on a day: the machine's own, its class's own, the product's default.
+
+        `metric` is `analyzer.metric`.  None means trend-only.
+        """
+        declared = self.metrics[metric]
+        default = declared.limits.get(machine_class)
+        entries = [
+            e
+            for e in self.file.limits
+            if e.metric == metric
+            and e.effective_from <= on
+            and e.machine in (None, machine.name if machine else None)
+            and e.machine_class in (None, machine_class)
+        ]
+        if not entries:
+            return default
+        chosen = max(entries, key=lambda e: (e.machine is not None, e.effective_from))
+        return _own_limits(chosen, default or next(iter(declared.limits.values()), None))
+
+    def settings_for(self, analyzer: str) -> dict[str, object]:
+        """The site's own settings of an analyzer."""
+        return dict(self.file.analyzer.get(analyzer, {}))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that can change a number or a verdict."""
+        content = self.file.model_dump(mode="json", include={"machine", "limits", "analyzer"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _own_limits(entry: LimitsEntry, default: Limits | None) -> Limits:
+    source = f"site: {entry.author}, {entry.effective_from.isoformat()}, {entry.reason}"
+    direction = entry.direction
+    if direction is None and default is not None:
+        has_low, has_high = default.action_low is not None, default.action_high is not None
+        direction = "within" if has_low and has_high else "at_least" if has_low else "at_most"
+    if direction == "at_least":
+        return Limits.at_least(tolerance=entry.tolerance, action=entry.action, source=source)
+    if direction == "at_most":
+        return Limits.at_most(tolerance=entry.tolerance, action=entry.action, source=source)
+    within = Limits.within(tolerance=entry.tolerance, action=entry.action, source=source)
+    return replace(
+        within, tolerance_percent=entry.tolerance_percent, action_percent=entry.action_percent
+    )
+
+
+def load(
+    path: Path, analyzers: Sequence[Analyzer[Any, Any]], clock: Callable[[], datetime]
+) -> Site:
+    """Read and check a site file.  Raises `SiteError` that names file and key."""
+    try:
+        with path.open("rb") as stream:
+            file = SiteFile.model_validate(tomllib.load(stream))
+    except FileNotFoundError:
+        raise SiteError(f"{path}: there is no such file; write one or run the demo") from None
+    except (OSError, UnicodeDecodeError) as why:
+        raise SiteError(f"{path}: cannot be read: {why}") from None
+    except tomllib.TOMLDecodeError as why:
+        raise SiteError(f"{path}: not TOML: {why}") from None
+    except ValidationError as why:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in why.errors()]
+        raise SiteError("\n".join(f"{path}: {line}" for line in lines)) from None
+    site = Site(file, path.absolute(), metrics_of(analyzers), clock)
+    _check_names(site, analyzers)
+    return site
+
+
+def without_file(analyzers: Sequence[Analyzer[Any, Any]], clock: Callable[[], datetime]) -> Site:
+    """A clinic without a site file: no machines, the product's default limits, no time zone."""
+    section = SiteSection(name="no site", time_zone="UTC", state_dir=Path("state"))
+    return Site(SiteFile(site=section), Path("site.toml").absolute(), metrics_of(analyzers), clock)
+
+
+def metrics_of(analyzers: Sequence[Analyzer[Any, Any]]) -> dict[str, Metric]:
+    """Every metric by `analyzer.metric`."""
+    return {f"{a.name}.{m.name}": m for a in analyzers for m in a.metrics}
+
+
+def _check_names(site: Site, analyzers: Sequence[Analyzer[Any, Any]]) -> None:
+    known = {a.name: a for a in analyzers}
+    for number, entry in enumerate(site.file.limits):
+        if entry.metric not in site.metrics:
+            raise SiteError(f"{site.path}: limits.{number}: there is no metric {entry.metric!r}")
+        if not site.metrics[entry.metric].limits and entry.direction is None:
+            raise SiteError(f"{site.path}: limits.{number}: a trend-only metric needs a direction")
+    for name, settings in site.file.analyzer.items():
+        if name not in known:
+            raise SiteError(f"{site.path}: analyzer.{name}: there is no such analyzer")
+        try:
+            known[name].settings.model_validate(settings)
+        except ValidationError as why:
+            first = why.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise SiteError(f"{site.path}: analyzer.{name}.{key}: {first['msg']}") from None

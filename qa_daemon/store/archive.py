@@ -1,0 +1,107 @@
+"""The archive of raw bytes and arrays on disk, every file named by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from qa_daemon.model import Job, NamedPath
+from qa_daemon.site.settings import Machine
+from qa_daemon.site.site import Site
+from qa_daemon.store.ledger import LedgerFile
+
+CHUNK = 1 << 20
+
+
+class Unsettled(Exception):  # noqa: N818 - a fact, the scanner decides
+    """The file changed while it was copied, or is gone."""
+
+
+class Archive:
+    """`archive/aa/bb/<sha256>` and `arrays/aa/<sha256>.h5` below the site's state folder."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self.scratch = state_dir / "scratch"
+        for folder in (self.scratch, state_dir / "archive", state_dir / "arrays"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def clear_scratch(self) -> None:
+        """Remove what a killed run left half-written; done once at start, before any work."""
+        for leftover in self.scratch.iterdir():
+            leftover.unlink(missing_ok=True)
+
+    def path_of(self, sha256: str) -> Path:
+        """Where the bytes of that content are."""
+        return self._state_dir / "archive" / sha256[:2] / sha256[2:4] / sha256
+
+    def arrays_path(self, name: str) -> Path:
+        """Where an array file is."""
+        return self._state_dir / "arrays" / name[:2] / name
+
+    def take(self, source: Path) -> tuple[str, os.stat_result]:
+        """Copy a regular file into the archive: copy, fsync, hash, rename, fsync the folder.
+
+        Returns its SHA-256 and what it looked like when it was opened.  Raises `Unsettled` when it
+        changed meanwhile, and OSError when source or archive cannot be used.  A symbolic link, FIFO
+        or device is never read.
+        """
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise Unsettled("not a regular file")
+            copy = self.scratch / f"{os.getpid()}-{before.st_dev}-{before.st_ino}-{id(stream)}"
+            digest = hashlib.sha256()
+            with copy.open("wb") as out:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    out.write(chunk)
+                out.flush()
+                os.fsync(out.fileno())
+            now = os.fstat(descriptor)
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            copy.unlink()
+            raise Unsettled("it changed while it was copied")
+        self._place(copy, self.path_of(digest.hexdigest()))
+        return digest.hexdigest(), before
+
+    def keep_arrays(self, name: str | None) -> str | None:
+        """Move a worker's array file to its place; its name by content."""
+        if name is None:
+            return None
+        scratch = self.scratch / Path(name).name
+        with scratch.open("rb") as stream:
+            kept = hashlib.file_digest(stream, "sha256").hexdigest() + ".h5"
+            os.fsync(stream.fileno())
+        self._place(scratch, self.arrays_path(kept))
+        return kept
+
+    def job(
+        self, file: LedgerFile, companions: list[LedgerFile], machine: Machine | None, site: Site
+    ) -> Job:
+        """What a worker needs to know to read and measure a file."""
+        return Job(
+            file=self._named(file),
+            companions=tuple(self._named(c) for c in companions),
+            machine_class=machine.machine_class if machine else None,
+            settings={name: dict(keys) for name, keys in site.file.analyzer.items()},
+            scratch=str(self.scratch),
+        )
+
+    def _named(self, file: LedgerFile) -> NamedPath:
+        return NamedPath(path=str(self.path_of(file.sha256)), name=file.name)
+
+    @staticmethod
+    def _place(scratch: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        scratch.chmod(0o400)
+        scratch.replace(target)
+        for folder in (target.parent, target.parent.parent):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,339 @@
+"""Reading the store for pages, commands, sinks and alerts.  Nothing here grows with the archive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, Select, func, select
+
+from analyzers.core import Limits
+from qa_daemon.model import State, Verdict
+from qa_daemon.store.schema import (
+    analyses,
+    counters,
+    files,
+    identities,
+    incidents,
+    latest,
+    measurements,
+    results,
+)
+from qa_daemon.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMeasurement:
+    """One number with the limits that judged it."""
+
+    metric: str
+    value: float
+    unit: str
+    at: str | None
+    verdict: Verdict | None
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnalysis:
+    """One analyzer's answer."""
+
+    analyzer: str
+    version: str
+    verdict: Verdict | None
+    failure: str | None
+    not_applicable: str | None
+    notes: tuple[str, ...]
+    measurements: tuple[StoredMeasurement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """One result with everything it holds but the patient's identity."""
+
+    id: int
+    active: bool
+    superseded_by: int | None
+    path: str
+    companions: tuple[str, ...]
+    sha256: str
+    format: str | None
+    machine: str | None
+    machine_class: str | None
+    performed_at: str | None
+    point_ns: int
+    energy: str | None
+    verdict: Verdict | None
+    not_judged: str | None
+    error_code: str | None
+    error_message: str | None
+    warnings: tuple[str, ...]
+    arrays: str | None
+    software: str
+    site_hash: str
+    created_at: str
+    arrived_at: str
+    file_state: State
+    analyses: tuple[StoredAnalysis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The newest judged answer of one test on one machine."""
+
+    machine: str
+    result: int
+    point_ns: int
+    analysis: StoredAnalysis
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One value of a trend."""
+
+    result: int
+    point_ns: int
+    value: float
+    verdict: Verdict | None
+    limits: Limits
+    at: str | None
+    unit: str
+
+
+class Queries:
+    """Every read that somebody outside the store needs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def result(self, identity: int) -> StoredResult | None:
+        """One result, superseded ones too; None when there is none."""
+        found = self._results(select(results).where(results.c.id == identity))
+        return found[0] if found else None
+
+    def results_of(self, identities_: Sequence[int]) -> list[StoredResult]:
+        """Several results, in the order of their ids."""
+        return self._results(
+            select(results).where(results.c.id.in_(identities_)).order_by(results.c.id)
+        )
+
+    def results_since(
+        self,
+        since_ns: int = 0,
+        machine: str | None = None,
+        limit: int = 1000,
+        before_ns: int | None = None,
+    ) -> list[StoredResult]:
+        """The newest active results, newest first."""
+        query = select(results).where(results.c.active, results.c.point_ns >= since_ns)
+        if machine is not None:
+            query = query.where(results.c.machine == machine)
+        if before_ns is not None:
+            query = query.where(results.c.point_ns < before_ns)
+        return self._results(query.order_by(results.c.point_ns.desc()).limit(limit))
+
+    def identity_of(self, result: int) -> dict[str, str]:
+        """Whose result it is: for a signed-in physicist's page, and nowhere else."""
+        query = select(identities.c.fields).where(identities.c.result == result)
+        with self._store.read() as connection:
+            text = connection.execute(query).scalar_one_or_none()
+        return dict(json.loads(text)) if text else {}
+
+    def board(self) -> list[Tile]:
+        """Today's board: a tile per machine and test."""
+        query = select(
+            latest.c.machine, latest.c.result, latest.c.point_ns, latest.c.analysis
+        ).order_by(latest.c.machine, latest.c.analyzer)
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+            found = _analyses(connection, analyses.c.id.in_([r.analysis for r in rows]))
+            by_id = {identity: analysis for identity, _, analysis in found}
+            return [Tile(r.machine, r.result, r.point_ns, by_id[r.analysis]) for r in rows]
+
+    def trend(
+        self,
+        machine: str,
+        analyzer: str,
+        metric: str,
+        since_ns: int = 0,
+        limit: int = 2000,
+    ) -> list[TrendPoint]:
+        """The newest points of a metric, oldest first."""
+        query = (
+            select(measurements)
+            .where(
+                measurements.c.machine == machine,
+                measurements.c.analyzer == analyzer,
+                measurements.c.metric == metric,
+                measurements.c.active,
+                measurements.c.point_ns >= since_ns,
+            )
+            .order_by(measurements.c.point_ns.desc())
+            .limit(limit)
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [
+            TrendPoint(
+                r["result"],
+                r["point_ns"],
+                r["value"],
+                _verdict(r["verdict"]),
+                _limits(r),
+                r["at"],
+                r["unit"],
+            )
+            for r in reversed(rows)
+        ]
+
+    def quarantined(self, limit: int = 200) -> list[StoredResult]:
+        """The results of files that could not be read, newest first."""
+        query = (
+            select(results)
+            .join(files, files.c.id == results.c.file)
+            .where(files.c.state == State.QUARANTINED.value, results.c.active)
+            .order_by(files.c.id.desc())
+            .limit(limit)
+        )
+        return self._results(query)
+
+    def counts(self) -> dict[str, int]:
+        """Files by state, and active results."""
+        with self._store.read() as connection:
+            rows = connection.execute(select(counters.c.name, counters.c.n)).all()
+        return {row.name: row.n for row in rows}
+
+    def open_incidents(self) -> int:
+        """How many incidents are open."""
+        query = select(func.count()).select_from(incidents).where(incidents.c.open)
+        with self._store.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def last_result(self, machine: str) -> StoredResult | None:
+        """A machine's newest judged result."""
+        query = (
+            select(results)
+            .where(results.c.machine == machine, results.c.active, results.c.verdict.is_not(None))
+            .order_by(results.c.point_ns.desc())
+            .limit(1)
+        )
+        found = self._results(query)
+        return found[0] if found else None
+
+    def _results(self, query: Select[tuple[object, ...]]) -> list[StoredResult]:
+        with self._store.read() as connection:
+            rows = connection.execute(query).mappings().all()
+            said: dict[int, list[StoredAnalysis]] = {}
+            for _, result, analysis in _analyses(
+                connection, analyses.c.result.in_([r["id"] for r in rows])
+            ):
+                said.setdefault(result, []).append(analysis)
+            of = {row["file"] for row in rows}
+            ledger = _ledger(connection, of)
+            beside = _companions(connection, of)
+        return [
+            _result(r, ledger[r["file"]], beside.get(r["file"], ()), said.get(r["id"], ()))
+            for r in rows
+        ]
+
+
+def _ledger(connection: Connection, of: set[int]) -> dict[int, RowMapping]:
+    rows = connection.execute(select(files).where(files.c.id.in_(of))).mappings()
+    return {row["id"]: row for row in rows}
+
+
+def _companions(connection: Connection, of: set[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    query = select(files.c.main_file, files.c.path).where(files.c.main_file.in_(of))
+    for row in connection.execute(query.order_by(files.c.id)):
+        found.setdefault(row.main_file, []).append(row.path)
+    return found
+
+
+def _analyses(connection: Connection, where: object) -> list[tuple[int, int, StoredAnalysis]]:
+    rows = (
+        connection.execute(
+            select(analyses).where(where).order_by(analyses.c.id)  # type: ignore[arg-type]
+        )
+        .mappings()
+        .all()
+    )
+    numbers: dict[int, list[StoredMeasurement]] = {}
+    query = select(measurements).where(measurements.c.analysis.in_([r["id"] for r in rows]))
+    for r in connection.execute(query.order_by(measurements.c.id)).mappings():
+        numbers.setdefault(r["analysis"], []).append(
+            StoredMeasurement(
+                r["metric"], r["value"], r["unit"], r["at"], _verdict(r["verdict"]), _limits(r)
+            )
+        )
+    return [
+        (
+            r["id"],
+            r["result"],
+            StoredAnalysis(
+                r["analyzer"],
+                r["version"],
+                _verdict(r["verdict"]),
+                r["failure"],
+                r["not_applicable"],
+                tuple(json.loads(r["notes"])),
+                tuple(numbers.get(r["id"], ())),
+            ),
+        )
+        for r in rows
+    ]
+
+
+def _result(
+    row: RowMapping,
+    file: RowMapping,
+    companions: Sequence[str],
+    said: Sequence[StoredAnalysis],
+) -> StoredResult:
+    copied = {
+        name: row[name]
+        for name in (
+            "id",
+            "active",
+            "superseded_by",
+            "sha256",
+            "format",
+            "machine",
+            "machine_class",
+            "performed_at",
+            "point_ns",
+            "energy",
+            "not_judged",
+            "error_code",
+            "error_message",
+            "arrays",
+            "software",
+            "site_hash",
+            "created_at",
+        )
+    }
+    return StoredResult(
+        path=file["path"],
+        companions=tuple(companions),
+        verdict=_verdict(row["verdict"]),
+        warnings=tuple(json.loads(row["warnings"])),
+        arrived_at=file["arrived_at"],
+        file_state=State(file["state"]),
+        analyses=tuple(said),
+        **copied,
+    )
+
+
+def _verdict(number: int | None) -> Verdict | None:
+    return None if number is None else Verdict(number)
+
+
+def _limits(row: RowMapping) -> Limits:
+    return Limits(
+        row["tolerance_low"],
+        row["tolerance_high"],
+        row["action_low"],
+        row["action_high"],
+        source=row["limits_source"] or "trend only",
+    )

@@ -1,0 +1,325 @@
+"""Saving a result: one transaction writes the result, its audit row and its outbox rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from qa_daemon.model import Event, Report, State, Verdict
+from qa_daemon.store import audit
+from qa_daemon.store.ledger import LedgerFile, attach, move
+from qa_daemon.store.schema import (
+    analyses,
+    files,
+    identities,
+    latest,
+    measurements,
+    outbox,
+    results,
+)
+from qa_daemon.store.store import Store, bump
+from qa_daemon.verdict import Judged, Outcome, worst
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a result was made with, so that it can be made again."""
+
+    software: str
+    site_hash: str
+    machine: str | None
+    machine_class: str | None
+    performed_at: datetime | None
+    """With the site's offset; None when the file does not say."""
+
+
+class Results:
+    """The one way a result gets into the store.
+
+    `followers` are the names of those who act on results: each gets an outbox row.
+    """
+
+    def __init__(self, store: Store, followers: Sequence[str]) -> None:
+        self._store = store
+        self._followers = tuple(followers)
+
+    def save(
+        self,
+        file: LedgerFile,
+        companions: Sequence[LedgerFile],
+        report: Report,
+        outcomes: Sequence[Outcome],
+        made: Provenance,
+        arrays: str | None = None,
+    ) -> int | None:
+        """Store a judged report, or an unreadable file; the result's id.
+
+        None when the file is a side file whose main file has a result already.  An earlier result
+        of the same file is superseded, never overwritten, and keeps its instant so that its trend
+        point is written over.
+        """
+        unreadable = report.error_code is not None
+        verdict = Verdict.INVALID if unreadable else worst(o.verdict for o in outcomes)
+        with self._store.write() as connection:
+            if file.is_companion and _main_of(connection, file) is not None:
+                return None  # its main file came meanwhile and took it along
+            superseded = self._set_aside(connection, [file, *companions])
+            point_ns = superseded.get(file.id) or _free_instant(
+                connection, made.machine, _instant(made.performed_at, file), file.sha256
+            )
+            identity = connection.execute(
+                insert(results)
+                .values(
+                    _result_columns(file, report, made),
+                    point_ns=point_ns,
+                    verdict=verdict,
+                    not_judged=_not_judged(report, verdict),
+                    arrays=arrays,
+                    created_at=self._store.now(),
+                )
+                .returning(results.c.id)
+            ).scalar_one()
+            self._link(connection, [file, *companions], identity)
+            shown = _forget_latest(connection, identity)
+            self._save_analyses(connection, identity, made.machine, point_ns, outcomes)
+            for place in shown:
+                _find_latest(connection, place)
+            if report.identity:
+                connection.execute(
+                    insert(identities).values(result=identity, fields=json.dumps(report.identity))
+                )
+            move(connection, file.id, Event.UNREADABLE if unreadable else Event.JUDGED)
+            self._attach(connection, file, companions)
+            self._hand_on(connection, identity)
+            audit.record(
+                connection,
+                at=self._store.now(),
+                actor="daemon",
+                action="file unreadable" if unreadable else "file judged",
+                subject=f"result {identity}",
+                detail={
+                    "sha256": file.sha256,
+                    "verdict": verdict.name if verdict is not None else None,
+                    "software": made.software,
+                    "site": made.site_hash,
+                    "code": report.error_code,
+                },
+            )
+            return int(identity)
+
+    def enqueue_again(self, sink: str, since_ns: int) -> int:
+        """Replay: put every active result since an instant into a sink's outbox; how many."""
+        with self._store.write() as connection:
+            found = connection.execute(
+                select(results.c.id)
+                .where(results.c.active, results.c.point_ns >= since_ns)
+                .order_by(results.c.point_ns)
+            ).scalars()
+            identities_ = list(found)
+            for identity in identities_:
+                _enqueue(connection, sink, identity)
+            return len(identities_)
+
+    def _set_aside(self, connection: Connection, of: Iterable[LedgerFile]) -> dict[int, int]:
+        rows = connection.execute(
+            select(results.c.id, results.c.file, results.c.point_ns)
+            .where(results.c.file.in_([f.id for f in of]))
+            .where(results.c.active)
+        ).all()
+        ids = [row.id for row in rows]
+        connection.execute(update(results).where(results.c.id.in_(ids)).values(active=False))
+        connection.execute(
+            update(measurements).where(measurements.c.result.in_(ids)).values(active=False)
+        )
+        bump(connection, "results", 1 - len(ids))
+        return {row.file: row.point_ns for row in rows}
+
+    def _link(self, connection: Connection, of: Iterable[LedgerFile], successor: int) -> None:
+        connection.execute(
+            update(results)
+            .where(results.c.file.in_([f.id for f in of]))
+            .where(results.c.active.is_(False))
+            .where(results.c.superseded_by.is_(None))
+            .where(results.c.id != successor)
+            .values(superseded_by=successor)
+        )
+
+    def _save_analyses(
+        self,
+        connection: Connection,
+        result: int,
+        machine: str | None,
+        point_ns: int,
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        for outcome in outcomes:
+            said = outcome.report
+            analysis = connection.execute(
+                insert(analyses)
+                .values(
+                    result=result,
+                    analyzer=said.analyzer,
+                    version=said.version,
+                    verdict=outcome.verdict,
+                    failure=said.failure,
+                    not_applicable=said.not_applicable,
+                    notes=json.dumps(said.notes),
+                )
+                .returning(analyses.c.id)
+            ).scalar_one()
+            rows = [
+                _measurement_columns(j)
+                | {
+                    "analysis": analysis,
+                    "result": result,
+                    "machine": machine,
+                    "analyzer": said.analyzer,
+                    "point_ns": point_ns,
+                }
+                for j in outcome.judged
+            ]
+            if rows:
+                connection.execute(insert(measurements), rows)
+            if machine is not None and outcome.verdict is not None:
+                _keep_latest(connection, (machine, said.analyzer), analysis, result, point_ns)
+
+    def _attach(
+        self, connection: Connection, file: LedgerFile, companions: Sequence[LedgerFile]
+    ) -> None:
+        attach(connection, file.id, [c.id for c in companions])
+        for companion in companions:
+            state = State(
+                connection.execute(
+                    select(files.c.state).where(files.c.id == companion.id)
+                ).scalar_one()
+            )
+            if state is State.QUARANTINED:
+                move(connection, companion.id, Event.INPUT_CAME)
+            move(connection, companion.id, Event.JUDGED)
+
+    def _hand_on(self, connection: Connection, result: int) -> None:
+        for follower in self._followers:
+            _enqueue(connection, follower, result)
+
+
+def _enqueue(connection: Connection, sink: str, result: int) -> None:
+    row = connection.execute(
+        select(outbox.c.id).where(outbox.c.sink == sink, outbox.c.result == result)
+    ).first()
+    if row is None:
+        connection.execute(insert(outbox).values(sink=sink, result=result, state="pending"))
+
+
+def _main_of(connection: Connection, file: LedgerFile) -> int | None:
+    query = select(files.c.main_file).where(files.c.id == file.id)
+    main: int | None = connection.execute(query).scalar_one()
+    return main
+
+
+def _forget_latest(connection: Connection, successor: int) -> list[tuple[str, str]]:
+    """Take superseded results off the board; the places that are now empty."""
+    old = select(results.c.id).where(results.c.superseded_by == successor)
+    rows = connection.execute(
+        delete(latest)
+        .where(latest.c.result.in_(old))
+        .returning(latest.c.machine, latest.c.analyzer)
+    ).all()
+    return [(row.machine, row.analyzer) for row in rows]
+
+
+def _find_latest(connection: Connection, place: tuple[str, str]) -> None:
+    """Put the newest judged analysis of a machine and test on the board."""
+    machine, analyzer = place
+    newest = connection.execute(
+        select(analyses.c.id, results.c.id.label("result"), results.c.point_ns)
+        .join(results, results.c.id == analyses.c.result)
+        .where(results.c.machine == machine, results.c.active)
+        .where(analyses.c.analyzer == analyzer, analyses.c.verdict.is_not(None))
+        .order_by(results.c.point_ns.desc())
+        .limit(1)
+    ).first()
+    if newest is not None:
+        _keep_latest(connection, place, newest.id, newest.result, newest.point_ns)
+
+
+def _keep_latest(
+    connection: Connection, place: tuple[str, str], analysis: int, result: int, point_ns: int
+) -> None:
+    machine, analyzer = place
+    here = (latest.c.machine == machine, latest.c.analyzer == analyzer)
+    old = connection.execute(select(latest.c.point_ns).where(*here)).scalar_one_or_none()
+    values = {"analysis": analysis, "result": result, "point_ns": point_ns}
+    if old is None:
+        connection.execute(insert(latest).values(machine=machine, analyzer=analyzer, **values))
+    elif point_ns >= old:
+        connection.execute(update(latest).where(*here).values(**values))
+
+
+def _instant(performed_at: datetime | None, file: LedgerFile) -> int:
+    """When it was delivered; a file that does not say counts at its own time of writing."""
+    if performed_at is None:
+        return file.mtime_ns
+    return int(performed_at.astimezone(UTC).timestamp()) * 1_000_000_000
+
+
+def _free_instant(connection: Connection, machine: str | None, at_ns: int, sha256: str) -> int:
+    """The instant itself, or one within its second when another result holds it.
+
+    The step comes from the content, so a store built again from the archive gives the same points;
+    it is in whole milliseconds because some time-series databases keep no finer time.
+    """
+    seed = int(hashlib.sha256(sha256.encode()).hexdigest(), 16)
+    candidate, turn = at_ns, 0
+    while connection.execute(
+        select(results.c.id)
+        .where(results.c.machine == machine, results.c.point_ns == candidate)
+        .where(results.c.active)
+        .limit(1)
+    ).first():
+        candidate = at_ns + (1 + (seed + turn) % 998) * 1_000_000
+        turn += 1
+    return candidate
+
+
+def _not_judged(report: Report, verdict: Verdict | None) -> str | None:
+    if report.not_judged is not None or verdict is not None:
+        return report.not_judged
+    return "no analysis applies limits to this record"
+
+
+def _result_columns(file: LedgerFile, report: Report, made: Provenance) -> dict[str, object]:
+    return {
+        "file": file.id,
+        "sha256": file.sha256,
+        "format": report.format,
+        "machine": made.machine,
+        "machine_class": made.machine_class,
+        "performed_at": made.performed_at.isoformat() if made.performed_at else None,
+        "energy": report.energy,
+        "error_code": report.error_code,
+        "error_message": report.error_message,
+        "warnings": json.dumps(report.warnings),
+        "software": made.software,
+        "site_hash": made.site_hash,
+    }
+
+
+def _measurement_columns(judged: Judged) -> dict[str, object]:
+    value, limits = judged.value, judged.limits
+    return {
+        "metric": value.metric,
+        "value": value.value,
+        "unit": value.unit,
+        "at": value.at,
+        "verdict": judged.verdict,
+        "tolerance_low": limits.tolerance_low if limits else None,
+        "tolerance_high": limits.tolerance_high if limits else None,
+        "action_low": limits.action_low if limits else None,
+        "action_high": limits.action_high if limits else None,
+        "limits_source": limits.source if limits else None,
+    }

@@ -1,0 +1,224 @@
+"""The tables.  The store is the only truth; InfluxDB, messages and pages follow from it.
+
+Times are UTC in nanoseconds or ISO text; SQLite keeps no zones.  Counters and `latest` exist so
+that no page or status grows with the age of the archive.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "path", Text, nullable=False
+    ),  # as found; bytes that are no UTF-8 as surrogates' escapes
+    Column("folder", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("machine", String(200)),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("inode", String(40), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("format", String(60)),
+    Column("is_companion", Boolean, nullable=False, default=False),
+    Column("pair_key", Text),
+    Column("pair_at", Float),
+    Column("main_file", Integer, ForeignKey("files.id")),
+    Column("state", String(20), nullable=False),
+    Column("crashes", Integer, nullable=False, default=0),
+    Column("arrived_at", String(32), nullable=False),
+    Index("files_by_path", "path"),
+    Index("files_by_content", "sha256"),
+    Index("files_by_state", "state", "id"),
+    Index("files_by_pair", "folder", "format", "pair_key", "pair_at"),
+    Index("files_by_main", "main_file"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("file", Integer, ForeignKey("files.id"), nullable=False),
+    Column("active", Boolean, nullable=False, default=True),
+    Column("superseded_by", Integer, ForeignKey("results.id")),
+    Column("sha256", String(64), nullable=False),
+    Column("format", String(60)),
+    Column("machine", String(200)),
+    Column("machine_class", String(40)),
+    Column("performed_at", String(40)),  # ISO with the site's offset; null when the file says none
+    Column("point_ns", BigInteger, nullable=False),  # UTC; unique per machine: the trend's time
+    Column("energy", String(40)),
+    Column("verdict", Integer),
+    Column("not_judged", Text),
+    Column("error_code", String(60)),
+    Column("error_message", Text),
+    Column("warnings", Text, nullable=False, default="[]"),
+    Column("arrays", String(80)),
+    Column("software", String(40), nullable=False),
+    Column("site_hash", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Index("results_by_file", "file", "active"),
+    Index("results_by_time", "active", "point_ns"),
+    Index("results_by_machine", "machine", "active", "point_ns"),
+    Index(
+        "one_active_result_per_file",
+        "file",
+        unique=True,
+        sqlite_where=text("active = 1"),
+        postgresql_where=text("active"),
+    ),
+    Index(
+        "one_point_per_machine_and_instant",
+        "machine",
+        "point_ns",
+        unique=True,
+        sqlite_where=text("active = 1"),
+        postgresql_where=text("active"),
+    ),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("result", Integer, ForeignKey("results.id"), primary_key=True),
+    Column("fields", Text, nullable=False),
+)
+
+analyses = Table(
+    "analyses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("analyzer", String(80), nullable=False),
+    Column("version", String(20), nullable=False),
+    Column("verdict", Integer),
+    Column("failure", Text),
+    Column("not_applicable", Text),
+    Column("notes", Text, nullable=False, default="[]"),
+    Index("analyses_by_result", "result"),
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("analysis", Integer, ForeignKey("analyses.id"), nullable=False),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("active", Boolean, nullable=False, default=True),
+    Column("machine", String(200)),
+    Column("analyzer", String(80), nullable=False),
+    Column("metric", String(80), nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("unit", String(20), nullable=False),
+    Column("at", String(80)),
+    Column("verdict", Integer),
+    Column("tolerance_low", Float),
+    Column("tolerance_high", Float),
+    Column("action_low", Float),
+    Column("action_high", Float),
+    Column("limits_source", Text),
+    Index("measurements_by_analysis", "analysis"),
+    Index("measurements_by_result", "result"),
+    Index("measurements_by_trend", "machine", "analyzer", "metric", "active", "point_ns"),
+)
+
+latest = Table(  # the newest judged analysis of each machine and test: today's board
+    "latest",
+    metadata,
+    Column("machine", String(200), primary_key=True),
+    Column("analyzer", String(80), primary_key=True),
+    Column("analysis", Integer, ForeignKey("analyses.id"), nullable=False),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("n", Integer, nullable=False),
+)
+
+outbox = Table(  # what each follower of the store has still to do
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sink", String(40), nullable=False),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("state", String(20), nullable=False, default="pending"),  # pending, parked
+    Column("why", Text),
+    UniqueConstraint("sink", "result"),
+    Index("outbox_by_state", "sink", "state", "id"),
+)
+
+sinks = Table(
+    "sinks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("last_success", String(32)),
+    Column("last_error", Text),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("machine", String(200)),
+    Column("test", String(120), nullable=False),
+    Column("verdict", Integer, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("opened_at", String(32), nullable=False),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+    Column("occurrences", Integer, nullable=False, default=1),
+    Index("incidents_by_open", "open"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(20), nullable=False),  # pending, sent
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("sent_to", String(200)),
+    Column("sent_at", String(32)),
+    Column("created_at", String(32), nullable=False),
+    Index("notifications_by_state", "state", "id"),
+)
+
+audit = Table(  # append-only and hash-chained: each row holds the hash of the one before
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(80), nullable=False),
+    Column("object", String(200), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
