@@ -4,11 +4,17 @@ Leaf statistics mean something only over the leaves that shape the field: a leaf
 jaw divides a real error away.  A leaf is looked at twice, as the controller wanted it and as it
 was: by the first alone a runaway would look parked, by the second alone a leaf that is stuck.
 Positions are IEC 61217 in mm at the isocenter plane.
+
+The meterset decides when the beam was on, but not its every digit: while the beam is held the
+chambers' reading creeps up by 0.00001 MU a sample, and jumps by up to 0.0005 MU once at the start.
+One pulse gives 0.01 MU or more.  In 36 real treatment logs no increment lies between; a quarter of
+the samples only creep, among them those in which collimator, jaws and couch go to the next field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +24,14 @@ from analyzers.records import Axis, Delivery, FloatArray, MlcLayer
 
 BoolArray = NDArray[np.bool_]
 
+State = Callable[[Axis], FloatArray]
+EXPECTED: State = attrgetter("expected")
+ACTUAL: State = attrgetter("actual")
+
+CREEP_MU = 0.001
+"""An increment up to this is not beam."""
+LAST_PULSES = 10
+"""Within so many samples of a sub-beam's start the last pulses of the one before may come."""
 MOVES_MM = 0.5
 """A leaf whose position ranges over more than this moves; leaves at rest stray by 0.01 mm."""
 OPEN_MM = 0.6
@@ -27,17 +41,46 @@ Real logs hold closed pairs up to 0.5 mm apart (the smallest dynamic gap) and st
 """
 
 
+def delivers(meterset_mu: FloatArray) -> BoolArray:
+    """The samples during which a cumulative meterset rises by more than it creeps."""
+    return np.asarray(np.diff(meterset_mu, prepend=meterset_mu[:1]) > CREEP_MU)
+
+
 def beam_on_samples(delivery: Delivery, fewest: int) -> BoolArray:
     """The samples with the beam on, shape `(samples,)`; refuses a beam too short to judge."""
-    unknown = np.count_nonzero(~np.isfinite(delivery.meterset_mu.actual))
+    meterset_mu = delivery.meterset_mu.actual
+    unknown = np.count_nonzero(~np.isfinite(meterset_mu))
     if unknown:
         raise AnalysisError(f"the meterset is not a number in {unknown} samples")
-    samples = np.count_nonzero(delivery.beam_on)
+    beam_on = delivers(meterset_mu)
+    samples = np.count_nonzero(beam_on)
     if samples == 0:
         raise NotApplicable("the beam was never on")
     if samples < fewest:
         raise AnalysisError(f"beam on in only {samples} samples")
-    return delivery.beam_on
+    return beam_on
+
+
+def sub_beam_samples(delivery: Delivery) -> list[tuple[str | None, slice]]:
+    """Each delivered sub-beam with a name to show, None where there is but one, and its samples.
+
+    A log counts to the next sub-beam's control point when the *expected* meterset of this one is
+    reached; the last pulses come up to two samples later and still belong to this one.
+    """
+    delivered = [beam for beam in delivery.sub_beams if beam.delivered]
+    if len(delivered) < 2:
+        return [(None, slice(0, delivery.samples))]
+    beam_on = delivers(delivery.meterset_mu.actual)
+
+    def begin(sample: int) -> int:
+        pauses = np.flatnonzero(~beam_on[sample : sample + LAST_PULSES])
+        return sample + int(pauses[0]) if pauses.size else sample
+
+    begins = [0, *(begin(beam.start) for beam in delivered[1:]), delivery.samples]
+    return [
+        (f"sub-beam {beam.sequence + 1}", slice(first, stop))
+        for beam, first, stop in zip(delivered, begins[:-1], begins[1:], strict=True)
+    ]
 
 
 def shaping_leaves(delivery: Delivery, layer: MlcLayer, beam_on: BoolArray) -> BoolArray:
@@ -47,7 +90,7 @@ def shaping_leaves(delivery: Delivery, layer: MlcLayer, beam_on: BoolArray) -> B
     at the edge of a pair that is then open.  A machine without jaws shows every tip.
     """
     seen, at_edge, moves = np.zeros((3, 2, layer.pairs), dtype=np.bool_)
-    for state in (_expected, _actual):
+    for state in (EXPECTED, ACTUAL):
         tips_mm = np.stack([state(layer.bank_a_mm)[beam_on], state(layer.bank_b_mm)[beam_on]])
         between_jaws = _between_jaws(delivery, layer, beam_on, tips_mm, state)
         is_open = tips_mm[0] - tips_mm[1] > OPEN_MM
@@ -62,7 +105,7 @@ def _between_jaws(
     layer: MlcLayer,
     beam_on: BoolArray,
     tips_mm: FloatArray,
-    state: Callable[[Axis], FloatArray],
+    state: State,
 ) -> BoolArray:
     """Where a tip is inside the X jaws and part of its row inside the Y jaws, sample by sample."""
 
@@ -77,11 +120,3 @@ def _between_jaws(
         lower_mm < jaw(delivery.jaw_y2_mm, np.inf)
     )
     return np.asarray(inside_x & inside_y)
-
-
-def _expected(axis: Axis) -> FloatArray:
-    return axis.expected
-
-
-def _actual(axis: Axis) -> FloatArray:
-    return axis.actual

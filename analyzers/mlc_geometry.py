@@ -18,7 +18,7 @@ from analyzers.records import FloatArray
 def _boundaries(*runs: tuple[int, float]) -> FloatArray:
     """Boundaries of leaves given as (count, width in mm), centered on the beam axis."""
     widths_mm = np.concatenate([np.full(count, width_mm) for count, width_mm in runs])
-    edges_mm = np.concatenate([[0.0], np.cumsum(widths_mm)]) - widths_mm.sum() / 2.0
+    edges_mm: FloatArray = np.concatenate([[0.0], np.cumsum(widths_mm)]) - widths_mm.sum() / 2.0
     edges_mm.setflags(write=False)
     return edges_mm
 

@@ -1,5 +1,255 @@
-"""Command line."""
+"""The command `qa-daemon`.  Every command imports what it needs when it is called: help is quick.
+
+Exit codes: 0 ran; 1 something at ACTION or INVALID (`analyze` only); 2 usage; 65 an input was
+unreadable; 69 a service is unavailable; 70 our bug; 74 input or output; 78 configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="qa-daemon",
+    help="Treatment-delivery QA: machine logs in, verdicts, trends and alerts out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+quarantine = typer.Typer(help="Files that could not be read.", no_args_is_help=True)
+audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
+db = typer.Typer(help="The store.", no_args_is_help=True)
+alerts = typer.Typer(help="Messages to people.", no_args_is_help=True)
+oncall = typer.Typer(help="Who is on call.", no_args_is_help=True)
+for name, group in (
+    ("quarantine", quarantine),
+    ("audit", audit),
+    ("db", db),
+    ("alerts", alerts),
+    ("oncall", oncall),
+):
+    app.add_typer(group, name=name)
+
+Config = Annotated[Path, typer.Option("--config", help="The site file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Paths = Annotated[list[Path], typer.Argument(help="Files or folders.", show_default=False)]
+
+
+@app.command()
+def run(config: Config) -> None:
+    """Run the daemon: ingest, analysis, sinks, alerts and pages."""
+    from qa_daemon.commands import service
+
+    service.run(config)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where the demo clinic lives.")],
+    days: Annotated[int, typer.Option(min=1, max=400, help="Days of history.")] = 20,
+    port: Annotated[int, typer.Option(help="Port of the pages.")] = 8765,
+    serve: Annotated[bool, typer.Option(help="Serve the pages when done.")] = True,
+) -> None:
+    """Build a demo clinic, process it through the real pipeline, and serve it."""
+    from qa_daemon.commands import demo as command
+
+    command.demo(directory, days, port, pages=serve)
+
+
+@app.command()
+def analyze(
+    paths: Paths,
+    config: Annotated[Path | None, typer.Option("--config", help="The site file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Analyze files once, without a store.  Exit 1: ACTION or INVALID; 65: unreadable input."""
+    from qa_daemon.commands import analyze as command
+
+    raise typer.Exit(command.analyze(paths, config, as_json=as_json))
+
+
+@app.command()
+def ingest(
+    paths: Paths,
+    config: Config,
+    wait: Annotated[bool, typer.Option("--wait", help="Until all have a result.")] = False,
+) -> None:
+    """Put files into the site's store, as if they had arrived."""
+    from qa_daemon.commands import service
+
+    raise typer.Exit(service.ingest(paths, config, wait=wait))
+
+
+@app.command()
+def status(config: Config, as_json: AsJson = False) -> None:
+    """Counts by state, backlog, last result per machine, sink lag, open alerts."""
+    from qa_daemon.commands import store
+
+    store.status(config, as_json=as_json)
+
+
+@app.command()
+def results(
+    config: Config,
+    machine: Annotated[str | None, typer.Option(help="Only this machine.")] = None,
+    since: Annotated[str | None, typer.Option(help="Date or time, ISO.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stored results, newest first."""
+    from qa_daemon.commands import store
+
+    store.results(config, machine, since, as_json=as_json)
+
+
+@app.command()
+def reprocess(
+    config: Config,
+    machine: Annotated[str | None, typer.Option(help="Only this machine.")] = None,
+    since: Annotated[str | None, typer.Option(help="Date or time, ISO.")] = None,
+) -> None:
+    """Queue files again: new results supersede the old ones."""
+    from qa_daemon.commands import store
+
+    store.reprocess(config, machine, since)
+
+
+@app.command()
+def replay(
+    config: Config,
+    sink: Annotated[str, typer.Option(help="Which sink: influx.")],
+    since: Annotated[str, typer.Option(help="Date or time, ISO.")],
+) -> None:
+    """Send stored results to a sink again; it writes the same points."""
+    from qa_daemon.commands import store
+
+    store.replay(config, sink, since)
+
+
+@quarantine.command("list")
+def quarantine_list(config: Config, as_json: AsJson = False) -> None:
+    """Every file that could not be read, with the reason."""
+    from qa_daemon.commands import store
+
+    store.quarantine_list(config, as_json=as_json)
+
+
+@quarantine.command("release")
+def quarantine_release(
+    result: Annotated[int, typer.Argument(help="Number of the result, as the list says.")],
+    config: Config,
+) -> None:
+    """Try a file again."""
+    from qa_daemon.commands import store
+
+    store.quarantine_release(config, result)
+
+
+@audit.command("verify")
+def audit_verify(config: Config) -> None:
+    """Check the chain of the audit trail."""
+    from qa_daemon.commands import store
+
+    store.audit_verify(config)
+
+
+@db.command("upgrade")
+def db_upgrade(config: Config) -> None:
+    """Bring the store to this version's schema."""
+    from qa_daemon.commands import store
+
+    store.upgrade(config)
+
+
+@db.command("backup")
+def db_backup(config: Config, to: Annotated[Path, typer.Argument(help="A new file.")]) -> None:
+    """Copy the store while it is in use."""
+    from qa_daemon.commands import store
+
+    store.backup(config, to)
+
+
+@db.command("verify")
+def db_verify(config: Config) -> None:
+    """Check the store's file, the audit chain and the archive's content."""
+    from qa_daemon.commands import store
+
+    store.verify(config)
+
+
+@alerts.command("test")
+def alerts_test(
+    config: Config,
+    person: Annotated[str | None, typer.Option(help="Instead of who is on call.")] = None,
+) -> None:
+    """Send a test message."""
+    from qa_daemon.commands import people
+
+    people.send_test(config, person)
+
+
+@oncall.command("who")
+def oncall_who(config: Config) -> None:
+    """Who is on call now, and until when."""
+    from qa_daemon.commands import people
+
+    people.who(config)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def simulate(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(help="What to write: trajectory-log.")],
+    out: Annotated[Path, typer.Option("--out", help="The new file.")],
+) -> None:
+    """Write one valid file of a format with stated errors, given as `--name value`."""
+    from qa_daemon.commands import simulate as command
+
+    command.simulate(kind, out, context.args)
+
+
+@app.command()
+def catalogue(
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+) -> None:
+    """Every format, analyzer, metric, unit, limit and its source."""
+    from qa_daemon.commands import catalogue as command
+
+    command.catalogue(as_json=as_json, as_markdown=as_markdown)
+
+
+@app.command("check-config")
+def check_config(config: Config) -> None:
+    """Check a site file and print what is in force, secrets left out."""
+    from qa_daemon.commands import doctor
+
+    doctor.check_config(config)
+
+
+@app.command()
+def doctor(config: Config) -> None:
+    """Check that folders, state, sinks and people can be reached."""
+    from qa_daemon.commands import doctor as command
+
+    raise typer.Exit(command.doctor(config))
 
 
 def main() -> None:
-    """Run."""
+    """Entry point: known failures end with a sentence and their exit code, not a traceback."""
+    from qa_daemon.failures import exit_code_of
+
+    try:
+        app()
+    except Exception as why:
+        code, sentence = exit_code_of(why)
+        if sentence is None:
+            raise
+        typer.echo(sentence, err=True)
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

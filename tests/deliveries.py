@@ -61,7 +61,8 @@ def delivery(
         "control_point": np.linspace(0.0, 10.0, samples),
     }
     if jaws_mm is not None:
-        still |= dict(zip(("jaw_x1_mm", "jaw_x2_mm", "jaw_y1_mm", "jaw_y2_mm"), jaws_mm))
+        names = ("jaw_x1_mm", "jaw_x2_mm", "jaw_y1_mm", "jaw_y2_mm")
+        still |= dict(zip(names, jaws_mm, strict=True))
     axes = {name: axis(more.pop(name, value), samples) for name, value in still.items()}
     whole = {
         "interval_s": 0.02,
@@ -74,7 +75,7 @@ def delivery(
 def sweeping_field(samples: int = 201, mu: float = 100.0, **more: Any) -> Delivery:
     """A gap of 20 mm that 40 central pairs sweep from -50 to 50 mm; the others are parked closed.
 
-    Each point of the 100 x 200 mm field beyond the two ends sees the beam for `mu` x 20 / 80.
+    Each point from -30 to 30 mm is open for `mu` x 20 / 80.
     """
     progress = np.linspace(0.0, 1.0, samples)
     left_mm = np.zeros((samples, 60))
@@ -124,7 +125,7 @@ def two_fields(samples: int = 202) -> Delivery:
 def dual_layer_field(samples: int = 101) -> Delivery:
     """A machine without jaws and with two layers, 28 and 29 pairs, 5 mm apart in Y.
 
-    Both layers open the same 100 mm wide field, from -50 to 50 mm in the 28-pair layer.
+    Both open a field 100 mm wide, from -50 to 50 mm in Y in one and from -45 to 45 in the other.
     """
     layers = []
     for pairs in (28, 29):

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -50,30 +50,210 @@ def read(path: Path | str) -> Delivery:
 
 
 def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:
-    with _opened(file.path) as content:
-        raw = layout.read_raw(content, os.fstat(content.fileno()).st_size)
+    raw = _raw(file.path)
     warnings = [] if raw.has_crc else ["CRC absent: changed bytes would go unnoticed"]
     if raw.header.truncated:
         warnings.append("the machine cut this log for lack of space: its tail is missing")
-    delivery = _with_leaves(raw, _delivery(raw, warnings), warnings)
+    usable = axes.available(raw.snapshots, raw.header.columns, warnings)
+    delivery = _axes(raw, usable)
+    delivery = _leaves(raw, usable.get(axes.LEAVES), delivery, warnings)
     delivery = replace(
         delivery,
         performed_at=text.performed(file.name),
         sub_beams=_sub_beams(raw, delivery.control_point, warnings),
-        truncated=raw.header.truncated,
     )
     delivery = _described(raw, delivery, companions, warnings)
-    return replace(delivery, not_judged=_not_judged(delivery), warnings=tuple(warnings))
+    return replace(delivery, warnings=tuple(warnings))
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open a regular file; anything else, such as a pipe, would keep us waiting."""
+def _raw(path: Path) -> layout.RawLog:
     try:
-        content = open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", 0)  # noqa: PTH123, SIM115 - flags that Path.open has not; the caller closes
-    except (OSError, ValueError) as why:
-        reason = why.strerror if isinstance(why, OSError) else "not a possible name"
-        raise ReadError("UNREADABLE", f"the file cannot be opened: {reason}") from None
-    if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
-        content.close()
-        raise ReadError("NOT_A_FILE", "this is not a regular file")
-    return content
+        with open(path, "rb", 0, opener=_without_waiting) as content:
+            status = os.fstat(content.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ReadError("NOT_A_FILE", "this is not a regular file")
+            return layout.read_raw(content, status.st_size)
+    except OSError as why:
+        raise ReadError("UNREADABLE", f"the file cannot be read: {why.strerror}") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open so that a pipe without a writer does not hold us up."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _axes(raw: layout.RawLog, usable: Mapping[int, slice]) -> Delivery:
+    """A delivery with every axis that has one value per snapshot."""
+    header, snapshots = raw.header, raw.snapshots
+    read_axes: dict[int, Axis] = {}
+    other_axes: dict[int, Axis] = {}
+    for code, column in usable.items():
+        if code == axes.LEAVES:
+            continue
+        if code in axes.KINDS:
+            read_axes[code] = axes.axis(snapshots, column, code, header.scale)
+        else:
+            other_axes[code] = axes.unchanged(snapshots, column)
+    meterset_mu = read_axes.pop(layout.METERSET)
+    axes.check_meterset(meterset_mu)
+    beam_hold = read_axes.pop(axes.BEAM_HOLD, None)
+    control_point = read_axes.pop(axes.CONTROL_POINT, None)
+    fields: dict[str, Any] = {axes.KINDS[code].field: axis for code, axis in read_axes.items()}
+    return Delivery(
+        interval_s=header.interval_ms / 1000.0,
+        meterset_mu=meterset_mu,
+        control_point=control_point,
+        beam_hold=None if beam_hold is None else beam_hold.actual.astype(np.int64),
+        other_axes=other_axes,
+        truncated=header.truncated,
+        **fields,
+    )
+
+
+def _leaves(
+    raw: layout.RawLog, column: slice | None, delivery: Delivery, warnings: list[str]
+) -> Delivery:
+    """Add the leaves, or keep them uninterpreted where the model is not certain."""
+    if column is None:
+        warnings.append("fluence unsupported: the log holds no leaf positions")
+        return delivery
+    samples = column.stop - column.start
+    model = axes.mlc_model(raw.header.mlc_model, samples)
+    if model is not None:
+        layers = axes.leaf_layers(raw.snapshots, column, model)
+        return replace(delivery, mlc=layers, mlc_model=model)
+    warnings.append(
+        f"fluence unsupported: MLC model {raw.header.mlc_model} with {samples} samples "
+        "is not a known model; its leaves are not interpreted"
+    )
+    leaves = axes.unchanged(raw.snapshots, column)
+    return replace(delivery, other_axes={**delivery.other_axes, axes.LEAVES: leaves})
+
+
+def _sub_beams(
+    raw: layout.RawLog, control_point: Axis | None, warnings: list[str]
+) -> tuple[SubBeam, ...]:
+    """Where each sub-beam begins and ends, by the actual control point."""
+    records, samples = raw.sub_beams, raw.header.snapshots
+    if control_point is None:
+        if len(records) > 1:
+            warnings.append("no control-point axis: the sub-beams cannot be told apart")
+            return ()
+        starts = [0] * len(records)
+    else:
+        starts = [_first_at(control_point, record.control_point) for record in records]
+    stops = [max(a, b) for a, b in zip(starts, [*starts[1:], samples], strict=False)]
+    return tuple(
+        SubBeam(
+            sequence=record.sequence,
+            control_point=record.control_point,
+            planned_mu=record.planned_mu,
+            start=start,
+            stop=stop,
+            delivered=start < samples,
+        )
+        for record, start, stop in zip(records, starts, stops, strict=False)
+    )
+
+
+def _first_at(control_point: Axis, wanted: int) -> int:
+    """First sample that has reached control point `wanted`; the number of samples if none has."""
+    reached = control_point.actual >= wanted
+    first = int(reached.argmax())
+    return first if reached[first] else len(reached)
+
+
+def _described(
+    raw: layout.RawLog,
+    delivery: Delivery,
+    companions: Sequence[NamedFile],
+    warnings: list[str],
+) -> Delivery:
+    """Add identity, planned meterset and energy: metadata, then companion, then sub-beams."""
+    metadata = text.metadata(raw.header.metadata)
+    companion = _companion(companions, warnings)
+    names = tuple(text.beam_name(record.name) for record in raw.sub_beams)
+    first, second = metadata.identity, companion.identity
+    planned_mu, source = _planned(raw, metadata.planned_mu, companion.planned_mu, warnings)
+    return replace(
+        delivery,
+        planned_mu=planned_mu or None,
+        planned_mu_source=source,
+        not_judged=_not_judged(delivery, planned_mu),
+        energy=metadata.energy or companion.energy,
+        identity=Identity(
+            patient_id=first.patient_id or second.patient_id,
+            plan_label=first.plan_label or second.plan_label,
+            plan_uid=first.plan_uid or second.plan_uid,
+            beam_name=first.beam_name
+            or second.beam_name
+            or (names[0] if len(names) == 1 else None),
+            beam_number=second.beam_number if first.beam_number is None else first.beam_number,
+            beam_names=names,
+        ),
+        machine_parameters=companion.machine_parameters,
+    )
+
+
+def _companion(companions: Sequence[NamedFile], warnings: list[str]) -> text.Description:
+    """The companion's content; one that cannot be read costs a warning, not the log."""
+    for file in companions:
+        try:
+            with file.path.open("rb") as content:
+                described = text.companion(content.read(LARGEST_COMPANION + 1)[:LARGEST_COMPANION])
+        except OSError:
+            described = None
+        if described is not None:
+            return described
+        warnings.append("the companion text file cannot be read as one and is left out")
+    return text.Description()
+
+
+def _planned(
+    raw: layout.RawLog, metadata_mu: float | None, companion_mu: float | None, warnings: list[str]
+) -> tuple[float | None, str | None]:
+    """The planned meterset (0: a source says so; None: no source) and the source of a positive one.
+
+    In a log of several sub-beams, metadata and companion give the first one's meterset only
+    (a real companion says 107 where the sub-beams are 107 and 9), so that the records are added up.
+    """
+    records_mu = sum(record.planned_mu for record in raw.sub_beams)
+    if len(raw.sub_beams) > 1 and records_mu > 0.0:
+        return records_mu, "sub-beam records"
+    stated = {
+        "metadata": metadata_mu,
+        "companion": companion_mu,
+        "sub-beam records": records_mu if raw.sub_beams else None,
+    }
+    found = {source: mu for source, mu in stated.items() if mu is not None}
+    largest_mu = max(found.values(), default=0.0)
+    if largest_mu == 0.0:
+        return (0.0 if found else None), None
+    if largest_mu - min(found.values()) > SAME_MU:
+        said = ", ".join(f"{source} {mu:g}" for source, mu in found.items())
+        warnings.append(f"planned meterset in MU differs, the largest is used: {said}")
+        found = {source: mu for source, mu in found.items() if mu == largest_mu}
+    source, planned_mu = next((source, mu) for source, mu in found.items() if mu > 0.0)
+    return planned_mu, source
+
+
+def _not_judged(delivery: Delivery, planned_mu: float | None) -> str | None:
+    """Real kV, CBCT, port and double-exposure logs state a planned meterset of zero.
+
+    A treatment that was stopped before its first MU has a planned meterset and is judged; so is a
+    log that states none at all, or that metered more than an image takes.
+    """
+    metered_mu = max(delivery.meterset_mu.expected.max(), delivery.meterset_mu.actual.max())
+    if planned_mu == 0.0 and metered_mu <= MOST_IMAGING_MU:
+        return "imaging or setup log: no planned meterset"
+    return None
+
+
+FORMAT = Format(
+    name="varian-trajectory-log",
+    yields=Delivery,
+    recognize=recognize,
+    read=_read,
+    machine_class="truebeam",
+    companions=Companions(recognize=text.recognize_companion, key=text.name_key, reach=5.0),
+)

@@ -84,7 +84,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class SubBeamRecord:
-    """One sub-beam as planned; the radiation time is a limit, not what it took, so it is left out."""
+    """One sub-beam as planned; its radiation time is a limit, not what it took, and is left out."""
 
     control_point: int
     planned_mu: float

@@ -1,4 +1,4 @@
-"""Gantry, collimator, jaws and couch: where the axes were, against where the controller wanted them.
+"""Gantry, collimator, jaws and couch: where they were, against where the controller wanted them.
 
 An error is actual minus expected over the samples with the beam on, rotations by the shortest
 way.  The couch's translation is the exception: its expected values mean nothing in real logs, so
@@ -25,7 +25,7 @@ from analyzers.core import (
     NotApplicable,
     Settings,
 )
-from analyzers.field_shape import BoolArray, beam_on_samples
+from analyzers.field_shape import BoolArray, beam_on_samples, sub_beam_samples
 from analyzers.numerics.statistics import angle_difference_deg, rms
 from analyzers.records import Axis, Delivery, FloatArray
 
@@ -35,7 +35,7 @@ def _limits(
     clinac: tuple[float, float],
     elekta: tuple[float, float] | None = None,
 ) -> Mapping[str, Limits]:
-    """Upper limits (tolerance, action); Halcyon takes TrueBeam's, Elekta Clinac's for want of its own."""
+    """Upper limits (tolerance, action); where Elekta has none of its own it takes Clinac's."""
     elekta = elekta or clinac
     by_class = {"truebeam": truebeam, "halcyon": truebeam, "clinac": clinac, "elekta": elekta}
     return {
@@ -116,7 +116,7 @@ def _gantry(axis: Axis | None, beam_on: BoolArray) -> list[Measurement]:
     error_deg = _error(axis, beam_on, "gantry", angle_difference_deg)
     return [
         GANTRY_LARGEST_ERROR.measured(np.abs(error_deg).max()),
-        GANTRY_RMS_ERROR.measured(rms(error_deg, axis=0)),
+        GANTRY_RMS_ERROR.measured(float(rms(error_deg))),
     ]
 
 
@@ -150,15 +150,13 @@ def _couch(delivery: Delivery, beam_on: BoolArray) -> list[Measurement]:
     return _furthest(COUCH_LARGEST_ERROR, largest_mm)
 
 
-def _excursions_mm(
-    delivery: Delivery, axis: Axis, beam_on: BoolArray, name: str
-) -> list[float]:
+def _excursions_mm(delivery: Delivery, axis: Axis, beam_on: BoolArray, name: str) -> list[float]:
     """The largest excursion in each sub-beam; between two the couch may be moved on purpose."""
-    beams = [slice(b.start, b.stop) for b in delivery.sub_beams if beam_on[b.start : b.stop].any()]
-    excursions = []
-    for beam in beams or [slice(None)]:
+    excursions = [0.0]
+    for _, beam in sub_beam_samples(delivery):
         position_mm = _known(axis.actual[beam][beam_on[beam]], f"couch {name}")
-        excursions.append(float(np.abs(position_mm - position_mm[0]).max()))
+        if position_mm.size:
+            excursions.append(float(np.abs(position_mm - position_mm[0]).max()))
     return excursions
 
 

@@ -37,8 +37,8 @@ def analyze(delivery: Delivery, context: Context[BeamHoldsSettings]) -> Analysis
     begins = held & ~np.append(False, held[:-1])
     return Analysis(
         [
-            COUNT.measured(np.count_nonzero(begins)),
-            HELD_TIME.measured(np.count_nonzero(held) * delivery.interval_s),
+            COUNT.measured(float(begins.sum())),
+            HELD_TIME.measured(float(held.sum()) * delivery.interval_s),
         ]
     )
 

@@ -110,7 +110,7 @@ def analyze(delivery: Delivery, context: Context[MlcPositionsSettings]) -> Analy
         measurements=[
             *_shaping(leaves, leaf_rms_mm, leaf_largest_mm),
             *_parked(leaves, leaf_largest_mm),
-            COUNTED_LEAVES.measured(np.count_nonzero(leaves.shaping)),
+            COUNTED_LEAVES.measured(float(leaves.shaping.sum())),
         ],
         traces={
             "leaf_rms_mm": np.where(leaves.shaping, leaf_rms_mm, np.nan),
@@ -122,7 +122,10 @@ def analyze(delivery: Delivery, context: Context[MlcPositionsSettings]) -> Analy
 
 
 def _leaves(delivery: Delivery, beam_on: BoolArray) -> _Leaves:
-    names, in_bank_a, shaping, errors_mm = [], [], [], []
+    names: list[str] = []
+    in_bank_a: list[bool] = []
+    shaping: list[BoolArray] = []
+    errors_mm: list[NDArray[np.float64]] = []
     for layer in delivery.mlc:
         shaping.extend(shaping_leaves(delivery, layer, beam_on))
         for bank, axis in (("A", layer.bank_a_mm), ("B", layer.bank_b_mm)):
@@ -164,7 +167,9 @@ def _parked(leaves: _Leaves, leaf_largest_mm: NDArray[np.float64]) -> list[Measu
     if leaves.shaping.all():
         return []
     furthest = np.where(leaves.shaping, -1.0, leaf_largest_mm).argmax()
-    return [PARKED_LARGEST_ERROR.measured(leaf_largest_mm[furthest], at=str(leaves.names[furthest]))]
+    return [
+        PARKED_LARGEST_ERROR.measured(leaf_largest_mm[furthest], at=str(leaves.names[furthest]))
+    ]
 
 
 ANALYZER = Analyzer(

@@ -1,10 +1,10 @@
 """Gamma index of Low et al. 1998 (Med. Phys. 25, 656), to a stated tolerance.
 
-gamma(r) is the smallest root of |x - r|² / distance² + (D_e(x) - D_r(r))² / dose² over the positions
-x of the evaluated grid, D_e linear between its points along each axis.  The minimum is found on
-the continuous distribution (as Ju et al. 2008, Med. Phys. 35, 879, on simplices), not on samples of
-it, and is certified by branch and bound: no value is more than `tolerance` above the true minimum,
-and none is below it.
+gamma(r) is the smallest root of |x - r|² / distance² + (D_e(x) - D_r(r))² / dose² over positions x
+in the evaluated grid, D_e linear between its points along each axis.  The minimum is found on the
+continuous distribution, not on samples of it (Ju et al. 2008, Med. Phys. 35, 879, do so on
+simplices), and is certified by branch and bound: no value is more than `tolerance` above the true
+minimum, and none is below it.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class GammaResult:
     They are judged on the part that is there; with nothing in reach they fail at `max_gamma`.
     """
     mean_dose_difference_percent: float
-    """Evaluated minus reference at the reference points inside the evaluated grid, in percent of the
-    normalization; NaN if none is inside."""
+    """Evaluated minus reference, in percent of the normalization, over the judged points inside the
+    evaluated grid; NaN if none is inside."""
     criteria: GammaCriteria
 
 
@@ -141,11 +141,12 @@ def gamma_index(
 ) -> GammaResult:
     """Gamma of each reference point against the continuous evaluated distribution.
 
-    `reference` and `evaluated` are 1-, 2- or 3-D doses in one unit; spacings in mm, one per axis, in
-    the order of the axes.  `evaluated_offset_mm` is the position of the first evaluated point minus
-    that of the first reference point; it must be given when the shapes differ.  The dose criterion
-    is `dose_percent` of `normalization` (None: the maximum of the reference), if `local` of the
-    reference dose at the point.  Points of `threshold_percent` of the normalization or more are judged.
+    `reference` and `evaluated` are 1-, 2- or 3-D doses in one unit; spacings in mm, one per axis,
+    in the order of the axes.  `evaluated_offset_mm` is the position of the first evaluated point
+    minus that of the first reference point; it must be given when the shapes differ.  The dose
+    criterion is `dose_percent` of `normalization` (None: the maximum of the reference), if `local`
+    of the reference dose at the point.  Points of at least `threshold_percent` of the normalization
+    are judged.
 
     A reference without any dose has no points.  ValueError: NaN, infinite or negative dose,
     dimensions that differ, spacings or criteria that are not positive, `max_gamma` of 1 or less,
@@ -169,9 +170,11 @@ def gamma_index(
 
 
 def _dose(values: ArrayLike, name: str) -> Floats:
-    dose = np.ascontiguousarray(values, dtype=np.float64)
+    dose = np.array(values, dtype=np.float64, order="C")
     if np.ndim(values) not in (1, 2, 3) or dose.size == 0:
-        raise ValueError(f"{name} must be a 1-, 2- or 3-D array with points, not {np.shape(values)}")
+        raise ValueError(
+            f"{name} must be a 1-, 2- or 3-D array with points, not {np.shape(values)}"
+        )
     if not np.isfinite(dose).all():
         raise ValueError(f"{name} holds NaN or infinite dose")
     if dose.min() < 0:

@@ -22,7 +22,7 @@ from numba import njit
 Vector = tuple[float, float, float]
 Box = tuple[Vector, Vector]
 Surface = tuple[Vector, float, Vector, Vector, float]
-"""Low corner of the cell; there: value, slope, mixed second derivatives (12, 02, 01), third (012)."""
+"""Low corner of the cell; value, slope, mixed derivatives (12, 02, 01) and (012) there."""
 
 DESCENTS = 12
 """Gauss-Newton steps before a box is split instead; the error falls by |k| |M| at each."""

@@ -39,7 +39,7 @@ Order = tuple[Indices, Floats]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def inside(home: int, fraction: float, size: int) -> tuple[int, float, float]:
-    """Cell and fraction of the grid point closest to a position on one axis; its offset in cells."""
+    """The closest place on one axis of the grid: cell and fraction; how far off, in cells."""
     position = clip(home + fraction, 0.0, size - 1.0)
     cell = max(min(int(position), size - 2), 0)
     return cell, position - cell, position - (home + fraction)

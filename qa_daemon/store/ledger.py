@@ -86,7 +86,7 @@ class Ledger:
             state = after(State.SETTLING, event)
             identity = connection.execute(
                 insert(files)
-                .values(_columns(arrival), state=state.value, arrived_at=self._store.now())
+                .values(**_columns(arrival), state=state.value, arrived_at=self._store.now())
                 .returning(files.c.id)
             ).scalar_one()
             bump(connection, f"files.{state.value}", 1)

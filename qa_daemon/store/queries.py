@@ -53,6 +53,7 @@ class StoredResult:
     """One result with everything it holds but the patient's identity."""
 
     id: int
+    file: int
     active: bool
     superseded_by: int | None
     path: str
@@ -295,6 +296,7 @@ def _result(
         name: row[name]
         for name in (
             "id",
+            "file",
             "active",
             "superseded_by",
             "sha256",

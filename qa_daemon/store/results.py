@@ -75,7 +75,7 @@ class Results:
             identity = connection.execute(
                 insert(results)
                 .values(
-                    _result_columns(file, report, made),
+                    **_result_columns(file, report, made),
                     point_ns=point_ns,
                     verdict=verdict,
                     not_judged=_not_judged(report, verdict),

@@ -1,0 +1,252 @@
+"""What was open while the beam was on, and the fluence that came through, from a `Delivery`.
+
+Leaves and jaws are taken in the frame of the collimator, IEC 61217, mm at the isocenter plane.  A
+fluence is the mean open meterset over a pixel, in MU: exact for straight motion between samples
+(`numerics.fluence`), transmission and leaf ends left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzers.core import AnalysisError
+from analyzers.field_shape import State, delivers
+from analyzers.numerics.fluence import delivered_fluence, open_area_mu_mm2
+from analyzers.records import Axis, Delivery, MlcLayer
+
+Array = NDArray[np.float64]
+
+BEYOND_MM = 1000.0
+"""Where a jaw stands that the machine does not have."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opening:
+    """The opening over the samples of one beam; `left_mm` and `right_mm` are `(samples, rows)`."""
+
+    meterset_mu: Array
+    left_mm: Array
+    right_mm: Array
+    leaf_edges_mm: Array
+    jaw_x_mm: Array | None
+    jaw_y_mm: Array | None
+    collimator_deg: Array | None
+
+    def area_mu_mm2(self) -> float:
+        """Open area times meterset, over the whole beam."""
+        return float(
+            open_area_mu_mm2(
+                self.meterset_mu,
+                self.left_mm,
+                self.right_mm,
+                self.leaf_edges_mm,
+                jaw_x_mm=self.jaw_x_mm,
+                jaw_y_mm=self.jaw_y_mm,
+            )
+        )
+
+    def bounds_mm(self) -> tuple[float, float, float, float] | None:
+        """The smallest box around all that was open with the beam on: x, x, y, y; or None."""
+        used = delivers(self.meterset_mu)
+        used[:-1] |= used[1:]
+        left_mm, right_mm = self.left_mm[used], self.right_mm[used]
+        shape = left_mm.shape
+        bottom_mm = np.broadcast_to(self.leaf_edges_mm[:-1], shape)
+        top_mm = np.broadcast_to(self.leaf_edges_mm[1:], shape)
+        if self.jaw_x_mm is not None:
+            left_mm = np.maximum(left_mm, self.jaw_x_mm[used, :1])
+            right_mm = np.minimum(right_mm, self.jaw_x_mm[used, 1:])
+        if self.jaw_y_mm is not None:
+            bottom_mm = np.maximum(bottom_mm, self.jaw_y_mm[used, :1])
+            top_mm = np.minimum(top_mm, self.jaw_y_mm[used, 1:])
+        is_open = (right_mm > left_mm) & (top_mm > bottom_mm)
+        if not is_open.any():
+            return None
+        return (
+            float(left_mm[is_open].min()),
+            float(right_mm[is_open].max()),
+            float(bottom_mm[is_open].min()),
+            float(top_mm[is_open].max()),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Pixel edges in mm; a map on it has the shape `(rows, columns)`, y first."""
+
+    x_edges_mm: Array
+    y_edges_mm: Array
+
+    @classmethod
+    def around(
+        cls,
+        bounds_mm: Sequence[tuple[float, float, float, float]],
+        spacing_mm: tuple[float, float],
+        margin_mm: float,
+    ) -> Grid:
+        """A grid around all the boxes, its edges at multiples of the spacing `(y, x)`."""
+        boxes = np.array(bounds_mm)
+
+        def edges(low_mm: float, high_mm: float, spacing: float) -> Array:
+            first = np.floor((low_mm - margin_mm) / spacing)
+            last = np.ceil((high_mm + margin_mm) / spacing)
+            return np.arange(first, last + 1) * spacing
+
+        return cls(
+            edges(boxes[:, 0].min(), boxes[:, 1].max(), spacing_mm[1]),
+            edges(boxes[:, 2].min(), boxes[:, 3].max(), spacing_mm[0]),
+        )
+
+    @property
+    def x_mm(self) -> Array:
+        """Centers of the columns."""
+        return (self.x_edges_mm[:-1] + self.x_edges_mm[1:]) / 2
+
+    @property
+    def y_mm(self) -> Array:
+        """Centers of the rows."""
+        return (self.y_edges_mm[:-1] + self.y_edges_mm[1:]) / 2
+
+
+def opening(delivery: Delivery, samples: slice, state: State) -> Opening:
+    """The opening in one state, expected or actual, over some samples."""
+
+    def taken(axis: Axis) -> Array:
+        values = np.asarray(state(axis)[samples], dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise AnalysisError("a leaf, a jaw, the collimator or the meterset has no value")
+        return values
+
+    def jaws(lower: Axis | None, upper: Axis | None) -> Array | None:
+        if lower is None and upper is None:
+            return None
+        beyond_mm = np.full(len(meterset_mu), BEYOND_MM)
+        return np.column_stack(
+            [
+                -beyond_mm if lower is None else taken(lower),
+                beyond_mm if upper is None else taken(upper),
+            ]
+        )
+
+    meterset_mu = taken(delivery.meterset_mu)
+    edges_mm, rows = _common_rows(delivery.mlc)
+    layers = list(zip(delivery.mlc, rows, strict=True))
+    turn = delivery.collimator_deg
+    return Opening(
+        # The controller takes expected meterset back when a beam is interrupted: what counts is
+        # what was left in the end.
+        np.minimum.accumulate(meterset_mu[::-1])[::-1],
+        np.maximum.reduce([taken(layer.bank_b_mm)[:, row] for layer, row in layers]),
+        np.minimum.reduce([taken(layer.bank_a_mm)[:, row] for layer, row in layers]),
+        edges_mm,
+        jaws(delivery.jaw_x1_mm, delivery.jaw_x2_mm),
+        jaws(delivery.jaw_y1_mm, delivery.jaw_y2_mm),
+        None if turn is None else np.unwrap(taken(turn), period=360.0),
+    )
+
+
+def _common_rows(layers: Sequence[MlcLayer]) -> tuple[Array, list[NDArray[np.intp]]]:
+    """Rows so thin that each lies under one leaf of every layer: edges, and whose leaf by layer.
+
+    What is open is open in all layers, so nothing is open beyond the shortest of them.
+    """
+    edges_mm = np.unique(np.concatenate([layer.leaf_edges_mm for layer in layers]))
+    first_mm = max(layer.leaf_edges_mm[0] for layer in layers)
+    last_mm = min(layer.leaf_edges_mm[-1] for layer in layers)
+    edges_mm = edges_mm[(edges_mm >= first_mm) & (edges_mm <= last_mm)].astype(np.float64)
+    rows = [
+        np.searchsorted(layer.leaf_edges_mm, edges_mm[:-1], side="right") - 1 for layer in layers
+    ]
+    return edges_mm, rows
+
+
+def fluence_mu(opening: Opening, grid: Grid) -> Array:
+    """The fluence in the frame of the collimator."""
+    return np.asarray(
+        delivered_fluence(
+            opening.meterset_mu,
+            opening.left_mm,
+            opening.right_mm,
+            opening.leaf_edges_mm,
+            x_edges_mm=grid.x_edges_mm,
+            y_edges_mm=grid.y_edges_mm,
+            jaw_x_mm=opening.jaw_x_mm,
+            jaw_y_mm=opening.jaw_y_mm,
+        )
+    )
+
+
+def sectors(opening: Opening, step_deg: float) -> list[tuple[float, Opening]]:
+    """The opening split by collimator angle: angle, and the opening with that sector's meterset.
+
+    Where the collimator turns between two fields only the creep is left out.
+    """
+    if opening.collimator_deg is None:
+        return [(0.0, opening)]
+    increment_mu = np.diff(opening.meterset_mu, prepend=opening.meterset_mu[:1])
+    before_deg = np.append(opening.collimator_deg[:1], opening.collimator_deg[:-1])
+    middle_deg = (opening.collimator_deg + before_deg) / 2
+    sector = np.round(middle_deg / step_deg)
+    found = []
+    for number in np.unique(sector[delivers(opening.meterset_mu)]):
+        part_mu = np.where(sector == number, increment_mu, 0.0)
+        angle_deg = float(np.average(middle_deg, weights=part_mu))
+        found.append((angle_deg, replace(opening, meterset_mu=np.cumsum(part_mu))))
+    return found
+
+
+def rotated_bounds_mm(opening: Opening, step_deg: float) -> list[tuple[float, float, float, float]]:
+    """The box around each sector's opening, in the frame of the gantry."""
+    boxes = []
+    for angle_deg, part in sectors(opening, step_deg):
+        box = part.bounds_mm()
+        if box is not None:
+            x_mm, y_mm = _turned(
+                np.array(box)[[0, 0, 1, 1]], np.array(box)[[2, 3, 2, 3]], angle_deg
+            )
+            boxes.append((x_mm.min(), x_mm.max(), y_mm.min(), y_mm.max()))
+    return boxes
+
+
+def rotated_fluence_mu(
+    opening: Opening, grid: Grid, spacing_mm: tuple[float, float], step_deg: float
+) -> Array:
+    """The fluence in the frame of the gantry.
+
+    The grid is turned, not the leaves: each sector is computed in the frame of the collimator, on
+    a grid of `spacing_mm` (y, x), and read at the turned pixel centers.
+    """
+    x_mm, y_mm = np.meshgrid(grid.x_mm, grid.y_mm)
+    total_mu = np.zeros(x_mm.shape)
+    for angle_deg, part in sectors(opening, step_deg):
+        box = part.bounds_mm()
+        if box is not None:
+            own = Grid.around([box], spacing_mm, margin_mm=2 * max(spacing_mm))
+            total_mu += _read(fluence_mu(part, own), own, *_turned(x_mm, y_mm, -angle_deg))
+    return total_mu
+
+
+def _turned(x_mm: Array, y_mm: Array, angle_deg: float) -> tuple[Array, Array]:
+    """Points of the collimator frame in the gantry frame: positive counterclockwise from above."""
+    cosine, sine = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+    return x_mm * cosine - y_mm * sine, x_mm * sine + y_mm * cosine
+
+
+def _read(fluence: Array, grid: Grid, x_mm: Array, y_mm: Array) -> Array:
+    """Bilinear between pixel centers, zero outside the grid."""
+    column = (x_mm - grid.x_mm[0]) / (grid.x_mm[1] - grid.x_mm[0])
+    row = (y_mm - grid.y_mm[0]) / (grid.y_mm[1] - grid.y_mm[0])
+    rows, columns = fluence.shape
+    inside = (column >= 0) & (column < columns - 1) & (row >= 0) & (row < rows - 1)
+    column, row = column[inside], row[inside]
+    i, j = row.astype(np.intp), column.astype(np.intp)
+    down, right = row - i, column - j
+    values = np.zeros(x_mm.shape)
+    values[inside] = (1 - down) * (
+        (1 - right) * fluence[i, j] + right * fluence[i, j + 1]
+    ) + down * ((1 - right) * fluence[i + 1, j] + right * fluence[i + 1, j + 1])
+    return values

@@ -1,0 +1,240 @@
+"""The composition root: builds every part of the service from the site file and connects them.
+
+Only this module and `__main__` read the environment and the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+import uvicorn
+
+from analyzers import catalogue as physics
+from qa_daemon.alerts.channels import AppriseChannels
+from qa_daemon.alerts.engine import AlertEngine
+from qa_daemon.failures import Unavailable
+from qa_daemon.ingest.dispatch import Dispatcher
+from qa_daemon.ingest.folders import watched_folders
+from qa_daemon.ingest.intake import Intake
+from qa_daemon.ingest.scanner import Scanner
+from qa_daemon.ingest.watch import Watcher
+from qa_daemon.jobs import WorkerLimits, Workers
+from qa_daemon.lock import StateLock
+from qa_daemon.notify import Notifier
+from qa_daemon.pipeline import Pipeline
+from qa_daemon.requests import carry_out_all
+from qa_daemon.site import site as sites
+from qa_daemon.site.site import Site
+from qa_daemon.status import followers_of, status_form
+from qa_daemon.store.archive import Archive
+from qa_daemon.store.ledger import Ledger
+from qa_daemon.store.outbox import Outbox
+from qa_daemon.store.queries import Queries
+from qa_daemon.store.results import Results
+from qa_daemon.store.store import Store, upgrade, url_of
+
+LOG = logging.getLogger("qa_daemon")
+STALLED_AFTER_S = 45.0
+
+
+class Part(Protocol):
+    """A part of the service that works in the background."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End soon, losing nothing."""
+
+
+def utc_now() -> datetime:
+    """The clock of the service."""
+    return datetime.now(UTC)
+
+
+def open_site(config: Path) -> Site:
+    """Read and check a site file."""
+    return sites.load(config, physics.load().analyzers, utc_now)
+
+
+def open_store(site: Site) -> Store:
+    """Open the site's store, brought up to date."""
+    site.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    url = url_of(site.state_dir)
+    upgrade(url)
+    return Store(url, utc_now)
+
+
+def set_up_logging() -> None:
+    """Log lines go to standard error; the journal adds time and unit."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    # Libraries put addresses and values into their own messages; ours say what matters.
+    for noisy in ("apprise", "urllib3", "uvicorn.access", "alembic", "watchdog"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+class Core:
+    """What turns arrived files into results; `ingest` without a daemon uses it alone."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.lock = StateLock(site.state_dir)
+        self.store = open_store(site)
+        self.ledger = Ledger(self.store)
+        self.queries = Queries(self.store)
+        self.results = Results(self.store, followers_of(site))
+        self.archive = Archive(site.state_dir)
+        self.archive.clear_scratch()
+        rules = site.file.ingest
+        self.catalogue = physics.load()
+        self.workers = Workers(
+            rules.workers,
+            WorkerLimits(rules.job_time_limit.total_seconds(), int(rules.job_memory_gb * 2**30)),
+        )
+        self.workers.warm_up(rules.workers)
+        pipeline = Pipeline(self.workers.measure, site, self.archive, self.ledger, self.results)
+        self.dispatcher = Dispatcher(
+            self.ledger, pipeline, threads=rules.workers, catalogue=self.catalogue
+        )
+        intake = Intake(self.archive, self.ledger, self.results, self.catalogue, site)
+        self.scanner = Scanner(
+            watched_folders(site),
+            intake,
+            settle_time=rules.settle_time.total_seconds(),
+            rescan_every=rules.rescan_every.total_seconds(),
+        )
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.workers.close()
+        self.store.close()
+        self.lock.release()
+
+
+class Service:
+    """The whole daemon."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._socket = _bind(site)
+        self.core = Core(site)
+        self.alerts = AlertEngine(
+            self.core.store,
+            self.core.queries,
+            Outbox(self.core.store, "alerts"),
+            site,
+            AppriseChannels(site),
+            utc_now,
+            {a.name: a.title for a in self.core.catalogue.analyzers},
+        )
+        self._parts: list[Part] = [
+            self.core.dispatcher,
+            self.core.scanner,
+            Watcher(self.core.scanner.folders, self.core.scanner.hint),
+            self.alerts,
+            *_sinks(site, self.core),
+        ]
+        self._progress: list[Callable[[], float]] = [
+            part.progress for part in self._parts if hasattr(part, "progress")
+        ]
+        self._web = _web_server(site, self.core, self.is_ready)
+        self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+        self._stopping = threading.Event()
+        self._started = False
+
+    @property
+    def port(self) -> int:
+        """The port of the pages."""
+        return int(self._socket.getsockname()[1])
+
+    def is_ready(self) -> bool:
+        """Whether files are being watched and results can be read."""
+        return self._started and not self._stopping.is_set()
+
+    def start(self) -> None:
+        """Start every part, pages last."""
+        for part in self._parts:
+            part.start()
+        self._started = True
+        threading.Thread(
+            target=self._web.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True
+        ).start()
+        LOG.info("serving %s on port %d", self.site.name, self.port)
+        self._notifier.tell("READY=1")
+
+    def wait(self) -> None:
+        """Serve until `ask_to_stop`; systemd hears from us only while every part moves on."""
+        while not self._stopping.wait(1.0):
+            carry_out_all(self.site.state_dir, self.core.store)
+            if self._moving():
+                self._notifier.tell("WATCHDOG=1")
+
+    def ask_to_stop(self) -> None:
+        """End `wait`; safe in a signal handler."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Stop taking work, finish or abandon what is running, and let go of everything."""
+        self._stopping.set()
+        self._notifier.tell("STOPPING=1")
+        self._web.should_exit = True
+        for part in reversed(self._parts):
+            part.stop()
+        self.core.close()
+
+    def _moving(self) -> bool:
+        late = [p for p in self._progress if monotonic() - p() > STALLED_AFTER_S]
+        if late:
+            LOG.error("%d parts of the service have stopped moving", len(late))
+        return not late
+
+
+def _bind(site: Site) -> socket.socket:
+    web = site.file.web
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((web.host, web.port))
+    except OSError as why:
+        raise Unavailable(
+            f"port {web.port} on {web.host} cannot be opened ({why.strerror}): "
+            "stop what uses it, or set [web] port"
+        ) from None
+    return listener
+
+
+def _sinks(site: Site, core: Core) -> list[Part]:
+    if site.file.influx is None:
+        return []
+    from qa_daemon.sinks.drain import Drain
+    from qa_daemon.sinks.influx import InfluxSink
+
+    return [Drain(Outbox(core.store, "influx"), core.queries, InfluxSink(site))]
+
+
+def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Server:
+    from dashboards.web.app import create_app
+
+    pages = create_app(
+        site=site,
+        queries=core.queries,
+        archive=core.archive,
+        status=lambda: status_form(site, core.store),
+        ready=ready,
+        clock=utc_now,
+        titles={a.name: a.title for a in core.catalogue.analyzers},
+        meanings=site.metrics,
+    )
+    return uvicorn.Server(
+        uvicorn.Config(pages, log_config=None, access_log=False, timeout_graceful_shutdown=3)
+    )

@@ -1,0 +1,195 @@
+"""`qa-daemon analyze`: one-shot analysis of files, without a store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+
+from analyzers import catalogue as formats
+from analyzers.catalogue import Catalogue
+from analyzers.core import Companions, ReadError
+from qa_daemon.app import open_site, utc_now
+from qa_daemon.commands import forms
+from qa_daemon.jobs import measure
+from qa_daemon.model import Job, NamedPath, Report
+from qa_daemon.pipeline import judge
+from qa_daemon.site.site import Site, without_file
+
+UNREADABLE = 65
+BUG = 70
+
+
+@dataclass
+class Group:
+    """A main file, or a side file that is alone, with what belongs to it."""
+
+    main: Path
+    companions: list[Path] = field(default_factory=list)
+
+
+def analyze(paths: Sequence[Path], config: Path | None, *, as_json: bool) -> int:
+    """Analyze files and folders, print the results, and return the exit code."""
+    catalogue = formats.load()
+    site = open_site(config) if config else without_file(catalogue.analyzers, utc_now)
+    found: list[forms.Form] = []
+    code = 0
+    for group in grouped(list(_files(paths)), catalogue):
+        try:
+            found.append(_one(group, catalogue, site, has_site=config is not None))
+        except Exception:  # noqa: BLE001
+            # The boundary of a command: the other files still get their results.
+            traceback.print_exc()
+            code = BUG
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        for form in found:
+            typer.echo(_as_text(form))
+    return max(code, _exit_code(found))
+
+
+def grouped(paths: Sequence[Path], catalogue: Catalogue) -> list[Group]:
+    """Put side files to their main files by name, the nearest one first."""
+    mains: list[tuple[Path, Companions | None, str]] = []
+    sides: list[tuple[Path, Companions, str]] = []
+    for path in paths:
+        try:
+            recognized = catalogue.recognize(path)
+        except ReadError:
+            mains.append((path, None, ""))
+            continue
+        rules, name = recognized.format.companions, recognized.format.name
+        if recognized.is_companion and rules is not None:
+            sides.append((path, rules, name))
+        else:
+            mains.append((path, rules, name))
+    groups = {path: Group(path) for path, _, _ in mains}
+    alone: list[Group] = []
+    for side, rules, name in sides:
+        main = _nearest(side, rules, [p for p, _, n in mains if n == name])
+        if main is None:
+            alone.append(Group(side))
+        else:
+            groups[main].companions.append(side)
+    return [*groups.values(), *alone]
+
+
+def _nearest(side: Path, rules: Companions, mains: Sequence[Path]) -> Path | None:
+    own = rules.key(side.name)
+    candidates: list[tuple[float, Path]] = []
+    for main in mains:
+        key = rules.key(main.name)
+        if own and key and main.parent == side.parent and key[0] == own[0]:
+            candidates.append((abs(key[1] - own[1]), main))
+    near = [c for c in candidates if c[0] <= rules.reach]
+    return min(near)[1] if near else None
+
+
+def _one(group: Group, catalogue: Catalogue, site: Site, *, has_site: bool) -> forms.Form:
+    machine = site.machine_of_path(group.main)
+    report: Report = measure(
+        Job(
+            file=_named(group.main),
+            companions=tuple(_named(c) for c in group.companions),
+            machine_class=machine.machine_class if machine else None,
+            settings={name: dict(keys) for name, keys in site.file.analyzer.items()},
+        ),
+        catalogue,
+    )
+    machine = machine or site.machine_of_serial(report.machine_serial)
+    performed_at = report.performed_at
+    if performed_at is not None and has_site:
+        performed_at = performed_at.replace(tzinfo=site.zone)
+    return forms.one_shot(
+        _shown(group.main),
+        [_shown(c) for c in group.companions],
+        _sha256(group.main),
+        machine.name if machine else report.machine_serial,
+        performed_at,
+        report,
+        judge(report, site, machine),
+    )
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Every path given, and every regular file below a folder given, once, in a fixed order."""
+    seen: set[Path] = set()
+    for path in paths:
+        inside = sorted(_below(path)) if path.is_dir() else [_followed(path)]
+        for file in inside:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _followed(path: Path) -> Path:
+    # A link that a person names is meant; the readers themselves follow none.
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if not name.startswith(".") and stat.S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+def _named(path: Path) -> NamedPath:
+    return NamedPath(path=str(path), name=path.name)
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _exit_code(found: Sequence[forms.Form]) -> int:
+    if any(form["error"] for form in found):
+        return UNREADABLE
+    return int(any(form["verdict"] in ("ACTION", "INVALID") for form in found))
+
+
+def _as_text(form: forms.Form) -> str:
+    lines = [f"{form['verdict'] or 'not judged':10} {form['file']}"]
+    error = form["error"]
+    if isinstance(error, dict):
+        lines.append(f"  {error['code']}: {error['message']}")
+    if form["not_judged"]:
+        lines.append(f"  {form['not_judged']}")
+    warnings = form["warnings"]
+    lines += [f"  note: {warning}" for warning in (warnings if isinstance(warnings, list) else [])]
+    analyses = form["analyses"]
+    for analysis in analyses if isinstance(analyses, list) else []:
+        lines += _analysis_lines(analysis)
+    return "\n".join(lines)
+
+
+def _analysis_lines(analysis: dict[str, object]) -> list[str]:
+    why = analysis["failure"] or analysis["not_applicable"]
+    lines = [f"  {analysis['verdict'] or '-':10} {analysis['analyzer']}{f': {why}' if why else ''}"]
+    numbers = analysis["measurements"]
+    for number in numbers if isinstance(numbers, list) else []:
+        at = f" at {number['at']}" if number["at"] else ""
+        verdict = number["verdict"] or "-"
+        lines.append(
+            f"    {verdict:10} {number['metric']} {number['value']:.4g} {number['unit']}{at}"
+        )
+    return lines

@@ -1,0 +1,75 @@
+"""`qa-daemon check-config` and `qa-daemon doctor`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+
+from qa_daemon.app import open_site
+from qa_daemon.site.site import Site
+
+LITTLE_SPACE = 0.05
+FIXED_SQLITE = (3, 51, 3)
+
+
+def check_config(config: Path) -> None:
+    """Print the values in force; addresses that may hold a password are left out."""
+    site = open_site(config)
+    form = site.file.model_dump(mode="json", by_alias=True)
+    for person in form["person"]:
+        person["channels"] = [f"{urlsplit(c).scheme}://…" for c in person["channels"]]
+    typer.echo(json.dumps(form, indent=1))
+
+
+def doctor(config: Path) -> int:
+    """Check the surroundings; 0 when all is well, else 69."""
+    site = open_site(config)
+    faults = 0
+    for good, sentence in _checks(site):
+        typer.echo(f"{'ok     ' if good else 'PROBLEM'} {sentence}")
+        faults += not good
+    return 69 if faults else 0
+
+
+def _checks(site: Site) -> Iterator[tuple[bool, str]]:
+    yield bool(site.machines), f"{len(site.machines)} machines in the site file"
+    for machine in site.machines:
+        yield bool(machine.folders), f"{machine.name} has {len(machine.folders)} watched folders"
+        for number, folder in enumerate(site.folders_of(machine), start=1):
+            good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+            yield good, f"{machine.name}: folder {number} can be read"
+    yield from _state(site)
+    people = site.file.person
+    yield bool(people), f"{len(people)} people can be told"
+    yield site.file.rota is not None, "a weekly rota says who is on call"
+    if site.file.influx is not None:
+        yield _answers(site.file.influx.url), "the time-series database answers"
+
+
+def _state(site: Site) -> Iterator[tuple[bool, str]]:
+    nearest = next(p for p in (site.state_dir, *site.state_dir.parents) if p.exists())
+    yield os.access(nearest, os.W_OK), "the state folder can be written"
+    usage = shutil.disk_usage(nearest)
+    free = usage.free / usage.total
+    yield free > LITTLE_SPACE, f"{free:.0%} of the state folder's disk is free"
+    version = ".".join(map(str, sqlite3.sqlite_version_info))
+    fixed = sqlite3.sqlite_version_info >= FIXED_SQLITE
+    yield True, f"SQLite {version}" + ("" if fixed else " (used with one writing connection)")
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=3):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,144 @@
+"""Write Varian trajectory logs with stated errors, and the text files beside them.
+
+`simulate` is what the command calls.  Patients and plans are invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from analyzers.records import Delivery, Identity
+from qa_daemon.simulate.motion import Errors, deliver
+from qa_daemon.simulate.plan_shapes import FIELDS
+from qa_daemon.simulate.trajectory_log_bytes import MODEL_CODES, VERSIONS, encode
+
+KIND = "trajectory-log"
+IDENTITY = Identity(
+    patient_id="QA_SIM_1",
+    plan_label="Simulated",
+    plan_uid="1.2.826.0.1.3680043.8.498.1",
+    beam_number=1,
+)
+PERFORMED_AT = datetime(2026, 1, 5, 7, 30)  # noqa: DTZ001 - a machine's wall time has no zone
+
+
+def write_trajectory_log(
+    path: Path, delivery: Delivery, *, version: str = "3.0", scale: int = 1, crc: bool = True
+) -> None:
+    """Write one delivery as a log of that version and axis scale.
+
+    From version 4.0 on the file holds identity, planned meterset and energy; before, they stand in
+    the companion only.  Raises ValueError where the delivery cannot be written so.
+    """
+    path.write_bytes(encode(delivery, version=version, scale=scale, crc=crc))
+
+
+def write_companion(path: Path, delivery: Delivery) -> None:
+    """Write the text file that the machine puts beside a log, with keys spelled as it does."""
+    identity = delivery.identity
+    middle = delivery.samples // 2
+    rows = [
+        ("Patient ID:", identity.patient_id or ""),
+        ("Plan Name:", identity.plan_label or ""),
+        ("Plan UID:", identity.plan_uid or ""),
+        ("Beam Number :", "" if identity.beam_number is None else str(identity.beam_number)),
+        ("Beam Name :", identity.beam_name or ""),
+        # Of several sub-beams, the machine gives the first one's meterset.
+        ("Original MU :", f"{delivery.sub_beams[0].planned_mu:g}" if delivery.sub_beams else "0"),
+        None,
+        ("Logging Scale :", "IEC"),
+    ]
+    for name, axis in delivery.jaws_mm.items():
+        away_cm = abs(float(axis.actual[middle])) / 10.0
+        rows.append((f"{name} (Cms):", f"{away_cm:.2f}"))
+    if delivery.gantry_deg is not None:
+        gantry_deg = float(delivery.gantry_deg.actual[middle])
+        rows.append(("Gantry Rotation Angle (deg):", f"{gantry_deg:.2f}"))
+    rows += [
+        ("Energy :", delivery.energy or ""),
+        ("MU1 :", f"{float(delivery.meterset_mu.actual[middle]):.2f}"),
+    ]
+    rows += [(f"{key}:", f"{value:g}") for key, value in delivery.machine_parameters.items()]
+    lines = ["" if row is None else f"{row[0]}\t{row[1]}" for row in rows]
+    path.write_bytes("".join(f"{line}\r\n" for line in lines).encode("utf-8"))
+
+
+def file_name(delivery: Delivery, suffix: str = ".bin") -> str:
+    """`{patient}_{plan}_{beam}_{YYYYMMDDhhmmss}.bin`, as the machine names its logs."""
+    identity, at = delivery.identity, delivery.performed_at or PERFORMED_AT
+    parts = [identity.patient_id, identity.plan_label, identity.beam_name]
+    return "_".join([*(part or "" for part in parts), f"{at:%Y%m%d%H%M%S}"]) + suffix
+
+
+def simulate(
+    out: Path,
+    *,
+    version: str = "3.0",
+    mlc: str = "millennium120",
+    field: str = "vmat",
+    mu: float = 200.0,
+    seed: int = 0,
+    bank_a_mm: float = 0.0,
+    bank_b_mm: float = 0.0,
+    mu_percent: float = 0.0,
+    jaw: str = "",
+    leaf: str = "",
+    gantry_deg: float = 0.0,
+    collimator_deg: float = 0.0,
+    couch_vertical_mm: float = 0.0,
+    interrupted_at_mu: float | None = None,
+    hold: str = "",
+    noise: bool = True,
+    companion: bool = False,
+) -> Path:
+    """Write one log with stated errors (actual minus expected, IEC) and return its path.
+
+    `out` is the file, or a folder in which the machine's own naming is used.  `jaw` and `leaf` list
+    offsets in mm (`X1=40`, `A17=5,B3=-2`), `hold` seconds by meterset (`50=2`).  The same options
+    and seed give the same bytes.  Raises ValueError for an unknown version, field, MLC, leaf, jaw.
+    """
+    _known("version", version, VERSIONS)
+    _known("mlc", mlc, MODEL_CODES)
+    _known("field", field, FIELDS)
+    if not 0.0 < mu <= 10000.0:
+        raise ValueError(f"mu {mu:g}: above 0 and at most 10000 expected")
+    errors = Errors(
+        bank_a_mm=bank_a_mm,
+        bank_b_mm=bank_b_mm,
+        leaf_mm=_offsets(leaf),
+        jaw_mm=_offsets(jaw),
+        mu_percent=mu_percent,
+        gantry_deg=gantry_deg,
+        collimator_deg=collimator_deg,
+        couch_vertical_mm=couch_vertical_mm,
+        interrupted_at_mu=interrupted_at_mu,
+        held=tuple((float(at_mu), seconds) for at_mu, seconds in _offsets(hold).items()),
+        noise=noise,
+    )
+    delivery = deliver(FIELDS[field](mlc, mu), errors, seed=seed, identity=IDENTITY)
+    delivery = replace(delivery, performed_at=PERFORMED_AT)
+    path = out / file_name(delivery) if out.is_dir() else out
+    write_trajectory_log(path, delivery, version=version)
+    if companion:
+        write_companion(path.with_suffix(".txt"), delivery)
+    return path
+
+
+def _known(option: str, value: str, values: Mapping[str, object] | tuple[str, ...]) -> None:
+    if value not in values:
+        raise ValueError(f"{option} {value!r}: one of {', '.join(values)} expected")
+
+
+def _offsets(listed: str) -> dict[str, float]:
+    """`A17=5,B3=-2` -> {"A17": 5.0, "B3": -2.0}."""
+    offsets = {}
+    for part in filter(None, listed.replace(" ", "").split(",")):
+        name, _, value = part.partition("=")
+        try:
+            offsets[name] = float(value)
+        except ValueError:
+            raise ValueError(f"{part!r}: written as NAME=NUMBER, as in A17=5") from None
+    return offsets
