@@ -13,8 +13,11 @@ import os
 import resource
 import signal
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -42,6 +45,10 @@ class WorkerDied(Exception):  # noqa: N818 - a fact, decided upon by the caller
     """A worker crashed or ran out of time on a file."""
 
 
+class WorkersLost(Exception):  # noqa: N818 - a fact, decided upon by the caller
+    """The worker processes went away through no fault of the file: it is to be tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
     """What one worker may use."""
@@ -52,29 +59,30 @@ class WorkerLimits:
 
 
 class Workers:
-    """A pool of spawned processes that read and measure files."""
+    """A pool of spawned processes that read and measure files.
+
+    An idle worker that is killed from outside breaks the whole pool, which is then built anew.
+    """
 
     def __init__(self, count: int, limits: WorkerLimits) -> None:
+        self._count = count
         self._limits = limits
-        self._pool = ProcessPool(
-            max_workers=count,
-            max_tasks=500,  # a fresh process now and then: libraries leak
-            context=get_context("spawn"),
-            initializer=_start_worker,
-            initargs=[limits],
-        )
+        self._changing = threading.Lock()
+        self._unfinished: set[Future[Any]] = set()
+        self._closed = False
+        self._pool = self._new_pool()
 
     def measure(self, job: Job) -> Report:
-        """Read and measure one file in a worker.  Raises `WorkerDied`."""
-        future = self._pool.schedule(
-            measure_as_json, args=[job.model_dump_json()], timeout=self._limits.time_s
-        )
+        """Read and measure one file in a worker.  Raises `WorkerDied` and `WorkersLost`."""
+        future = self._schedule(self._limits.time_s, measure_as_json, job.model_dump_json())
         try:
             return Report.model_validate_json(future.result())
         except FutureTimeout:
             raise WorkerDied(f"reading took longer than {self._limits.time_s:.0f} s") from None
         except ProcessExpired as why:
             raise WorkerDied(f"the worker ended with exit code {why.exitcode}") from None
+        except BrokenProcessPool:
+            raise WorkersLost("the pool of workers broke") from None
         except (MemoryError, RecursionError) as why:
             raise WorkerDied(f"the worker ran out of memory ({type(why).__name__})") from None
         except ValidationError:
@@ -83,12 +91,44 @@ class Workers:
     def warm_up(self, count: int) -> None:
         """Start the processes and compile the kernels before the first file comes."""
         for _ in range(count):
-            self._pool.schedule(warm_up)
+            self._schedule(None, warm_up)
 
     def close(self) -> None:
         """End all workers; unfinished files stay queued."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
+        with self._changing:
+            self._closed = True
+            self._abandon_pool()
+
+    def _schedule(
+        self, time_s: float | None, function: Callable[..., Any], *args: object
+    ) -> Future[Any]:
+        with self._changing:
+            if self._closed:
+                raise WorkersLost("the workers are closed")
+            if not self._pool.active:
+                self._abandon_pool()
+                self._pool = self._new_pool()
+            future: Future[Any] = self._pool.schedule(function, args=args, timeout=time_s)
+            self._unfinished.add(future)
+            future.add_done_callback(self._unfinished.discard)
+            return future
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._count,
+            max_tasks=500,  # a fresh process now and then: libraries leak
+            context=get_context("spawn"),
+            initializer=_start_worker,
+            initargs=[self._limits, os.getpid()],
+        )
+
+    def _abandon_pool(self) -> None:
+        self._pool.stop()
         self._pool.join()
+        # The pool leaves the futures of a stopped pool open for ever.
+        for future in list(self._unfinished):
+            if not future.done():
+                future.set_exception(WorkersLost("the workers were ended"))
 
 
 def measure_as_json(job: str) -> str:
@@ -211,9 +251,11 @@ def _save(traces: Mapping[str, Mapping[str, Any]], job: Job) -> str | None:
     return Path(path).name
 
 
-def _start_worker(limits: WorkerLimits) -> None:
+def _start_worker(limits: WorkerLimits, parent: int) -> None:
     # A worker must not outlive a killed parent, and must not hear the terminal's Ctrl-C.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)  # the parent was killed before we asked
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["NUMBA_NUM_THREADS"] = str(limits.threads)
     os.environ["OMP_NUM_THREADS"] = str(limits.threads)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
 from importlib.metadata import version
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 SOFTWARE = version("qa-daemon")
 
@@ -87,7 +87,7 @@ class Value(Message):
     """One measured number."""
 
     metric: str
-    value: float
+    value: FiniteFloat
     unit: str
     at: str | None = None
     reference: float | None = None

@@ -199,7 +199,7 @@ def _companion(companions: Sequence[NamedFile], warnings: list[str]) -> text.Des
     """The companion's content; one that cannot be read costs a warning, not the log."""
     for file in companions:
         try:
-            with file.path.open("rb") as content:
+            with open(file.path, "rb", 0, opener=_without_waiting) as content:
                 described = text.companion(content.read(LARGEST_COMPANION + 1)[:LARGEST_COMPANION])
         except OSError:
             described = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,10 +62,10 @@ class Description:
 
 def metadata(block: bytes) -> Description:
     """Read the metadata block of a log of version 4 or later."""
-    rows = [row for row in map(_row, _text(block).splitlines()) if row is not None]
-    known = {FIELDS[key]: value for key, value in rows if key in FIELDS}
+    rows = _rows(_text(block).splitlines())
+    known = _known(rows)
     for (key, value), name in zip(rows, METADATA_ORDER, strict=False):
-        if key not in FIELDS:
+        if key.casefold() not in FIELDS:
             known.setdefault(name, value)
     return _description(known)
 
@@ -77,23 +77,18 @@ def companion(content: bytes) -> Description | None:
     Numbers of the latter become `machine_parameters` under their own key, unit included, as the
     file says them (a negative 12 V supply is written without its sign).
     """
-    if not recognize_companion(content):
-        return None
     lines = _text(content).splitlines()
     end = next((k for k, line in enumerate(lines) if not line.strip()), len(lines))
-    beam = dict(row for row in map(_row, lines[:end]) if row is not None)
-    machine = dict(row for row in map(_row, lines[end:]) if row is not None)
-    known = {FIELDS[key]: value for key, value in (machine | beam).items() if key in FIELDS}
-    return _description(known, _numbers(lines[end:]))
+    beam, machine = _rows(lines[:end]), _rows(lines[end:])
+    if b"\0" in content or not _is_companion(beam + machine):
+        return None
+    numbers = {key: value for key, text in machine if (value := _number(text)) is not None}
+    return _description(_known(machine) | _known(beam), numbers)
 
 
 def recognize_companion(head: bytes) -> bool:
     """A text whose first row is the patient's id and that holds a plan UID and a logging scale."""
-    if b"\0" in head:
-        return False
-    rows = [row for row in map(_row, _text(head).splitlines()) if row is not None]
-    keys = [FIELDS.get(key) for key, _ in rows]
-    return keys[:1] == ["patient_id"] and {"plan_uid", "logging_scale"} <= set(keys)
+    return b"\0" not in head and _is_companion(_rows(_text(head).splitlines()))
 
 
 def name_key(name: str) -> tuple[str, float] | None:
@@ -141,31 +136,32 @@ def _text(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def _row(line: str) -> tuple[str, str] | None:
-    """`Beam Number :<tab>1` -> ("beam number", "1"); None when there is no key."""
-    separator = "\t" if "\t" in line else ":"
-    key, found, value = line.partition(separator)
-    key = _key(key).casefold()
-    return (key, value.strip(" \t\0")) if found and key else None
+def _rows(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """`Beam Number :<tab>1` -> ("Beam Number", "1"); lines without a key are left out.
+
+    `Trim : (A)<tab>2` -> ("Trim (A)", "2"): real keys carry stray colons and spaces.
+    """
+    rows = []
+    for line in lines:
+        key, found, value = line.partition("\t" if "\t" in line else ":")
+        key = " ".join(key.replace(":", " ").split())
+        if found and key:
+            rows.append((key, value.strip(" \t\0")))
+    return rows
 
 
-def _key(text: str) -> str:
-    """`Trim : (A)` -> `Trim (A)`: real keys carry stray colons and spaces."""
-    return " ".join(text.replace(":", " ").split())
+def _known(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The rows whose key is known, by our own name of it."""
+    return {FIELDS[k]: value for key, value in rows if (k := key.casefold()) in FIELDS}
+
+
+def _is_companion(rows: Sequence[tuple[str, str]]) -> bool:
+    first = rows[0][0].casefold() if rows else ""
+    return FIELDS.get(first) == "patient_id" and {"plan_uid", "logging_scale"} <= set(_known(rows))
 
 
 def _number(text: str) -> float | None:
     return float(text.replace(",", ".")) if NUMBER.fullmatch(text) else None
-
-
-def _numbers(lines: Iterable[str]) -> dict[str, float]:
-    numbers = {}
-    for line in lines:
-        key, found, text = line.partition("\t" if "\t" in line else ":")
-        value = _number(text.strip())
-        if found and value is not None and _key(key):
-            numbers[_key(key)] = value
-    return numbers
 
 
 def _description(

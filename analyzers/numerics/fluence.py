@@ -105,12 +105,13 @@ def _fluence(motion: _Motion, x_edges_mm: Floats, y_edges_mm: Floats) -> Floats:
 
 
 def _strips(motion: _Motion, y_edges_mm: Floats) -> Floats:
-    """Edges of the strips that lie in one leaf pair and one pixel row; a standing jaw is one too."""
+    """Edges of strips that each lie in one leaf pair and one pixel row; also of jaws at rest."""
     low_mm = max(motion.leaf_edges_mm[0], y_edges_mm[0])
     high_mm = min(motion.leaf_edges_mm[-1], y_edges_mm[-1])
     jaws_mm = motion.jaw_y_mm[0][np.ptp(motion.jaw_y_mm, axis=0) == 0]
     edges_mm = np.unique(np.concatenate([motion.leaf_edges_mm, y_edges_mm, jaws_mm]))
-    return edges_mm[(edges_mm >= low_mm) & (edges_mm <= high_mm)]
+    inside = (edges_mm >= low_mm) & (edges_mm <= high_mm)
+    return np.asarray(edges_mm[inside])
 
 
 def _motion(

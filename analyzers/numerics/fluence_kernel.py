@@ -1,12 +1,15 @@
-"""Exact time and area integrals of an opening between straight moving edges.
+"""Exact time and area integrals of openings between straight moving edges.
 
 An edge that moves evenly from `before` to `after` has passed x for a share of the time that rises
-linearly between the two: every pixel gets the area under that ramp, the left edge positive and the
-right edge negative.  A line is kept as the difference from pixel to pixel, so that an edge costs
-only the pixels it moves through; one running sum gives the fluence.
+linearly between the two: every pixel gets the area under that ramp, the left edge of an opening
+positive and the right one negative.  A line is kept as the difference from pixel to pixel, so that
+an edge costs only the pixels it moves through; one running sum gives the fluence.
 
-When a jaw uncovers part of a strip across the leaves meanwhile, the share is weighted with the
-uncovered height, which is linear as well; the area under the ramp is then a cubic.
+Where edges cross inside a sample interval, it is split into pieces in which the same edges bound
+the opening.  When a jaw uncovers part of a strip across the leaves meanwhile, the share is weighted
+with the uncovered height, which is linear in each piece; the area under the ramp is then a cubic.
+
+All in one file: numba's cache notices changes only in the file that a compiled function is in.
 """
 
 from __future__ import annotations
@@ -15,16 +18,24 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+kernel = njit(cache=True, nogil=True, error_model="numpy")
+parallel_kernel = njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Motion = tuple[float, float]
 """Position before and after one sample interval, straight in between."""
+Jaws = tuple[Motion, Motion]
+Strip = tuple[float, float]
+"""Low and high side across the leaves."""
+Edges = tuple[Motion, Motion, Jaws]
+"""Of an opening along the leaves: left, right, jaws."""
 
 MOST_TIMES = 13
 """The ends of an interval and eleven pairs of edges that can cross in it."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def pixel_at(x_edges_mm: Floats, x_mm: float, near: int) -> int:
     """The pixel that holds x, found by walking from a pixel near it."""
     while near > 0 and x_mm < x_edges_mm[near]:
@@ -34,7 +45,7 @@ def pixel_at(x_edges_mm: Floats, x_mm: float, near: int) -> int:
     return near
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def pass_edge(line: Floats, x_edges_mm: Floats, edge: Motion, weight: Motion, near: int) -> int:
     """Add what an edge lets through to its right; `weight` is per unit of time, before and after.
 
@@ -73,7 +84,19 @@ def pass_edge(line: Floats, x_edges_mm: Floats, edge: Motion, weight: Motion, ne
     return pixel
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
+def run_up(line: Floats) -> None:
+    """From differences to values; the pixels after the last edge are closed, not nearly closed."""
+    last = len(line) - 1
+    while last >= 0 and line[last] == 0.0:
+        last -= 1
+    total = 0.0
+    for pixel in range(len(line)):
+        total += line[pixel]
+        line[pixel] = max(total, 0.0) if pixel < last else 0.0
+
+
+@kernel
 def add_crossing(times: Floats, count: int, a: Motion, b: Motion) -> int:
     """Insert the time at which two edges cross inside the interval, in order."""
     before, after = a[0] - b[0], a[1] - b[1]
@@ -88,17 +111,15 @@ def add_crossing(times: Floats, count: int, a: Motion, b: Motion) -> int:
     return count + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def at_time(motion: Motion, time: float) -> float:
     """Position at a time from 0 to 1."""
     return motion[0] * (1.0 - time) + motion[1] * time
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def cut_at_crossings(
-    times: Floats, left: Motion, right: Motion, jaw_x: tuple[Motion, Motion]
-) -> int:
-    """Times between which the same edges bound the opening along the leaves; the end is left out."""
+@kernel
+def cut_at_crossings(times: Floats, left: Motion, right: Motion, jaw_x: Jaws) -> int:
+    """Times between which the same edges bound the opening; the end is left out."""
     times[0] = 0.0
     count = add_crossing(times, 1, left, jaw_x[0])
     count = add_crossing(times, count, right, jaw_x[1])
@@ -108,10 +129,8 @@ def cut_at_crossings(
     return add_crossing(times, count, jaw_x[0], jaw_x[1])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def cut_at_strip(
-    times: Floats, count: int, strip: tuple[float, float], jaw_y: tuple[Motion, Motion]
-) -> int:
+@kernel
+def cut_at_strip(times: Floats, count: int, strip: Strip, jaw_y: Jaws) -> int:
     """Adds the times between which the same edges bound the strip."""
     low, high = (strip[0], strip[0]), (strip[1], strip[1])
     count = add_crossing(times, count, jaw_y[0], low)
@@ -121,21 +140,21 @@ def cut_at_strip(
     return add_crossing(times, count, jaw_y[0], jaw_y[1])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def uncovered(strip: tuple[float, float], jaw_y: tuple[Motion, Motion], time: float) -> float:
+@kernel
+def uncovered(strip: Strip, jaw_y: Jaws, time: float) -> float:
     """Height of the strip between the jaws."""
     low = max(strip[0], at_time(jaw_y[0], time))
     return max(min(strip[1], at_time(jaw_y[1], time)) - low, 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def add_pieces(
     line: Floats,
     x_edges_mm: Floats,
     mu: float,
-    edges: tuple[Motion, Motion, tuple[Motion, Motion]],
-    strip: tuple[float, float],
-    jaw_y: tuple[Motion, Motion],
+    edges: Edges,
+    strip: Strip,
+    jaw_y: Jaws,
     times: Floats,
     near: Indices,
 ) -> None:
@@ -167,18 +186,18 @@ def add_pieces(
         near[1] = pass_edge(line, x_edges_mm, second, (-weight[0], -weight[1]), near[1])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def same_side(a: Motion, b: Motion) -> bool:
     """Whether the two edges do not cross."""
     return (a[0] - b[0]) * (a[1] - b[1]) >= 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def add_uncovered(
     line: Floats,
     x_edges_mm: Floats,
     mu: float,
-    edges: tuple[Motion, Motion, tuple[Motion, Motion]],
+    edges: Edges,
     times: Floats,
     near: Indices,
 ) -> None:
@@ -197,8 +216,8 @@ def add_uncovered(
     add_pieces(line, x_edges_mm, mu, edges, (0.0, 1.0), beyond, times, near)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def covers(low: float, high: float, jaw_y: tuple[Motion, Motion]) -> int:
+@kernel
+def covers(low: float, high: float, jaw_y: Jaws) -> int:
     """Over the interval: 0 the jaws leave all of [low, high] open, 2 none of it, 1 else."""
     jaw_1, jaw_2 = jaw_y
     if max(jaw_1) <= low and min(jaw_2) >= high:
@@ -208,19 +227,7 @@ def covers(low: float, high: float, jaw_y: tuple[Motion, Motion]) -> int:
     return 2 if jaw_1[0] >= jaw_2[0] and jaw_1[1] >= jaw_2[1] else 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def run_up(line: Floats) -> None:
-    """From differences to values; the pixels after the last edge are closed, not nearly closed."""
-    last = len(line) - 1
-    while last >= 0 and line[last] == 0.0:
-        last -= 1
-    total = 0.0
-    for pixel in range(len(line)):
-        total += line[pixel]
-        line[pixel] = max(total, 0.0) if pixel < last else 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def add_pair(
     whole: Floats,
     parts: Floats,
@@ -263,7 +270,7 @@ def add_pair(
                 add_pieces(parts[s], x_edges_mm, mu, edges, strip, jaw_y, times, near)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+@parallel_kernel
 def strip_fluence(
     strips_mm: Floats,
     first_strip: Indices,

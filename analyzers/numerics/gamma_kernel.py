@@ -1,11 +1,21 @@
-"""Gamma at many reference points: which cells of the evaluated grid to look into, and when to stop.
+"""The smallest gamma at each reference point, with a proof of how small it can be.
 
-Per reference point, cells are visited in order of distance (Wendling et al. 2007, Med. Phys. 34,
-1647).  A cell is skipped if its distance and the gap between the reference dose and the cell's
-range of doses already exceed the best value; both are exact for multilinear interpolation.
+Space of Low et al. 1998 (Med. Phys. 25, 656) with the reference point at the origin: lengths are in
+units of the distance criterion, doses are differences to the reference dose in units of the dose
+criterion.  In a cell the evaluated dose is a trilinear surface s(u); gamma squared is the minimum
+of f(u) = |u|² + s(u)².  Grids are three-dimensional here; a missing axis has one plane, and cells
+without thickness.
 
-Grids are three-dimensional here; a missing axis has one plane.  Positions are in cells of the
-evaluated grid: a whole number (`home`) and a fraction per index of each reference axis.
+Cells are visited in order of distance (Wendling et al. 2007, Med. Phys. 34, 1647) and skipped if
+distance and the gap between reference dose and the cell's range of doses exceed the best value.  In
+the others two bounds from below make the answer certain:
+
+- s(u)² >= 2 k s(u) - k² for every k.  With k = s at a local minimum of f, the right-hand side plus
+  |u|² has the same slope there as f; if it is convex, the local minimum is the cell's minimum.  Its
+  Hessian is 2 (1 + k M), where M holds the mixed derivatives of s, so |k| |M| < 1 is enough.
+- In a small box s is a plane to within its mixed terms; the minimum over that slab is closed form.
+
+All in one file: numba's cache notices changes only in the file that a compiled function is in.
 """
 
 from __future__ import annotations
@@ -16,101 +26,244 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from analyzers.numerics.gamma_cell_kernel import (
-    Box,
-    Surface,
-    Vector,
-    clip,
-    clipped,
-    dot,
-    least_to_matter,
-    search_box,
-    search_cell,
-)
+kernel = njit(cache=True, nogil=True, error_model="numpy")
+parallel_kernel = njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-Positions = tuple[tuple[Indices, Indices, Indices], tuple[Floats, Floats, Floats]]
+Vector = tuple[float, float, float]
+Box = tuple[Vector, Vector]
+Surface = tuple[Vector, float, Vector, Vector, float]
+"""Low corner of the cell; value, slope, mixed derivatives (12, 02, 01) and (012) there."""
+
+Best = tuple[float, Vector, float]
+"""The smallest f so far, where it was found, and the value of the surface there."""
+Cell = tuple[int, int, int]
+Positions = tuple[Indices, Indices, Floats]
+"""Shape of the reference; for the indices of its axes, one after another: home cell and fraction."""
 Grid = tuple[Floats, Floats, Floats, Floats]
 """Dose; smallest and largest dose of each cell; cell widths over the distance criterion."""
 Order = tuple[Indices, Floats]
 """Cells relative to the home cell, nearest first; squared distance below which none of them is."""
+Sought = tuple[float, float, Cell, Vector]
+"""Reference dose and dose criterion; home cell and fraction."""
+
+DESCENTS = 12
+"""Gauss-Newton steps before a box is split instead; the error falls by |k| |M| at each."""
+MOST_TWIST = 0.95
+"""Of |k| |M|: leaves the bound some curvature."""
+CLOSED = 1.0 - 1e-12
+"""A bound this close to the found value, relatively, is equal to it but for rounding."""
+STEPS = 4
+"""Of the first walk.  Any number gives the same gamma; this one makes the search short."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def inside(home: int, fraction: float, size: int) -> tuple[int, float, float]:
-    """The closest place on one axis of the grid: cell and fraction; how far off, in cells."""
-    position = clip(home + fraction, 0.0, size - 1.0)
-    cell = max(min(int(position), size - 2), 0)
-    return cell, position - cell, position - (home + fraction)
+@kernel
+def dot(a: Vector, b: Vector) -> float:
+    """Scalar product."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def start_values(
-    points: Indices, reference: Floats, criterion: Floats, positions: Positions, grid: Grid
-) -> tuple[Floats, Floats]:
-    """Evaluated minus reference dose, and f, at the grid's closest position to each point."""
-    dose, _, _, widths = grid
-    (home0, home1, home2), (fraction0, fraction1, fraction2) = positions
-    size0, size1, size2 = dose.shape
-    difference = np.empty(len(reference))
-    start = np.empty(len(reference))
-    for n in prange(len(reference)):
-        p0, p1, p2 = points[n]
-        c0, t0, off0 = inside(home0[p0], fraction0[p0], size0)
-        c1, t1, off1 = inside(home1[p1], fraction1[p1], size1)
-        c2, t2, off2 = inside(home2[p2], fraction2[p2], size2)
-        n0, n1, n2 = min(c0 + 1, size0 - 1), min(c1 + 1, size1 - 1), min(c2 + 1, size2 - 1)
-        d00 = dose[c0, c1, c2] * (1.0 - t2) + dose[c0, c1, n2] * t2
-        d01 = dose[c0, n1, c2] * (1.0 - t2) + dose[c0, n1, n2] * t2
-        d10 = dose[n0, c1, c2] * (1.0 - t2) + dose[n0, c1, n2] * t2
-        d11 = dose[n0, n1, c2] * (1.0 - t2) + dose[n0, n1, n2] * t2
-        low, high = d00 * (1.0 - t1) + d01 * t1, d10 * (1.0 - t1) + d11 * t1
-        difference[n] = low * (1.0 - t0) + high * t0 - reference[n]
-        away = (off0 * widths[0], off1 * widths[1], off2 * widths[2])
-        start[n] = dot(away, away) + (difference[n] / criterion[n]) ** 2
-    return difference, start
+@kernel
+def clip(value: float, low: float, high: float) -> float:
+    """The number in [low, high] closest to `value`."""
+    return min(max(value, low), high)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def surface_of(
-    dose: Floats, cell: tuple[int, int, int], box: Box, expected: float, criterion: float
-) -> Surface:
-    """The trilinear surface of one cell in the units of the criteria."""
-    c0, c1, c2 = cell
-    n0 = min(c0 + 1, dose.shape[0] - 1)
-    n1 = min(c1 + 1, dose.shape[1] - 1)
-    n2 = min(c2 + 1, dose.shape[2] - 1)
-    scale = 1.0 / criterion
-    # Doses first become differences: what follows subtracts close numbers only once.
-    d000, d001 = dose[c0, c1, c2] - expected, dose[c0, c1, n2] - expected
-    d010, d011 = dose[c0, n1, c2] - expected, dose[c0, n1, n2] - expected
-    d100, d101 = dose[n0, c1, c2] - expected, dose[n0, c1, n2] - expected
-    d110, d111 = dose[n0, n1, c2] - expected, dose[n0, n1, n2] - expected
+@kernel
+def clipped(at: Vector, box: Box) -> Vector:
+    """The point of the box closest to `at`."""
     low, high = box
-    w0, w1, w2 = high[0] - low[0], high[1] - low[1], high[2] - low[2]
-    i0 = 1.0 / w0 if w0 > 0.0 else 0.0
-    i1 = 1.0 / w1 if w1 > 0.0 else 0.0
-    i2 = 1.0 / w2 if w2 > 0.0 else 0.0
-    slope = (
-        (d100 - d000) * i0 * scale,
-        (d010 - d000) * i1 * scale,
-        (d001 - d000) * i2 * scale,
+    return (
+        clip(at[0], low[0], high[0]),
+        clip(at[1], low[1], high[1]),
+        clip(at[2], low[2], high[2]),
     )
-    m12 = ((d011 - d010) - (d001 - d000)) * scale
-    m02 = ((d101 - d100) - (d001 - d000)) * scale
-    m01 = ((d110 - d100) - (d010 - d000)) * scale
-    third = ((d111 - d110) - (d101 - d100)) * scale - m12
-    mixed = (m12 * i1 * i2, m02 * i0 * i2, m01 * i0 * i1)
-    return low, d000 * scale, slope, mixed, third * i0 * i1 * i2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def box_of(offset: Indices, fraction: Vector, size: tuple[int, int, int], widths: Floats) -> Box:
-    """The cell at an offset from the home cell; the reference point is the origin."""
-    low0 = (offset[0] - fraction[0]) * widths[0]
-    low1 = (offset[1] - fraction[1]) * widths[1]
-    low2 = (offset[2] - fraction[2]) * widths[2]
+@kernel
+def expand(surface: Surface, at: Vector) -> tuple[float, Vector, Vector]:
+    """Value, slope and mixed second derivatives of the surface at a point."""
+    corner, value, (s0, s1, s2), (m12, m02, m01), third = surface
+    a0, a1, a2 = at[0] - corner[0], at[1] - corner[1], at[2] - corner[2]
+    mixed = (m12 + third * a0, m02 + third * a1, m01 + third * a2)
+    slope = (
+        s0 + m01 * a1 + mixed[1] * a2,
+        s1 + m01 * a0 + mixed[0] * a2,
+        s2 + m02 * a0 + mixed[0] * a1,
+    )
+    value += s0 * a0 + (s1 + m01 * a0) * a1 + slope[2] * a2
+    return value, slope, mixed
+
+
+@kernel
+def nearest_on_plane(intercept: float, slope: Vector, box: Box) -> Vector:
+    """The u in the box with the smallest |u|² + (intercept + slope·u)², exactly.
+
+    It is u = clip(-r slope) with r the residual at the minimum, the one zero of a falling piecewise
+    linear function of r: Newton inside a closing bracket, which ends on the right piece.
+    """
+    low, high = box
+    residual = intercept / (1.0 + dot(slope, slope))
+    below, above = -math.inf, math.inf
+    for _ in range(64):
+        constant, steepness = intercept, 1.0
+        for axis in range(3):
+            free = -residual * slope[axis]
+            if free < low[axis]:
+                constant += slope[axis] * low[axis]
+            elif free > high[axis]:
+                constant += slope[axis] * high[axis]
+            else:
+                steepness += slope[axis] * slope[axis]
+        update = constant / steepness
+        if abs(update - residual) <= 4e-16 * abs(update):
+            break
+        if update > residual:
+            below = residual
+        else:
+            above = residual
+        residual = update if below < update < above else 0.5 * (below + above)
+    return clipped((-residual * slope[0], -residual * slope[1], -residual * slope[2]), box)
+
+
+@kernel
+def largest_twist(surface: Surface, box: Box) -> float:
+    """At least the largest eigenvalue, by size, of the mixed derivatives anywhere in the box."""
+    _, _, low_mixed = expand(surface, box[0])
+    _, _, high_mixed = expand(surface, box[1])
+    a = max(abs(low_mixed[0]), abs(high_mixed[0]))
+    b = max(abs(low_mixed[1]), abs(high_mixed[1]))
+    c = max(abs(low_mixed[2]), abs(high_mixed[2]))
+    # A symmetric 3x3 matrix with an empty diagonal: row sums, or its norm (two eigenvalues of one
+    # sign balance the third).  The first is exact when only one entry is not zero.
+    return min(a + b + c - min(a, b, c), math.sqrt(4.0 / 3.0 * (a * a + b * b + c * c)))
+
+
+@kernel
+def convex_bound(
+    at: Vector, value: float, slope: Vector, pull: float, twist: float, box: Box
+) -> float:
+    """Lower bound of f over the box from 2 k s - k² + |u|², expanded at a point of the box.
+
+    k is `pull`, or as much of it as leaves the expression convex.
+    """
+    low, high = box
+    k = pull
+    if abs(pull) * twist > MOST_TWIST:
+        k = math.copysign(MOST_TWIST / twist, pull)
+    convexity = 1.0 - abs(k) * twist
+    bound = dot(at, at) + k * (2.0 * value - k)
+    for axis in range(3):
+        gradient = 2.0 * (at[axis] + k * slope[axis])
+        move = clip(-0.5 * gradient / convexity, low[axis] - at[axis], high[axis] - at[axis])
+        bound += move * (gradient + convexity * move)
+    return bound
+
+
+@kernel
+def slab_bound(surface: Surface, box: Box) -> float:
+    """Lower bound of f over the box from the plane at its center, thickened by the mixed terms."""
+    low, high = box
+    center = (0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), 0.5 * (low[2] + high[2]))
+    h0, h1, h2 = high[0] - center[0], high[1] - center[1], high[2] - center[2]
+    value, slope, mixed = expand(surface, center)
+    thickness = (
+        abs(mixed[0]) * h1 * h2
+        + abs(mixed[1]) * h0 * h2
+        + abs(mixed[2]) * h0 * h1
+        + abs(surface[4]) * h0 * h1 * h2
+    )
+    intercept = value - dot(slope, center)
+    at = clipped((0.0, 0.0, 0.0), box)
+    there = intercept + dot(slope, at)
+    if abs(there) <= thickness:
+        return dot(at, at)
+    intercept -= math.copysign(thickness, there)
+    at = nearest_on_plane(intercept, slope, box)
+    residual = intercept + dot(slope, at)
+    return dot(at, at) + residual * residual
+
+
+@kernel
+def search_box(surface: Surface, box: Box, best: Best) -> tuple[Best, float]:
+    """The better of `best` and what a descent finds in the box, and a lower bound of f in the box.
+
+    Ends as soon as the bound shows that nothing better is there.  The best point so far says where
+    to start and, for most boxes, already with which k to prove that they hold nothing.
+    """
+    twist = largest_twist(surface, box)
+    at = clipped(best[1], box)
+    value, slope, _ = expand(surface, at)
+    bound = convex_bound(at, value, slope, best[2], twist, box)
+    if bound >= CLOSED * best[0]:
+        return best, bound
+    found = dot(at, at) + value * value
+    for _ in range(DESCENTS):
+        bound = max(bound, convex_bound(at, value, slope, value, twist, box))
+        if bound >= CLOSED * min(best[0], found):
+            break
+        trial = nearest_on_plane(value - dot(slope, at), slope, box)
+        trial_value, trial_slope, _ = expand(surface, trial)
+        trial_found = dot(trial, trial) + trial_value * trial_value
+        if trial_found >= found:
+            break
+        at, value, slope, found = trial, trial_value, trial_slope, trial_found
+    return (found, at, value) if found < best[0] else best, bound
+
+
+@kernel
+def split(surface: Surface, box: Box) -> tuple[Box, Box]:
+    """Halves of the box across the axis that bends the surface most."""
+    low, high = box
+    h0, h1, h2 = high[0] - low[0], high[1] - low[1], high[2] - low[2]
+    middle = (0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), 0.5 * (low[2] + high[2]))
+    _, _, (m12, m02, m01) = expand(surface, middle)
+    bend12, bend02, bend01 = abs(m12) * h1 * h2, abs(m02) * h0 * h2, abs(m01) * h0 * h1
+    bend = abs(surface[4]) * h0 * h1 * h2
+    # Of two axes that bend it alike, the longer.
+    gain0 = h0 * (bend02 + bend01 + bend)
+    gain1 = h1 * (bend12 + bend01 + bend)
+    gain2 = h2 * (bend12 + bend02 + bend)
+    if gain0 >= gain1 and gain0 >= gain2:
+        end, start = (middle[0], high[1], high[2]), (middle[0], low[1], low[2])
+    elif gain1 >= gain2:
+        end, start = (high[0], middle[1], high[2]), (low[0], middle[1], low[2])
+    else:
+        end, start = (high[0], high[1], middle[2]), (low[0], low[1], middle[2])
+    return (low, end), (start, high)
+
+
+@kernel
+def least_to_matter(best: float, tolerance: float) -> float:
+    """What f must stay below for its root to lie more than `tolerance` under the root of `best`."""
+    root = max(math.sqrt(best) - tolerance, 0.0)
+    return root * root
+
+
+@kernel
+def search_cell(surface: Surface, box: Box, best: Best, tolerance: float) -> Best:
+    """The better of `best` and the minimum of f in the box; its root is right to `tolerance`."""
+    waiting = [box]
+    while len(waiting) > 0:
+        part = waiting.pop()
+        best, bound = search_box(surface, part, best)
+        enough = least_to_matter(best[0], tolerance)
+        if bound < enough and slab_bound(surface, part) < enough:
+            first, second = split(surface, part)
+            waiting.append(second)
+            waiting.append(first)
+    return best
+
+
+@kernel
+def box_of(cell: Cell, sought: Sought, grid: Grid) -> Box:
+    """Where a cell lies as seen from the reference point."""
+    home, fraction = sought[2], sought[3]
+    size, widths = grid[0].shape, grid[3]
+    low0 = (cell[0] - home[0] - fraction[0]) * widths[0]
+    low1 = (cell[1] - home[1] - fraction[1]) * widths[1]
+    low2 = (cell[2] - home[2] - fraction[2]) * widths[2]
     return (low0, low1, low2), (
         low0 + widths[0] if size[0] > 1 else low0,
         low1 + widths[1] if size[1] > 1 else low1,
@@ -118,53 +271,147 @@ def box_of(offset: Indices, fraction: Vector, size: tuple[int, int, int], widths
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
+def surface_of(cell: Cell, box: Box, sought: Sought, grid: Grid) -> Surface:
+    """The trilinear surface of a cell in units of the criteria."""
+    expected, scale = sought[0], 1.0 / sought[1]
+    dose = grid[0]
+    c0, c1, c2 = cell
+    n0 = min(c0 + 1, dose.shape[0] - 1)
+    n1 = min(c1 + 1, dose.shape[1] - 1)
+    n2 = min(c2 + 1, dose.shape[2] - 1)
+    d000, d001 = dose[c0, c1, c2], dose[c0, c1, n2]
+    d010, d011 = dose[c0, n1, c2], dose[c0, n1, n2]
+    d100, d101 = dose[n0, c1, c2], dose[n0, c1, n2]
+    d110, d111 = dose[n0, n1, c2], dose[n0, n1, n2]
+    low, high = box
+    w0, w1, w2 = high[0] - low[0], high[1] - low[1], high[2] - low[2]
+    i0 = 1.0 / w0 if w0 > 0.0 else 0.0
+    i1 = 1.0 / w1 if w1 > 0.0 else 0.0
+    i2 = 1.0 / w2 if w2 > 0.0 else 0.0
+    slope = ((d100 - d000) * i0 * scale, (d010 - d000) * i1 * scale, (d001 - d000) * i2 * scale)
+    m12 = ((d011 - d010) - (d001 - d000)) * scale
+    m02 = ((d101 - d100) - (d001 - d000)) * scale
+    m01 = ((d110 - d100) - (d010 - d000)) * scale
+    third = ((d111 - d110) - (d101 - d100)) * scale - m12
+    mixed = (m12 * i1 * i2, m02 * i0 * i2, m01 * i0 * i1)
+    return low, (d000 - expected) * scale, slope, mixed, third * i0 * i1 * i2
+
+
+@kernel
+def cell_at(at: Vector, sought: Sought, grid: Grid) -> Cell:
+    """The cell that holds a position; the closest one if it is outside the grid."""
+    home, fraction = sought[2], sought[3]
+    cells, widths = grid[1].shape, grid[3]
+    c0 = home[0] + math.floor(at[0] / widths[0] + fraction[0])
+    c1 = home[1] + math.floor(at[1] / widths[1] + fraction[1])
+    c2 = home[2] + math.floor(at[2] / widths[2] + fraction[2])
+    return (
+        max(min(c0, cells[0] - 1), 0),
+        max(min(c1, cells[1] - 1), 0),
+        max(min(c2, cells[2] - 1), 0),
+    )
+
+
+@kernel
+def closest_value(sought: Sought, grid: Grid) -> tuple[Vector, float]:
+    """The position in the grid closest to the reference point, and the surface's value there."""
+    cells = grid[1].shape
+    first, _ = box_of((0, 0, 0), sought, grid)
+    _, last = box_of((cells[0] - 1, cells[1] - 1, cells[2] - 1), sought, grid)
+    at = clipped((0.0, 0.0, 0.0), (first, last))
+    cell = cell_at(at, sought, grid)
+    value, _, _ = expand(surface_of(cell, box_of(cell, sought, grid), sought, grid), at)
+    return at, value
+
+
+@kernel
+def walk(sought: Sought, grid: Grid, limit: float) -> Best:
+    """A good first value, if below `limit`: downhill from the reference point, a cell at a time."""
+    cells = grid[1].shape
+    first, _ = box_of((0, 0, 0), sought, grid)
+    _, last = box_of((cells[0] - 1, cells[1] - 1, cells[2] - 1), sought, grid)
+    at = clipped((0.0, 0.0, 0.0), (first, last))
+    best = (limit, at, 0.0)
+    for _ in range(STEPS):
+        cell = cell_at(at, sought, grid)
+        surface = surface_of(cell, box_of(cell, sought, grid), sought, grid)
+        value, slope, _ = expand(surface, at)
+        found = dot(at, at) + value * value
+        if found < best[0]:
+            best = (found, at, value)
+        at = nearest_on_plane(value - dot(slope, at), slope, (first, last))
+    return best
+
+
+@kernel
 def sweep(
-    expected: float,
-    criterion: float,
-    home: tuple[int, int, int],
-    fraction: Vector,
-    grid: Grid,
-    order: Order,
-    best: float,
-    tolerance: float,
-    certify: bool,
-) -> tuple[float, bool]:
-    """One pass over the cells around a point: best f, and whether it is proven to `tolerance`.
+    sought: Sought, grid: Grid, order: Order, best: Best, tolerance: float, certify: bool
+) -> tuple[Best, bool]:
+    """One pass over the cells around a point: the best, and whether it is proven to `tolerance`.
 
     Without `certify` a cell gets one descent; with it, branch and bound.
     """
-    dose, lowest, highest, widths = grid
+    expected, scale, home = sought[0], 1.0 / sought[1], sought[2]
+    _, lowest, highest, _ = grid
     offsets, reach = order
     cells = lowest.shape
     proven = True
     for n in range(len(reach)):
-        if reach[n] >= best:
+        if reach[n] >= best[0]:
             break
         c0, c1, c2 = home[0] + offsets[n, 0], home[1] + offsets[n, 1], home[2] + offsets[n, 2]
         if not (0 <= c0 < cells[0] and 0 <= c1 < cells[1] and 0 <= c2 < cells[2]):
             continue
-        box = box_of(offsets[n], fraction, dose.shape, widths)
-        nearest = clipped((0.0, 0.0, 0.0), box)
-        gap = max(lowest[c0, c1, c2] - expected, expected - highest[c0, c1, c2], 0.0) / criterion
-        if dot(nearest, nearest) + gap * gap >= best:
+        gap = max(lowest[c0, c1, c2] - expected, expected - highest[c0, c1, c2], 0.0) * scale
+        if reach[n] + gap * gap >= best[0]:
             continue
-        surface = surface_of(dose, (c0, c1, c2), box, expected, criterion)
+        box = box_of((c0, c1, c2), sought, grid)
+        nearest = clipped((0.0, 0.0, 0.0), box)
+        if dot(nearest, nearest) + gap * gap >= best[0]:
+            continue
+        surface = surface_of((c0, c1, c2), box, sought, grid)
         if certify:
             best = search_cell(surface, box, best, tolerance)
         else:
-            found, bound = search_box(surface, box, best)
-            best = min(best, found)
-            proven = proven and bound >= least_to_matter(best, tolerance)
+            best, bound = search_box(surface, box, best)
+            proven = proven and bound >= least_to_matter(best[0], tolerance)
     return best, proven or certify
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+@kernel
+def sought_at(point: int, expected: float, criterion: float, positions: Positions) -> Sought:
+    """What is sought for the reference point with this index into the flattened reference."""
+    shape, home, fraction = positions
+    rest, p2 = divmod(point, shape[2])
+    p0, p1 = divmod(rest, shape[1])
+    p1 += shape[0]
+    p2 += shape[0] + shape[1]
+    cell = (home[p0], home[p1], home[p2])
+    return expected, criterion, cell, (fraction[p0], fraction[p1], fraction[p2])
+
+
+@parallel_kernel
+def start_values(
+    points: Indices, reference: Floats, criterion: Floats, positions: Positions, grid: Grid
+) -> tuple[Floats, Floats]:
+    """At the grid's closest position to each point: evaluated minus reference dose, and f."""
+    difference = np.empty(len(points))
+    start = np.empty(len(points))
+    for n in prange(len(points)):
+        sought = sought_at(points[n], reference[n], criterion[n], positions)
+        at, value = closest_value(sought, grid)
+        difference[n] = value * criterion[n]
+        start[n] = dot(at, at) + value * value
+    return difference, start
+
+
+@parallel_kernel
 def smallest_gamma(
     points: Indices,
     reference: Floats,
     criterion: Floats,
-    start: Floats,
+    limit: Floats,
     positions: Positions,
     grid: Grid,
     order: Order,
@@ -172,20 +419,14 @@ def smallest_gamma(
 ) -> Floats:
     """Gamma of each point: no farther than `tolerance` above the true minimum, never below it.
 
-    `start` is an f that is known to be reached, or the square of the cap.
+    `limit` is an f that is known to be reached, or the square of the cap.
     """
-    (home0, home1, home2), (fraction0, fraction1, fraction2) = positions
-    gamma = np.empty(len(reference))
-    for n in prange(len(reference)):
-        p0, p1, p2 = points[n]
-        home = (home0[p0], home1[p1], home2[p2])
-        fraction = (fraction0[p0], fraction1[p1], fraction2[p2])
-        best, proven = sweep(
-            reference[n], criterion[n], home, fraction, grid, order, start[n], tolerance, False
-        )
+    gamma = np.empty(len(points))
+    for n in prange(len(points)):
+        sought = sought_at(points[n], reference[n], criterion[n], positions)
+        best = walk(sought, grid, limit[n])
+        best, proven = sweep(sought, grid, order, best, tolerance, False)
         if not proven:
-            best, _ = sweep(
-                reference[n], criterion[n], home, fraction, grid, order, best, tolerance, True
-            )
-        gamma[n] = math.sqrt(best)
+            best, _ = sweep(sought, grid, order, best, tolerance, True)
+        gamma[n] = math.sqrt(best[0])
     return gamma

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ def file_name(delivery: Delivery, suffix: str = ".bin") -> str:
 def simulate(
     out: Path,
     *,
-    version: str = "3.0",
+    version: str | float = "3.0",
     mlc: str = "millennium120",
     field: str = "vmat",
     mu: float = 200.0,
@@ -91,45 +91,54 @@ def simulate(
     couch_vertical_mm: float = 0.0,
     interrupted_at_mu: float | None = None,
     hold: str = "",
-    noise: bool = True,
-    companion: bool = False,
+    noise: bool | str = True,
+    companion: bool | str = False,
 ) -> Path:
     """Write one log with stated errors (actual minus expected, IEC) and return its path.
 
     `out` is the file, or a folder in which the machine's own naming is used.  `jaw` and `leaf` list
     offsets in mm (`X1=40`, `A17=5,B3=-2`), `hold` seconds by meterset (`50=2`).  The same options
-    and seed give the same bytes.  Raises ValueError for an unknown version, field, MLC, leaf, jaw.
+    and seed give the same bytes; numbers may come as text.  Raises ValueError for an unknown version, field, MLC, leaf, jaw.
     """
+    version = f"{float(version):.1f}"
     _known("version", version, VERSIONS)
     _known("mlc", mlc, MODEL_CODES)
     _known("field", field, FIELDS)
-    if not 0.0 < mu <= 10000.0:
+    if not 0.0 < float(mu) <= 10000.0:
         raise ValueError(f"mu {mu:g}: above 0 and at most 10000 expected")
     errors = Errors(
-        bank_a_mm=bank_a_mm,
-        bank_b_mm=bank_b_mm,
+        bank_a_mm=float(bank_a_mm),
+        bank_b_mm=float(bank_b_mm),
         leaf_mm=_offsets(leaf),
         jaw_mm=_offsets(jaw),
-        mu_percent=mu_percent,
-        gantry_deg=gantry_deg,
-        collimator_deg=collimator_deg,
-        couch_vertical_mm=couch_vertical_mm,
-        interrupted_at_mu=interrupted_at_mu,
+        mu_percent=float(mu_percent),
+        gantry_deg=float(gantry_deg),
+        collimator_deg=float(collimator_deg),
+        couch_vertical_mm=float(couch_vertical_mm),
+        interrupted_at_mu=None if interrupted_at_mu is None else float(interrupted_at_mu),
         held=tuple((float(at_mu), seconds) for at_mu, seconds in _offsets(hold).items()),
-        noise=noise,
+        noise=_is_on("noise", noise),
     )
-    delivery = deliver(FIELDS[field](mlc, mu), errors, seed=seed, identity=IDENTITY)
+    delivery = deliver(FIELDS[field](mlc, float(mu)), errors, seed=int(seed), identity=IDENTITY)
     delivery = replace(delivery, performed_at=PERFORMED_AT)
     path = out / file_name(delivery) if out.is_dir() else out
     write_trajectory_log(path, delivery, version=version)
-    if companion:
+    if _is_on("companion", companion):
         write_companion(path.with_suffix(".txt"), delivery)
     return path
 
 
-def _known(option: str, value: str, values: Mapping[str, object] | tuple[str, ...]) -> None:
+def _known(option: str, value: str, values: Collection[str]) -> None:
     if value not in values:
         raise ValueError(f"{option} {value!r}: one of {', '.join(values)} expected")
+
+
+def _is_on(option: str, value: bool | str) -> bool:
+    """A switch, also as the words of a command line."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    word = str(value).casefold()
+    _known(option, word, words)
+    return words[word]
 
 
 def _offsets(listed: str) -> dict[str, float]:

@@ -76,8 +76,8 @@ def _metadata(delivery: Delivery) -> bytes:
         ("Patient ID", identity.patient_id or ""),
         ("Plan Name", identity.plan_label or ""),
         ("SOP Instance UID", identity.plan_uid or ""),
-        ("MU Planned", f"{planned_mu:g}"),
-        ("MU Remaining", f"{planned_mu:g}"),
+        ("MU Planned", f"{planned_mu:.10g}"),
+        ("MU Remaining", f"{planned_mu:.10g}"),
         ("Energy", delivery.energy or ""),
         ("BeamName", identity.beam_name or ""),
     ]

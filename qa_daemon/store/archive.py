@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from qa_daemon.model import Job, NamedPath
 from qa_daemon.site.settings import Machine
@@ -41,32 +43,34 @@ class Archive:
         """Where an array file is."""
         return self._state_dir / "arrays" / name[:2] / name
 
-    def take(self, source: Path) -> tuple[str, os.stat_result]:
+    def holds(self, sha256: str) -> bool:
+        """Whether the bytes of that content are here."""
+        return self.path_of(sha256).exists()
+
+    def take(
+        self, source: Path, is_settled: Callable[[os.stat_result], bool] = lambda _: True
+    ) -> tuple[str, os.stat_result]:
         """Copy a regular file into the archive: copy, fsync, hash, rename, fsync the folder.
 
-        Returns its SHA-256 and what it looked like when it was opened.  Raises `Unsettled` when it
-        changed meanwhile, and OSError when source or archive cannot be used.  A symbolic link, FIFO
-        or device is never read.
+        Returns its SHA-256 and what it looked like when it was opened, which `is_settled` may
+        refuse.  Raises `Unsettled` when it changed meanwhile, and OSError when source or archive
+        cannot be used.  A symbolic link, FIFO or device is never read.
         """
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise Unsettled("not a regular file")
+            if not is_settled(before):
+                raise Unsettled("it changed after it was looked at")
             copy = self.scratch / f"{os.getpid()}-{before.st_dev}-{before.st_ino}-{id(stream)}"
-            digest = hashlib.sha256()
-            with copy.open("wb") as out:
-                while chunk := stream.read(CHUNK):
-                    digest.update(chunk)
-                    out.write(chunk)
-                out.flush()
-                os.fsync(out.fileno())
-            now = os.fstat(descriptor)
-        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            copy.unlink()
-            raise Unsettled("it changed while it was copied")
-        self._place(copy, self.path_of(digest.hexdigest()))
-        return digest.hexdigest(), before
+            try:
+                sha256 = _copy(stream, copy, before)
+                self._place(copy, self.path_of(sha256))
+            except BaseException:
+                copy.unlink(missing_ok=True)  # on a full disk, leftovers would make it worse
+                raise
+        return sha256, before
 
     def keep_arrays(self, name: str | None) -> str | None:
         """Move a worker's array file to its place; its name by content."""
@@ -94,14 +98,40 @@ class Archive:
     def _named(self, file: LedgerFile) -> NamedPath:
         return NamedPath(path=str(self.path_of(file.sha256)), name=file.name)
 
-    @staticmethod
-    def _place(scratch: Path, target: Path) -> None:
+    def _place(self, scratch: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         scratch.chmod(0o400)
         scratch.replace(target)
-        for folder in (target.parent, target.parent.parent):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        # Every folder on the way may be new, and a name is durable only when its folder is.
+        folder = target.parent
+        while folder != self._state_dir:
+            _sync_folder(folder)
+            folder = folder.parent
+
+
+def _copy(stream: BinaryIO, to: Path, before: os.stat_result) -> str:
+    """Copy what was there when the file was opened; its SHA-256."""
+    digest, copied = hashlib.sha256(), 0
+    with to.open("wb") as out:
+        while copied <= before.st_size and (chunk := stream.read(CHUNK)):
+            digest.update(chunk)
+            out.write(chunk)
+            copied += len(chunk)
+        out.flush()
+        os.fsync(out.fileno())
+    now = os.fstat(stream.fileno())
+    if copied != before.st_size or _stamp(now) != _stamp(before):
+        raise Unsettled("it changed while it was copied")
+    return digest.hexdigest()
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

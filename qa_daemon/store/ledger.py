@@ -1,4 +1,7 @@
-"""The ledger of files: what arrived, where its bytes are, and how far it has come."""
+"""The ledger of files: what arrived, where its bytes are, and how far it has come.
+
+A path has at most one live row; content has at most one row that is not a duplicate.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,18 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from qa_daemon.model import Event, State, after
 from qa_daemon.store import audit
-from qa_daemon.store.schema import files
+from qa_daemon.store.copies import LIVE, counterparts, duplicate, hand_over, original
+from qa_daemon.store.schema import files, results
 from qa_daemon.store.store import Store, bump
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What the scanner sees of a file without opening it."""
+    """What the scanner sees of a file without opening it.
+
+    `inode` is the inode's number and the instant of its last change, so that a file rewritten with
+    its old size and time of writing still shows.
+    """
 
     path: str
     size: int
@@ -28,7 +36,8 @@ class Fingerprint:
 class Arrival:
     """A settled file whose bytes are in the archive.
 
-    `pair` is the format's key of the file name, for finding files that belong together.
+    `pair` is the format's key of the file name, for finding files that belong together, and
+    `reach` how far apart they may be.
     """
 
     fingerprint: Fingerprint
@@ -39,6 +48,7 @@ class Arrival:
     format: str | None = None
     is_companion: bool = False
     pair: tuple[str, float] | None = None
+    reach: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +84,22 @@ class Ledger:
             return {r.path: Fingerprint(r.path, r.size, r.mtime_ns, r.inode) for r in rows}
 
     def add(self, arrival: Arrival) -> LedgerFile:
-        """Enter an archived file: queued, or a duplicate of content that is there already.
+        """Enter one archived file."""
+        return self.add_all([arrival])[0]
 
-        A path that held other content before is a revision: the old row is set aside, never
-        overwritten.  A main file that is complete again by a late side file is queued again.
+    def add_all(self, arrivals: Sequence[Arrival]) -> list[LedgerFile]:
+        """Enter archived files at once, so that nobody sees a main file without its side file.
+
+        Each is queued, or a duplicate of content that is there already.  A path that held other
+        content before is a revision: the old row is set aside, never overwritten.  A path that
+        holds the same content again changes nothing but its fingerprint.
         """
         with self._store.write() as connection:
-            known = _with_content(connection, arrival.sha256)
-            self._replace_revision(connection, arrival)
-            event = Event.SAME_CONTENT if known else Event.ARCHIVED
-            state = after(State.SETTLING, event)
-            identity = connection.execute(
-                insert(files)
-                .values(**_columns(arrival), state=state.value, arrived_at=self._store.now())
-                .returning(files.c.id)
-            ).scalar_one()
-            bump(connection, f"files.{state.value}", 1)
-            return _file(_row(connection, identity))
+            return [_file(_row(connection, self._enter(connection, a))) for a in arrivals]
+
+    def wait_for_change(self, seen: int, timeout_s: float) -> int:
+        """Sleep until something was written after `seen`, or the time is over."""
+        return self._store.wait_for_change(seen, timeout_s)
 
     def queued(self, limit: int, beyond: int = 0) -> list[LedgerFile]:
         """The oldest queued files with an id greater than `beyond`."""
@@ -102,20 +111,14 @@ class Ledger:
             return _file(_row(connection, identity))
 
     def near(self, file: LedgerFile, reach: float) -> list[LedgerFile]:
-        """The files of the same folder, format and key, at most `reach` away, nearest first."""
-        if file.pair is None:
-            return []
-        key, at = file.pair
-        found = self._select(
-            files.c.folder == file.folder,
-            files.c.format == file.format,
-            files.c.pair_key == key,
-            files.c.pair_at.between(at - reach, at + reach),
-            files.c.state.in_([s.value for s in State if s not in _SET_ASIDE]),
-            files.c.is_companion != file.is_companion,
-            limit=20,
-        )
-        return sorted(found, key=lambda f: abs((f.pair or ("", at))[1] - at))
+        """The counterparts of a file, at most `reach` away, nearest first.
+
+        A counterpart has the same format and key and lies in the same folder, as does every copy
+        of either: a copied pair is the same pair.
+        """
+        with self._store.read() as connection:
+            found = counterparts(connection, file.sha256, reach)
+        return [_file(row) for _, row in found]
 
     def companions_of(self, main: LedgerFile) -> list[LedgerFile]:
         """The side files that were read with a main file."""
@@ -132,6 +135,13 @@ class Ledger:
             ).scalar_one()
             return int(count)
 
+    def summary(self, result: int) -> dict[str, object]:
+        """What a result says, as far as a log line may repeat it."""
+        columns = (results.c.machine, results.c.format, results.c.verdict, results.c.error_code)
+        with self._store.read() as connection:
+            row = connection.execute(select(*columns).where(results.c.id == result)).mappings()
+            return dict(row.one())
+
     def move(self, file: LedgerFile, event: Event, actor: str = "daemon") -> None:
         """Let an event happen to a file."""
         with self._store.write() as connection:
@@ -147,23 +157,41 @@ class Ledger:
                     detail={"sha256": file.sha256},
                 )
 
-    def _replace_revision(self, connection: Connection, arrival: Arrival) -> None:
-        old = connection.execute(
-            select(files.c.id)
-            .where(files.c.path == arrival.fingerprint.path)
-            .where(files.c.state != State.REPLACED.value)
-            .where(files.c.sha256 != arrival.sha256)
-        ).scalars()
-        for identity in old.all():
-            move(connection, identity, Event.REVISED)
+    def _enter(self, connection: Connection, arrival: Arrival) -> int:
+        old = (
+            connection.execute(
+                select(files)
+                .where(files.c.path == arrival.fingerprint.path)
+                .where(files.c.state != State.REPLACED.value)
+                .order_by(files.c.id.desc())
+                .limit(1)
+            )
+            .mappings()
+            .first()
+        )
+        if old is not None and old["sha256"] == arrival.sha256:
+            seen = _seen(arrival.fingerprint)
+            connection.execute(update(files).where(files.c.id == old["id"]).values(**seen))
+            return int(old["id"])
+        known = original(connection, arrival.sha256)
+        event = Event.ARCHIVED if known is None else Event.SAME_CONTENT
+        state = after(State.SETTLING, event)
+        identity: int = connection.execute(
+            insert(files)
+            .values(**_columns(arrival), state=state.value, arrived_at=self._store.now())
+            .returning(files.c.id)
+        ).scalar_one()
+        bump(connection, f"files.{state.value}", 1)
+        if known is not None and _makes_a_pair(connection, known, arrival):
+            move(connection, known["id"], Event.INPUT_CAME)
+        if old is not None:
+            _replace(connection, old, identity if known is None else known["id"])
+        return identity
 
     def _select(self, *where: Any, limit: int) -> list[LedgerFile]:
         query = select(files).where(*where).order_by(files.c.id).limit(limit)
         with self._store.read() as connection:
             return [_file(row) for row in connection.execute(query).mappings()]
-
-
-_SET_ASIDE = (State.REPLACED, State.DUPLICATE, State.SETTLING)
 
 
 def move(connection: Connection, identity: int, event: Event) -> State:
@@ -173,10 +201,14 @@ def move(connection: Connection, identity: int, event: Event) -> State:
     )
     new = after(old, event)
     if new is not old:
-        connection.execute(update(files).where(files.c.id == identity).values(state=new.value))
-        bump(connection, f"files.{old.value}", -1)
-        bump(connection, f"files.{new.value}", 1)
+        _set_state(connection, identity, old, new)
     return new
+
+
+def _set_state(connection: Connection, identity: int, old: State, new: State) -> None:
+    connection.execute(update(files).where(files.c.id == identity).values(state=new.value))
+    bump(connection, f"files.{old.value}", -1)
+    bump(connection, f"files.{new.value}", 1)
 
 
 def attach(connection: Connection, main: int, companions: Sequence[int]) -> None:
@@ -184,33 +216,58 @@ def attach(connection: Connection, main: int, companions: Sequence[int]) -> None
     connection.execute(update(files).where(files.c.id.in_(companions)).values(main_file=main))
 
 
-def _with_content(connection: Connection, sha256: str) -> bool:
-    query = (
-        select(files.c.id)
-        .where(files.c.sha256 == sha256)
-        .where(files.c.state != State.DUPLICATE.value)
-        .where(files.c.state != State.REPLACED.value)
-        .limit(1)
-    )
-    return connection.execute(query).first() is not None
+def _makes_a_pair(connection: Connection, known: RowMapping, arrival: Arrival) -> bool:
+    """Whether a further copy lies beside a counterpart that the content was never paired with."""
+    if arrival.pair is None:
+        return False
+    beside = [row for _, row in counterparts(connection, arrival.sha256, arrival.reach)]
+    if known["is_companion"]:
+        return known["main_file"] is None and bool(beside)
+    return any(row["main_file"] is None for row in beside)
+
+
+def _replace(connection: Connection, old: RowMapping, new: int) -> None:
+    """Set a revised file aside: its result, and those it was read with, pass on."""
+    move(connection, old["id"], Event.REVISED)
+    attached = connection.execute(
+        select(files.c.id).where(files.c.main_file == old["id"], files.c.state.in_(LIVE))
+    ).scalars()
+    for companion in attached.all():
+        connection.execute(update(files).where(files.c.id == companion).values(main_file=None))
+        move(connection, companion, Event.INPUT_CAME)
+    main = old["main_file"]
+    if main is not None:
+        connection.execute(update(files).where(files.c.id == old["id"]).values(main_file=None))
+        move(connection, main, Event.INPUT_CAME)
+    if old["state"] in LIVE:
+        copy = duplicate(connection, old["sha256"])
+        if copy is not None:
+            # The content is still there under another path, whose row now stands for it.
+            _set_state(connection, copy, State.DUPLICATE, State.QUEUED)
+        hand_over(connection, old["id"], new if copy is None else copy)
 
 
 def _columns(arrival: Arrival) -> dict[str, object]:
-    print_ = arrival.fingerprint
     key, at = arrival.pair or (None, None)
     return {
-        "path": print_.path,
+        "path": arrival.fingerprint.path,
         "folder": arrival.folder,
         "name": arrival.name,
         "machine": arrival.machine,
-        "size": print_.size,
-        "mtime_ns": print_.mtime_ns,
-        "inode": print_.inode,
+        **_seen(arrival.fingerprint),
         "sha256": arrival.sha256,
         "format": arrival.format,
         "is_companion": arrival.is_companion,
         "pair_key": key,
         "pair_at": at,
+    }
+
+
+def _seen(fingerprint: Fingerprint) -> dict[str, object]:
+    return {
+        "size": fingerprint.size,
+        "mtime_ns": fingerprint.mtime_ns,
+        "inode": fingerprint.inode,
     }
 
 

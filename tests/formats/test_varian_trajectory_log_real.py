@@ -195,7 +195,7 @@ def test_every_leaf_as_pylinac_reads_it(path: Path) -> None:
     for bank, before, mm_per_cm in banks:
         for kind in ("expected", "actual"):
             theirs_cm = np.stack([getattr(leaves[before + k], kind) for k in range(1, 61)], axis=1)
-            # The product is exact in 64 bits and rounded once on either side: equal to the last bit.
+            # Exact in 64 bits and rounded once on either side: equal to the last bit.
             wanted_mm = (theirs_cm.astype(np.float64) * mm_per_cm).astype(np.float32)
             assert_array_equal(getattr(bank, kind), wanted_mm)
 

@@ -32,15 +32,15 @@ def jaw_x1_off(delivery: Delivery, by_mm: float) -> Delivery:
     return replace(delivery, jaw_x1_mm=changed(delivery.jaw_x1_mm, lambda mm: mm + by_mm))
 
 
-def two_leaves_short(delivery: Delivery, by_mm: float = 240.0) -> Delivery:
-    """The first two leaves of bank A that shape the field hang back toward the other bank."""
+def leaves_shifted(delivery: Delivery, leaves: int, by_mm: float) -> Delivery:
+    """The first leaves of bank A that shape the field stand off, short where negative."""
     layer = delivery.mlc[0]
     shaping_a = shaping_leaves(delivery, layer, beam_on_samples(delivery, 1))[0]
-    leaves = np.flatnonzero(shaping_a)[:2]
+    pairs = np.flatnonzero(shaping_a)[:leaves]
 
-    def hang_back(mm: FloatArray) -> FloatArray:
-        mm[:, leaves] -= by_mm
+    def shift(mm: FloatArray) -> FloatArray:
+        mm[:, pairs] += by_mm
         return mm
 
-    short = replace(layer, bank_a_mm=changed(layer.bank_a_mm, hang_back))
-    return replace(delivery, mlc=(short, *delivery.mlc[1:]))
+    shifted = replace(layer, bank_a_mm=changed(layer.bank_a_mm, shift))
+    return replace(delivery, mlc=(shifted, *delivery.mlc[1:]))

@@ -131,3 +131,13 @@ def test_traces_are_thinned_out_evenly_from_the_first_sample(samples: int, point
     assert len(set(np.diff(traces["time_s"]).round(4))) == 1
     assert traces["gantry_deg_actual"][0] - traces["gantry_deg_expected"][0] == pytest.approx(1.0)
     assert {"meterset_mu_actual", "jaw_x1_mm_expected", "couch_vertical_mm_actual"} <= set(traces)
+
+
+def test_the_last_pulses_of_a_field_do_not_see_the_couch_of_the_next() -> None:
+    record = two_fields()
+    actual = record.meterset_mu.actual
+    actual[99:101] -= 0.5
+    actual[101:121] = 50.0
+    assert record.couch_lateral_mm is not None
+    record.couch_lateral_mm.actual[102:] += 50.0
+    assert measured(ANALYZER, record)["couch_largest_error"].value == 0.0

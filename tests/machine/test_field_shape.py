@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analyzers.core import AnalysisError, NotApplicable
-from analyzers.field_shape import beam_on_samples, shaping_leaves
+from analyzers.field_shape import beam_on_samples, shaping_leaves, sub_beam_samples
 from analyzers.records import Delivery
 from tests.deliveries import (
     CENTRAL_PAIRS,
@@ -15,6 +17,7 @@ from tests.deliveries import (
     layer,
     static_field,
     sweeping_field,
+    two_fields,
 )
 
 PARKED, SHAPING = 5, 30  # rows of the Millennium 120: behind a Y jaw, in the middle
@@ -132,3 +135,27 @@ def test_no_beam_and_too_short_a_beam_and_an_unknown_meterset_are_told_apart() -
     record.meterset_mu.actual[:] = 7.0
     with pytest.raises(NotApplicable, match="never on"):
         beam_on_samples(record, fewest=1)
+
+
+def test_the_last_pulses_belong_to_the_sub_beam_they_end() -> None:
+    record = two_fields()
+    actual = record.meterset_mu.actual
+    # Field 1 ends 0.5 MU late, in the sample that already counts to field 2; then there is a pause.
+    actual[99:101] -= 0.5
+    actual[101:121] = 50.0
+    assert sub_beam_samples(record) == [
+        ("sub-beam 1", slice(0, 102)),
+        ("sub-beam 2", slice(102, 202)),
+    ]
+    # Without a pause nothing tells the two apart but the control point.
+    actual[:] = np.linspace(0.0, 100.0, 202)
+    assert sub_beam_samples(record)[1] == ("sub-beam 2", slice(101, 202))
+
+
+def test_a_single_sub_beam_is_the_whole_log_and_is_not_named() -> None:
+    record = two_fields()
+    first, second = record.sub_beams
+    not_delivered = replace(second, delivered=False)
+    for sub_beams in ((), (first,), (first, not_delivered)):
+        alone = replace(record, sub_beams=sub_beams)
+        assert sub_beam_samples(alone) == [(None, slice(0, 202))]

@@ -1,0 +1,142 @@
+"""What a message says: site, machine, test, value, limit, when, and where to look.
+
+Plain text.  No file name, no words of a file or an analyzer, and nothing of a patient: what a
+message leaves out is on the page behind its link.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from qa_daemon.alerts.incidents import Reason
+from qa_daemon.model import Verdict
+from qa_daemon.site.site import Site
+from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
+
+UNREADABLE = "unreadable file"
+"""The name of the test that a file which cannot be read has failed."""
+# Where on the machine a value was found: a leaf, a jaw, a direction.  Other words stay in the store.
+PLACE = re.compile(r"\d{0,2}[ABXY]\d{1,3}|sub-beam \d{1,4}|lateral|longitudinal|vertical|lat|lng|vrt")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Writes messages; `titles` names the tests as people know them."""
+
+    site: Site
+    titles: Mapping[str, str]
+
+    def alarm(self, result: StoredResult, news: Sequence[tuple[str, Reason, Verdict]]) -> Text:
+        """Tests that went out of limits or got worse: name, reason and verdict of each."""
+        worst = max(verdict for _, _, verdict in news)
+        parts = []
+        for test, reason, verdict in news:
+            lines = [f"{self._title(test)}: {verdict.name}, {reason.value}"]
+            if test == UNREADABLE:
+                lines.append(f"  the file cannot be read ({_one_line(result.error_code)})")
+            for analysis in _analyses(result, test):
+                lines += _breaches(analysis)
+            parts.append("\n".join(lines))
+        return self._text(worst.name, result, [test for test, _, _ in news], parts)
+
+    def all_clear(self, result: StoredResult, tests: Sequence[str]) -> Text:
+        """Tests that are back within limits."""
+        parts = []
+        for test in tests:
+            lines = [f"{self._title(test)}: {Reason.CLEARED.value}"]
+            if test == UNREADABLE:
+                lines = [f"{self._title(test)}: the file has been read now"]
+            for analysis in _analyses(result, test):
+                lines += [f"  {_value(m)}" for m in analysis.measurements if m.verdict is not None]
+            parts.append("\n".join(lines))
+        return self._text("Cleared", result, tests, parts)
+
+    def last_resort(self, result: StoredResult) -> Text:
+        """A result that the service failed to look through: a person has to."""
+        part = "QA Daemon failed to look through this result. Look at it yourself."
+        return self._text("INVALID", result, ["result not examined"], [part])
+
+    def _text(
+        self, word: str, result: StoredResult, tests: Sequence[str], parts: Sequence[str]
+    ) -> Text:
+        machine = _one_line(result.machine) or "unknown machine"
+        head = [
+            f"Site: {_one_line(self.site.name)}",
+            f"Machine: {machine}",
+            f"Delivered: {self._delivered(result)}",
+        ]
+        link = f"{self.site.base_url}/results/{result.id}"
+        named = ", ".join(self._title(test) for test in tests)
+        return Text(f"{word} {machine}: {named}", "\n\n".join(["\n".join(head), *parts, link]))
+
+    def _title(self, test: str) -> str:
+        return self.titles.get(test, test)
+
+    def _delivered(self, result: StoredResult) -> str:
+        if result.performed_at is None:
+            return "the file does not say when"
+        at = datetime.fromisoformat(result.performed_at)
+        local = at.astimezone(self.site.zone) if at.tzinfo else at
+        return f"{local:%Y-%m-%d %H:%M} local time"
+
+
+def _analyses(result: StoredResult, test: str) -> list[StoredAnalysis]:
+    return [analysis for analysis in result.analyses if analysis.analyzer == test]
+
+
+def _breaches(analysis: StoredAnalysis) -> list[str]:
+    bad = [m for m in analysis.measurements if m.verdict is not None and m.verdict >= Verdict.ACTION]
+    lines = [f"  {_value(m)}, {_limit(m)}" for m in bad]
+    if analysis.failure is not None or not lines:
+        lines.append("  the test applies and could not be done")
+    return lines
+
+
+def _value(measured: StoredMeasurement) -> str:
+    at = measured.at or ""
+    place = f" at {at}" if PLACE.fullmatch(at) else ""
+    number = _number(measured.value, _bounds(measured))
+    return f"{measured.metric} {number} {measured.unit}".rstrip() + place
+
+
+def _limit(measured: StoredMeasurement) -> str:
+    limits, unit = measured.limits, measured.unit
+    low, high = limits.action_low, limits.action_high
+    if low is not None and high is not None:
+        text = f"action limits {low:g} to {high:g} {unit}"
+    elif low is not None:
+        text = f"action limit at least {low:g} {unit}"
+    elif high is not None:
+        text = f"action limit {high:g} {unit}"
+    else:
+        text = "no action limit"
+    return text.rstrip()
+
+
+def _bounds(measured: StoredMeasurement) -> list[float]:
+    limits = measured.limits
+    every = (limits.tolerance_low, limits.tolerance_high, limits.action_low, limits.action_high)
+    return [bound for bound in every if bound is not None]
+
+
+def _number(value: float, bounds: Sequence[float]) -> str:
+    """Short, but never rounded onto a limit that it is beyond."""
+    shown = (f"{value:.{digits}g}" for digits in (3, 4, 6, 9))
+    return next(
+        (text for text in shown if all(b == value or float(text) != b for b in bounds)), repr(value)
+    )
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())

@@ -1,0 +1,207 @@
+"""InfluxDB, and what speaks its line protocol: `/write` of 1.x, `/api/v2/write` of all newer ones.
+
+Every write is synchronous and acknowledged with 204, or it did not happen.  Precision is
+nanoseconds; VictoriaMetrics keeps milliseconds.  Addresses and secrets appear in no message.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlencode
+
+from qa_daemon.sinks.drain import Misconfigured, Rejected, SinkError, Unreachable
+from qa_daemon.sinks.points import lines_of
+from qa_daemon.site.settings import Influx
+from qa_daemon.site.site import Site
+from qa_daemon.store.queries import StoredResult
+
+NO_CONTENT = 204
+NO_ANSWER = 0  # influxdb-client's word for a failure of TLS
+BAD_POINTS = (400, 413, 422)
+PASSING = (408, 425, 429)
+# These say 400 too, but every point would be refused: setting all aside would help nobody.
+BAD_REQUEST = re.compile(r"is required|either orgID or org|organization|bucket .*not found", re.I)
+LONGEST_QUOTE = 200
+
+
+class Unauthorized(Misconfigured):
+    """The secret is wrong, or was changed."""
+
+
+class Wire(Protocol):
+    """One way to send lines."""
+
+    def post(self, lines: bytes) -> None:
+        """Send; raises `SinkError` unless all of it was taken."""
+
+
+class InfluxSink:
+    """Writes results as points."""
+
+    def __init__(self, site: Site) -> None:
+        if site.file.influx is None:
+            raise ValueError("the site file has no [influx] section")
+        self._settings = site.file.influx
+        self._site = site.name
+        is_v1 = self._settings.api == "v1"
+        named = self._settings.password_file if is_v1 else self._settings.token_file
+        self._secret_file = site.resolve(named) if named else None
+        self._secret: str | None = None
+        self._wire: Wire | None = None
+
+    def write(self, results: Sequence[StoredResult]) -> None:
+        """Write the points of results; raises `SinkError`."""
+        lines = "\n".join(line for r in results for line in lines_of(r, self._site)).encode()
+        if not lines:
+            return
+        if self._wire is None:
+            self._connect()
+        try:
+            self._post(lines)
+        except Unauthorized:
+            old = self._secret
+            self._connect()
+            if self._secret == old:
+                raise
+            self._post(lines)
+
+    def _connect(self) -> None:
+        self._secret = _read_secret(self._secret_file)
+        wire = V1Wire if self._settings.api == "v1" else V2Wire
+        self._wire = wire(self._settings, self._secret)
+
+    def _post(self, lines: bytes) -> None:
+        from urllib3.exceptions import HTTPError, LocationValueError
+
+        assert self._wire is not None
+        try:
+            self._wire.post(lines)
+        except LocationValueError:
+            raise Misconfigured("the url in [influx] is not an address") from None
+        except HTTPError as why:
+            raise Unreachable(_no_answer(why)) from None
+
+
+class V1Wire:
+    """`/write` of InfluxDB 1.x, which knows databases, users and passwords."""
+
+    def __init__(self, settings: Influx, password: str | None) -> None:
+        import urllib3
+
+        seconds = settings.timeout.total_seconds()
+        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(seconds, seconds))
+        query = urlencode({"db": settings.database or "", "precision": "ns"})
+        self._url = f"{settings.url.rstrip('/')}/write?{query}"
+        self._headers = {"Content-Type": "text/plain; charset=utf-8"}
+        if settings.user is not None:
+            both = f"{settings.user}:{password or ''}".encode()
+            self._headers["Authorization"] = f"Basic {base64.b64encode(both).decode()}"
+
+    def post(self, lines: bytes) -> None:
+        """Send lines."""
+        answer = self._pool.request(
+            "POST", self._url, body=lines, headers=self._headers, redirect=False
+        )
+        check(answer.status, answer.headers, answer.data)
+
+
+class V2Wire:
+    """`/api/v2/write` through influxdb-client, which knows organizations, buckets and tokens.
+
+    This is the call its synchronous `WriteApi` makes; made directly, it also tells the status:
+    a proxy's sign-in page that answers 200 must not pass for a server that took the points.
+    """
+
+    def __init__(self, settings: Influx, token: str | None) -> None:
+        from influxdb_client import InfluxDBClient, WriteService
+
+        milliseconds = int(settings.timeout.total_seconds() * 1000)
+        client = InfluxDBClient(settings.url, token, org=settings.org, timeout=milliseconds)
+        self._service = WriteService(client.api_client)
+        self._org, self._bucket = settings.org, settings.bucket
+
+    def post(self, lines: bytes) -> None:
+        """Send lines."""
+        from influxdb_client.rest import ApiException
+
+        try:
+            _, status, headers = self._service.post_write_with_http_info(
+                self._org, self._bucket, lines, precision="ns"
+            )
+        except ApiException as why:
+            check(why.status or NO_ANSWER, why.headers or {}, why.body or b"")
+        else:
+            check(status, headers or {}, b"")
+
+
+def check(status: int, headers: Mapping[str, str], body: bytes | str) -> None:
+    """Nothing when the server took everything; else the `SinkError` its answer stands for."""
+    if status == NO_CONTENT:
+        return
+    if status == NO_ANSWER:
+        raise Unreachable("the server's certificate is not accepted")
+    said = _said(body)
+    why = f"the server answered {status}{f': {said}' if said else ''}"
+    raise _error(status, said, why, _retry_after_s(headers))
+
+
+def _error(status: int, said: str, why: str, retry_after_s: float) -> SinkError:
+    if status in BAD_POINTS and not BAD_REQUEST.search(said):
+        return Rejected(why)
+    if status in PASSING or status >= 500:
+        return Unreachable(why, retry_after_s)
+    if status == 401:
+        return Unauthorized(why)
+    return Misconfigured(why)
+
+
+def _said(body: bytes | str) -> str:
+    """The server's own sentence; a page in HTML says nothing."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return ""
+    words = (answer.get("error") or answer.get("message")) if isinstance(answer, dict) else None
+    return " ".join(str(words or "").split())[:LONGEST_QUOTE]
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    from urllib3 import Retry
+    from urllib3.exceptions import InvalidHeader
+
+    try:
+        return float(Retry().parse_retry_after(headers.get("Retry-After", "0")))
+    except InvalidHeader:
+        return 0.0
+
+
+def _no_answer(why: Exception) -> str:
+    """A sentence of our own: the library's holds the address."""
+    from urllib3 import exceptions
+
+    sentences: tuple[tuple[type[Exception], str], ...] = (
+        (exceptions.NameResolutionError, "the server's name is not known"),
+        (exceptions.NewConnectionError, "the server refuses the connection"),
+        (exceptions.ConnectTimeoutError, "the server does not answer"),
+        (exceptions.TimeoutError, "the server took too long to answer"),
+        (exceptions.SSLError, "the server's certificate is not accepted"),
+        (exceptions.ProtocolError, "the connection was cut"),
+    )
+    found = (words for kind, words in sentences if isinstance(why, kind))
+    return next(found, f"the server cannot be reached ({type(why).__name__})")
+
+
+def _read_secret(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as why:
+        reason = why.strerror if isinstance(why, OSError) else "not UTF-8"
+        raise Misconfigured(f"the secret's file in [influx] cannot be read: {reason}") from None

@@ -1,0 +1,67 @@
+"""A stored result as InfluxDB points: few bounded tags, numbers as fields, time from the data.
+
+No file name, no free text and nothing of a patient leaves the store.  The tag sets are fixed, and
+a result keeps its instant, so that writing it again overwrites it and changes nothing.
+
+| measurement | tags | fields |
+|---|---|---|
+| `qa` | site, machine, analyzer, metric, unit | value, verdict, tolerance_*, action_* |
+| `qa_analysis` | site, machine, analyzer | verdict |
+| `qa_result` | site, machine | verdict |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from qa_daemon.store.queries import StoredMeasurement, StoredResult
+
+UNKNOWN = "unknown"
+"""The tag of a machine that no file and no folder names."""
+
+Field = float | int | None
+
+
+def lines_of(result: StoredResult, site: str) -> list[str]:
+    """The lines to send; a quantity that was not judged has no `verdict`."""
+    # Imported here: the client takes half a second that `--help` does not have.
+    from influxdb_client import Point
+
+    lines = []
+    for measurement, tags, fields in _points(result, site):
+        point = Point(measurement).time(result.point_ns)
+        for name, value in tags.items():
+            point.tag(name, value)
+        for name, number in fields.items():
+            point.field(name, number)
+        lines.append(point.to_line_protocol())
+    return [line for line in lines if line]  # a point without any number is an empty line
+
+
+def _points(
+    result: StoredResult, site: str
+) -> Iterator[tuple[str, Mapping[str, str], Mapping[str, Field]]]:
+    of = {"site": site, "machine": result.machine or UNKNOWN}
+    yield "qa_result", of, {"verdict": _integer(result.verdict)}
+    for analysis in result.analyses:
+        of_analysis = of | {"analyzer": analysis.analyzer}
+        yield "qa_analysis", of_analysis, {"verdict": _integer(analysis.verdict)}
+        for measured in analysis.measurements:
+            tags = of_analysis | {"metric": measured.metric, "unit": measured.unit or "1"}
+            yield "qa", tags, _numbers(measured)
+
+
+def _numbers(measured: StoredMeasurement) -> dict[str, Field]:
+    limits = measured.limits
+    return {
+        "value": float(measured.value),
+        "verdict": _integer(measured.verdict),
+        "tolerance_low": limits.tolerance_low,
+        "tolerance_high": limits.tolerance_high,
+        "action_low": limits.action_low,
+        "action_high": limits.action_high,
+    }
+
+
+def _integer(verdict: int | None) -> int | None:
+    return None if verdict is None else int(verdict)

@@ -1,0 +1,116 @@
+"""Copies and revisions of content: which row stands for it, and what lies beside it.
+
+The same bytes may lie under many paths.  One row stands for them, the others are duplicates; all
+of them say beside what the content was found.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, RowMapping, delete, select, update
+
+from qa_daemon.model import State
+from qa_daemon.store.schema import analyses, files, latest, measurements, results
+from qa_daemon.store.store import bump
+
+LIVE = tuple(s.value for s in (State.QUEUED, State.WAITING, State.DONE, State.QUARANTINED))
+
+
+def original(connection: Connection, sha256: str) -> RowMapping | None:
+    """The row that stands for that content."""
+    query = select(files).where(files.c.sha256 == sha256, files.c.state.in_(LIVE)).limit(1)
+    return connection.execute(query).mappings().first()
+
+
+def duplicate(connection: Connection, sha256: str) -> int | None:
+    """The oldest further copy of that content."""
+    query = (
+        select(files.c.id)
+        .where(files.c.sha256 == sha256, files.c.state == State.DUPLICATE.value)
+        .order_by(files.c.id)
+        .limit(1)
+    )
+    found: int | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def counterparts(
+    connection: Connection, sha256: str, reach: float
+) -> list[tuple[float, RowMapping]]:
+    """The files that pair with that content, nearest first, each with its distance.
+
+    Ties are broken by content: the order of arrival must not matter.
+    """
+    copies = connection.execute(
+        select(files)
+        .where(files.c.sha256 == sha256, files.c.pair_key.is_not(None))
+        .where(files.c.state != State.REPLACED.value)
+        .limit(20)
+    ).mappings()
+    found: dict[int, tuple[float, RowMapping]] = {}
+    for copy in copies.all():
+        for beside in _beside(connection, copy, reach):
+            stands_for_it = original(connection, beside["sha256"])
+            if stands_for_it is None:
+                continue
+            distance = abs(beside["pair_at"] - copy["pair_at"])
+            nearest = found.get(stands_for_it["id"], (distance, stands_for_it))
+            found[stands_for_it["id"]] = (min(distance, nearest[0]), stands_for_it)
+    return sorted(found.values(), key=lambda f: (f[0], f[1]["sha256"]))
+
+
+def hand_over(connection: Connection, old: int, heir: int) -> None:
+    """Let the result of a revised file pass to the row that takes its place, which supersedes it.
+
+    When that row has a result already, the old one is superseded by it here and now.
+    """
+    had = _active_result(connection, old)
+    if had is None:
+        return
+    successor = _active_result(connection, heir)
+    if successor is None:
+        connection.execute(update(results).where(results.c.id == had).values(file=heir))
+        return
+    connection.execute(
+        update(results).where(results.c.id == had).values(active=False, superseded_by=successor)
+    )
+    connection.execute(
+        update(measurements).where(measurements.c.result == had).values(active=False)
+    )
+    bump(connection, "results", -1)
+    _repoint_latest(connection, had, successor)
+
+
+def _beside(connection: Connection, copy: RowMapping, reach: float) -> list[RowMapping]:
+    at = copy["pair_at"]
+    query = (
+        select(files)
+        .where(files.c.folder == copy["folder"], files.c.format == copy["format"])
+        .where(files.c.pair_key == copy["pair_key"])
+        .where(files.c.pair_at.between(at - reach, at + reach))
+        .where(files.c.is_companion != copy["is_companion"])
+        .where(files.c.state != State.REPLACED.value)
+        .limit(20)
+    )
+    return list(connection.execute(query).mappings())
+
+
+def _active_result(connection: Connection, file: int) -> int | None:
+    query = select(results.c.id).where(results.c.file == file, results.c.active)
+    found: int | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def _repoint_latest(connection: Connection, old: int, new: int) -> None:
+    """The board shows the successor where it showed the old result."""
+    shown = connection.execute(select(latest).where(latest.c.result == old)).mappings().all()
+    connection.execute(delete(latest).where(latest.c.result == old))
+    for place in shown:
+        said = connection.execute(
+            select(analyses.c.id, results.c.point_ns)
+            .join(results, results.c.id == analyses.c.result)
+            .where(results.c.id == new, results.c.machine == place["machine"])
+            .where(analyses.c.analyzer == place["analyzer"], analyses.c.verdict.is_not(None))
+        ).first()
+        if said is not None:
+            values = {**place, "result": new, "analysis": said.id, "point_ns": said.point_ns}
+            connection.execute(latest.insert().values(**values))

@@ -1,0 +1,180 @@
+"""The systemd files, checked by systemd itself, and the daemon's work under their filter."""
+
+from __future__ import annotations
+
+import ctypes.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qa_daemon.simulate.trajectory_log import simulate
+from tests.systemd.measure_one import MEMORY_BYTES
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+UNIT = ROOT / "systemd" / "qa-daemon.service"
+HERE = Path(__file__).parent
+# systemd-analyze counts exposure from 0 to 10; its threshold is ten times that.
+WORST_EXPOSURE = 15
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        _missing(f"{name} is not installed")
+    assert found is not None
+    return found
+
+
+def _missing(what: str) -> None:
+    if os.environ.get("QA_DAEMON_REQUIRE_SERVERS") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def _run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, **environment},
+        cwd=ROOT,
+    )
+
+
+def test_service_unit_is_clean(tmp_path: Path) -> None:
+    # `verify` wants the program to exist: only its path is exchanged, for the one of this checkout.
+    checkout = Path(sys.executable).parent / "qa-daemon"
+    installed = "/opt/qa-daemon/.venv/bin/qa-daemon"
+    text = UNIT.read_text("utf-8")
+    assert re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE) == [installed]
+    unit = tmp_path / UNIT.name
+    unit.write_text(text.replace(f"ExecStart={installed} ", f"ExecStart={checkout} "), "utf-8")
+
+    said = _run(_program("systemd-analyze"), "verify", "--man=no", unit)
+
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_service_is_hardly_exposed() -> None:
+    said = _run(
+        _program("systemd-analyze"),
+        "security",
+        "--offline=true",
+        f"--threshold={WORST_EXPOSURE}",
+        "--no-pager",
+        UNIT,
+    )
+    assert said.returncode == 0, said.stdout[-200:]
+
+
+def test_user_and_folders_are_made(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    made = _run(
+        _program("systemd-sysusers"), f"--root={tmp_path}", ROOT / "systemd/qa-daemon.sysusers.conf"
+    )
+    assert made.returncode == 0, made.stderr
+    account = (tmp_path / "etc/passwd").read_text("utf-8").split(":")
+    assert account[0] == "qa-daemon"
+    assert account[5:] == ["/var/lib/qa-daemon", "/usr/sbin/nologin\n"]
+
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to another user")
+    made = _run(
+        _program("systemd-tmpfiles"),
+        "--create",
+        f"--root={tmp_path}",
+        ROOT / "systemd/qa-daemon.tmpfiles.conf",
+    )
+    assert made.returncode == 0, made.stderr
+    folder = (tmp_path / "etc/qa-daemon").stat()
+    assert folder.st_mode & 0o7777 == 0o750
+    assert (folder.st_uid, folder.st_gid) == (0, int(account[3]))
+
+
+def test_a_wrong_site_file_is_not_tried_again_and_again() -> None:
+    # Exit code 78 means configuration; everything else is started again for ever.
+    settings = _settings()
+    assert settings["RestartPreventExitStatus"] == ["78"]
+    assert settings["Restart"] == ["always"]
+    assert "StartLimitIntervalSec=0" in UNIT.read_text("utf-8")
+
+
+def test_stopping_leaves_the_workers_to_the_daemon() -> None:
+    # Else every file in work would count as one that crashed its worker.
+    assert _settings()["KillMode"] == ["mixed"]
+
+
+def test_a_log_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None:
+    allowed = tmp_path / "calls"
+    allowed.write_text("\n".join(sorted(_allowed_calls())), "utf-8")
+    if ctypes.util.find_library("seccomp") is None:
+        _missing("libseccomp is not installed")
+    log = simulate(tmp_path / "log.bin")
+
+    said = _run(
+        sys.executable,
+        HERE / "under_filter.py",
+        allowed,
+        sys.executable,
+        HERE / "measure_one.py",
+        log,
+        PYTHONPATH=str(ROOT),
+        # An empty cache, so that the kernels are compiled and not only loaded.
+        NUMBA_CACHE_DIR=str(tmp_path / "cache"),
+    )
+
+    assert said.returncode == 0, said.stderr
+    answer = json.loads(said.stdout)
+    assert answer["report"]["error_code"] is None
+    assert [a["failure"] for a in answer["report"]["analyses"]] == [None] * 5
+    assert answer["limits"] == [MEMORY_BYTES]
+
+
+def test_the_filter_of_the_test_above_refuses(tmp_path: Path) -> None:
+    _program("systemd-analyze")
+    allowed = tmp_path / "calls"
+    allowed.write_text("\n".join(sorted(_allowed_calls())), "utf-8")
+    said = _run(
+        sys.executable,
+        HERE / "under_filter.py",
+        allowed,
+        sys.executable,
+        "-c",
+        "import os; os.nice(1)",
+    )
+    assert "PermissionError" in said.stderr
+
+
+def _settings() -> dict[str, list[str]]:
+    """Every setting of `[Service]`; one that is given twice has two values."""
+    lines: dict[str, list[str]] = {}
+    service = UNIT.read_text("utf-8").partition("[Service]")[2].partition("[Install]")[0]
+    for line in service.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            lines.setdefault(name, []).append(value)
+    return lines
+
+
+def _allowed_calls() -> set[str]:
+    """As systemd reads `SystemCallFilter=`: the first line allows, one with ~ takes away."""
+    allowed: set[str] = set()
+    for value in _settings()["SystemCallFilter"]:
+        names = {n for item in value.removeprefix("~").split() for n in _expanded(item)}
+        allowed = allowed - names if value.startswith("~") else allowed | names
+    return allowed
+
+
+def _expanded(item: str) -> set[str]:
+    if not item.startswith("@"):
+        return {item}
+    listed = _run(_program("systemd-analyze"), "syscall-filter", "--no-pager", item).stdout
+    names = [line.strip() for line in listed.splitlines()[1:]]
+    return {n for name in names if name and not name.startswith("#") for n in _expanded(name)}
