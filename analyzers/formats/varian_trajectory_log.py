@@ -84,16 +84,8 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _axes(raw: layout.RawLog, usable: Mapping[int, slice]) -> Delivery:
     """A delivery with every axis that has one value per snapshot."""
-    header, snapshots = raw.header, raw.snapshots
-    read_axes: dict[int, Axis] = {}
-    other_axes: dict[int, Axis] = {}
-    for code, column in usable.items():
-        if code == axes.LEAVES:
-            continue
-        if code in axes.KINDS:
-            read_axes[code] = axes.axis(snapshots, column, code, header.scale)
-        else:
-            other_axes[code] = axes.unchanged(snapshots, column)
+    header = raw.header
+    read_axes, other_axes = axes.single(raw.snapshots, usable, header.scale)
     meterset_mu = read_axes.pop(layout.METERSET)
     axes.check_meterset(meterset_mu)
     beam_hold = read_axes.pop(axes.BEAM_HOLD, None)

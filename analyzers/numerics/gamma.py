@@ -4,7 +4,7 @@ gamma(r) is the smallest root of |x - r|² / distance² + (D_e(x) - D_r(r))² / 
 in the evaluated grid, D_e linear between its points along each axis.  The minimum is found on the
 continuous distribution, not on samples of it (Ju et al. 2008, Med. Phys. 35, 879, do so on
 simplices), and is certified by branch and bound: no value is more than `tolerance` above the true
-minimum, and none is below it.
+minimum, none is below it, and whether a point passes does not depend on `tolerance`.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _search(
     axes: list[Axis],
     criteria: GammaCriteria,
 ) -> tuple[Floats, Floats]:
-    """At the judged points: gamma, and evaluated minus reference in percent of the normalization."""
+    """At the judged points: gamma, and evaluated minus reference in % of the normalization."""
     from analyzers.numerics import gamma_kernel as kernel
 
     axes = [NO_AXIS] * (3 - len(axes)) + axes
@@ -199,7 +199,9 @@ def _result(
     return GammaResult(
         map=values,
         points=points,
-        pass_percent=100.0 * np.count_nonzero(gamma <= PASSES) / points if points else math.nan,
+        pass_percent=100.0 * int(np.count_nonzero(gamma <= PASSES)) / points
+        if points
+        else math.nan,
         mean=float(seen.mean()),
         percentile_95=float(percentile_95),
         percentile_99=float(percentile_99),

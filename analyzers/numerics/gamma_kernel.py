@@ -35,12 +35,11 @@ Vector = tuple[float, float, float]
 Box = tuple[Vector, Vector]
 Surface = tuple[Vector, float, Vector, Vector, float]
 """Low corner of the cell; value, slope, mixed derivatives (12, 02, 01) and (012) there."""
-
 Best = tuple[float, Vector, float]
 """The smallest f so far, where it was found, and the value of the surface there."""
 Cell = tuple[int, int, int]
 Positions = tuple[Indices, Indices, Floats]
-"""Shape of the reference; for the indices of its axes, one after another: home cell and fraction."""
+"""Shape of the reference; home cell and fraction of the indices of its axes, axis after axis."""
 Grid = tuple[Floats, Floats, Floats, Floats]
 """Dose; smallest and largest dose of each cell; cell widths over the distance criterion."""
 Order = tuple[Indices, Floats]
@@ -54,6 +53,8 @@ MOST_TWIST = 0.95
 """Of |k| |M|: leaves the bound some curvature."""
 CLOSED = 1.0 - 1e-12
 """A bound this close to the found value, relatively, is equal to it but for rounding."""
+PASSES = 1.0 - 1e-9
+"""Gamma of a point that passes; boxes around one that only just does need not shrink to nothing."""
 STEPS = 4
 """Of the first walk.  Any number gives the same gamma; this one makes the search short."""
 
@@ -236,9 +237,15 @@ def split(surface: Surface, box: Box) -> tuple[Box, Box]:
 
 @kernel
 def least_to_matter(best: float, tolerance: float) -> float:
-    """What f must stay below for its root to lie more than `tolerance` under the root of `best`."""
-    root = max(math.sqrt(best) - tolerance, 0.0)
-    return root * root
+    """What f must stay below to change the result.
+
+    That is for gamma to fall by more than `tolerance`, or to 1: a point that passes is found to.
+    """
+    gamma = math.sqrt(best)
+    least = max(gamma - tolerance, 0.0)
+    if least < PASSES < gamma:
+        least = PASSES
+    return least * least
 
 
 @kernel
@@ -314,15 +321,32 @@ def cell_at(at: Vector, sought: Sought, grid: Grid) -> Cell:
 
 
 @kernel
+def inside(home: int, fraction: float, size: int) -> tuple[int, float, float]:
+    """The closest place on one axis of the grid: point and fraction; how far off, in cells."""
+    position = clip(home + fraction, 0.0, size - 1.0)
+    point = int(position)
+    return point, position - point, position - (home + fraction)
+
+
+@kernel
 def closest_value(sought: Sought, grid: Grid) -> tuple[Vector, float]:
-    """The position in the grid closest to the reference point, and the surface's value there."""
-    cells = grid[1].shape
-    first, _ = box_of((0, 0, 0), sought, grid)
-    _, last = box_of((cells[0] - 1, cells[1] - 1, cells[2] - 1), sought, grid)
-    at = clipped((0.0, 0.0, 0.0), (first, last))
-    cell = cell_at(at, sought, grid)
-    value, _, _ = expand(surface_of(cell, box_of(cell, sought, grid), sought, grid), at)
-    return at, value
+    """The position in the grid closest to the reference point, and evaluated minus expected there.
+
+    Weighted doses, not a surface: on a grid point the difference is right to the last digit.
+    """
+    expected, _, home, fraction = sought
+    dose, widths = grid[0], grid[3]
+    c0, t0, off0 = inside(home[0], fraction[0], dose.shape[0])
+    c1, t1, off1 = inside(home[1], fraction[1], dose.shape[1])
+    c2, t2, off2 = inside(home[2], fraction[2], dose.shape[2])
+    n0, n1, n2 = c0 + (t0 > 0.0), c1 + (t1 > 0.0), c2 + (t2 > 0.0)
+    d00 = dose[c0, c1, c2] * (1.0 - t2) + dose[c0, c1, n2] * t2
+    d01 = dose[c0, n1, c2] * (1.0 - t2) + dose[c0, n1, n2] * t2
+    d10 = dose[n0, c1, c2] * (1.0 - t2) + dose[n0, c1, n2] * t2
+    d11 = dose[n0, n1, c2] * (1.0 - t2) + dose[n0, n1, n2] * t2
+    low, high = d00 * (1.0 - t1) + d01 * t1, d10 * (1.0 - t1) + d11 * t1
+    at = (off0 * widths[0], off1 * widths[1], off2 * widths[2])
+    return at, low * (1.0 - t0) + high * t0 - expected
 
 
 @kernel
@@ -400,9 +424,8 @@ def start_values(
     start = np.empty(len(points))
     for n in prange(len(points)):
         sought = sought_at(points[n], reference[n], criterion[n], positions)
-        at, value = closest_value(sought, grid)
-        difference[n] = value * criterion[n]
-        start[n] = dot(at, at) + value * value
+        at, difference[n] = closest_value(sought, grid)
+        start[n] = dot(at, at) + (difference[n] / criterion[n]) ** 2
     return difference, start
 
 

@@ -49,7 +49,7 @@ class AppriseChannels:
             try:
                 text = self._site.resolve(person.channels_file).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError):
-                LOG.error("alerts: the channels_file of %s cannot be read", name)  # noqa: TRY400
+                LOG.error("alerts: the channels_file of %s cannot be read", name)
                 text = ""
             lines = (line.strip() for line in text.splitlines())
             addresses += [line for line in lines if line and not line.startswith("#")]
@@ -79,10 +79,10 @@ def _within(seconds: float, send: Callable[[], bool]) -> bool:
     def attempt() -> None:
         try:
             accepted.append(send())
-        except Exception as why:
+        except Exception as why:  # noqa: BLE001
             # A boundary: the library's many services may raise anything, and its words may hold
             # the address.
-            LOG.warning("alerts: a channel failed: %s", type(why).__name__)  # noqa: TRY400
+            LOG.warning("alerts: a channel failed: %s", type(why).__name__)
 
     thread = threading.Thread(target=attempt, name="alert channel", daemon=True)
     thread.start()

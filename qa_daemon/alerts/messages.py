@@ -18,8 +18,10 @@ from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredRes
 
 UNREADABLE = "unreadable file"
 """The name of the test that a file which cannot be read has failed."""
-# Where on the machine a value was found: a leaf, a jaw, a direction.  Other words stay in the store.
-PLACE = re.compile(r"\d{0,2}[ABXY]\d{1,3}|sub-beam \d{1,4}|lateral|longitudinal|vertical|lat|lng|vrt")
+# Where on the machine a value was found: leaf, jaw, direction.  Other words stay in the store.
+PLACE = re.compile(
+    r"\d{0,2}[ABXY]\d{1,3}|sub-beam \d{1,4}|lateral|longitudinal|vertical|lat|lng|vrt"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ def _analyses(result: StoredResult, test: str) -> list[StoredAnalysis]:
 
 
 def _breaches(analysis: StoredAnalysis) -> list[str]:
-    bad = [m for m in analysis.measurements if m.verdict is not None and m.verdict >= Verdict.ACTION]
+    bad = [
+        m for m in analysis.measurements if m.verdict is not None and m.verdict >= Verdict.ACTION
+    ]
     lines = [f"  {_value(m)}, {_limit(m)}" for m in bad]
     if analysis.failure is not None or not lines:
         lines.append("  the test applies and could not be done")
@@ -131,11 +135,16 @@ def _bounds(measured: StoredMeasurement) -> list[float]:
 
 
 def _number(value: float, bounds: Sequence[float]) -> str:
-    """Short, but never rounded onto a limit that it is beyond."""
-    shown = (f"{value:.{digits}g}" for digits in (3, 4, 6, 9))
-    return next(
-        (text for text in shown if all(b == value or float(text) != b for b in bounds)), repr(value)
-    )
+    """Short, but never rounded onto or across a limit."""
+    for digits in (3, 4, 6, 9):
+        text = f"{value:.{digits}g}"
+        if all(_side(float(text), bound) == _side(value, bound) for bound in bounds):
+            return text
+    return repr(value)
+
+
+def _side(value: float, bound: float) -> int:
+    return (value > bound) - (value < bound)
 
 
 def _one_line(text: str | None) -> str:

@@ -33,7 +33,7 @@ def on_call(weekly: Sequence[HandOver], zone: ZoneInfo, now: datetime) -> str:
 
 
 def next_hand_over(weekly: Sequence[HandOver], zone: ZoneInfo, now: datetime) -> datetime:
-    """When somebody else takes over (UTC); with one person alone, when the rota names them again."""
+    """When somebody else takes over (UTC); with one person alone, their own next hand-over."""
     shifts = _shifts(weekly, zone, now)
     person = _begun(shifts, now)[-1].person
     later = [shift for shift in shifts if shift.start > now]

@@ -15,8 +15,9 @@ from qa_daemon.site.site import Site
 
 MOUNTS = Path("/proc/self/mountinfo")
 NETWORK_TYPES = frozenset(
-    "9p afs autofs beegfs ceph cifs coda gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs "
-    "smb2 smb3 smbfs vboxsf virtiofs webdav".split()
+    {"9p", "afs", "autofs", "beegfs", "ceph", "cifs", "coda", "gfs2", "glusterfs", "gpfs"}
+    | {"lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs"}
+    | {"vboxsf", "virtiofs", "webdav"}
 )
 
 
@@ -91,7 +92,7 @@ def is_network(path: str, mounts: Iterable[Mount]) -> bool:
     """Whether a path lies on a network file system; of mounts on one point the last one counts."""
     real = os.path.realpath(path)
     holding = [m for m in mounts if real == m.path or is_below(real, m.path)]
-    return bool(holding) and max(holding, key=lambda m: len(m.path.rstrip("/"))) .is_network
+    return bool(holding) and max(holding, key=lambda m: len(m.path.rstrip("/"))).is_network
 
 
 def network_parts(folder: Folder, mounts: Iterable[Mount]) -> list[str]:

@@ -7,6 +7,7 @@ other, and the worker's report says what is wrong with it.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from qa_daemon.ingest.names import as_text
 from qa_daemon.ingest.settle import Look
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.ledger import Arrival, Fingerprint, Ledger
+
+LOG = logging.getLogger("qa_daemon.ingest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +71,33 @@ class Intake:
     def take(self, found: Found, look: Look) -> Arrival:
         """Copy a settled file into the archive.
 
-        Raises `Unsettled` when it has changed since that look, and OSError.  A file that is empty,
-        too large or not readable is entered without bytes: it has to be seen, not retried.
+        Raises `Unsettled` when it has changed since that look, `Forbidden` when we may not read it,
+        and OSError.  A file that is empty or too large is not copied.
         """
         if not 0 < look.size <= self._largest_bytes:
-            return self._without_bytes(found, look)
-        try:
-            sha256, status = self._archive.take(
-                Path(found.source), lambda status: Look.of(status) == look
-            )
-        except PermissionError:
-            return self._without_bytes(found, look)
+            return self.without_bytes(found, look)
+        sha256, status = self._archive.take(
+            Path(found.source), lambda status: Look.of(status) == look
+        )
         arrival = _arrival(found, Look.of(status), sha256)
         try:
-            recognized = self._catalogue.recognize(self._archive.path_of(sha256))
+            return _described(arrival, self._catalogue.recognize(self._archive.path_of(sha256)))
         except ReadError:
             return arrival
-        return _described(arrival, recognized)
+        except Exception as why:  # noqa: BLE001 - a plug-in's bug must not cost the file
+            LOG.error("a format's recognize or key failed: %s", type(why).__name__)
+            return arrival
 
     def enter(self, arrivals: Sequence[Arrival]) -> None:
         """Enter files that were taken, all at once."""
         if arrivals:
             self._ledger.add_all(arrivals)
 
-    def _without_bytes(self, found: Found, look: Look) -> Arrival:
+    def without_bytes(self, found: Found, look: Look) -> Arrival:
+        """Enter a file that is not in the archive, so that it is seen and not tried for ever.
+
+        What stands for its content is its path and its look.
+        """
         seen = fingerprint(found, look)
         told = f"{seen.path}\0{seen.size}\0{seen.mtime_ns}\0{seen.inode}"
         return _arrival(found, look, hashlib.sha256(b"unreadable\0" + told.encode()).hexdigest())
@@ -102,9 +108,7 @@ def _arrival(found: Found, look: Look, sha256: str) -> Arrival:
 
 
 def _described(arrival: Arrival, recognized: Recognized) -> Arrival:
-    known = replace(
-        arrival, format=recognized.format.name, is_companion=recognized.is_companion
-    )
+    known = replace(arrival, format=recognized.format.name, is_companion=recognized.is_companion)
     companions = recognized.format.companions
     if companions is None:
         return known

@@ -108,7 +108,10 @@ def held(course: Course, pauses: Iterable[tuple[float, float]], interval_s: floa
     rows = np.arange(len(course.values))
     hold = course.beam_hold
     for at_mu, seconds in pauses:
-        first = int(np.argmax(course["meterset"][rows, 0] >= at_mu))
+        meterset_mu = course["meterset"][rows, 0]
+        if not 0.0 <= at_mu <= meterset_mu[-1] or seconds < 0.0:
+            raise ValueError(f"held at {at_mu:g} MU for {seconds:g} s: outside the delivery")
+        first = int(np.argmax(meterset_mu >= at_mu))
         count = round(seconds / interval_s)
         rows = np.insert(rows, first + 1, np.full(count, rows[first]))
         hold = np.insert(hold, first + 1, np.full(count, BEAM_HELD))

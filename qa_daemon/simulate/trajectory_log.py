@@ -98,13 +98,15 @@ def simulate(
 
     `out` is the file, or a folder in which the machine's own naming is used.  `jaw` and `leaf` list
     offsets in mm (`X1=40`, `A17=5,B3=-2`), `hold` seconds by meterset (`50=2`).  The same options
-    and seed give the same bytes; numbers may come as text.  Raises ValueError for an unknown version, field, MLC, leaf, jaw.
+    and seed give the same bytes; numbers may come as text.  Raises ValueError for an unknown
+    version, field, MLC, leaf or jaw.
     """
     version = f"{float(version):.1f}"
     _known("version", version, VERSIONS)
     _known("mlc", mlc, MODEL_CODES)
     _known("field", field, FIELDS)
-    if not 0.0 < float(mu) <= 10000.0:
+    mu = float(mu)
+    if not 0.0 < mu <= 10000.0:
         raise ValueError(f"mu {mu:g}: above 0 and at most 10000 expected")
     errors = Errors(
         bank_a_mm=float(bank_a_mm),
@@ -119,7 +121,7 @@ def simulate(
         held=tuple((float(at_mu), seconds) for at_mu, seconds in _offsets(hold).items()),
         noise=_is_on("noise", noise),
     )
-    delivery = deliver(FIELDS[field](mlc, float(mu)), errors, seed=int(seed), identity=IDENTITY)
+    delivery = deliver(FIELDS[field](mlc, mu), errors, seed=int(seed), identity=IDENTITY)
     delivery = replace(delivery, performed_at=PERFORMED_AT)
     path = out / file_name(delivery) if out.is_dir() else out
     write_trajectory_log(path, delivery, version=version)

@@ -23,7 +23,7 @@ class SinkError(Exception):
     """A sink did not take results.  The message holds no secret and no address."""
 
 
-class Unreachable(SinkError):
+class Unreachable(SinkError):  # noqa: N818 - an answer
     """It will pass: no answer, overload, an error of the server's own."""
 
     def __init__(self, why: str, retry_after_s: float = 0.0) -> None:
@@ -31,11 +31,11 @@ class Unreachable(SinkError):
         self.retry_after_s = retry_after_s
 
 
-class Misconfigured(SinkError):
+class Misconfigured(SinkError):  # noqa: N818
     """A person has to change something: nothing is sent on until then, and nothing is lost."""
 
 
-class Rejected(SinkError):
+class Rejected(SinkError):  # noqa: N818
     """The sink will never take these results as they are."""
 
 
@@ -94,7 +94,7 @@ class Drain:
             self._thread.join(timeout=3.0)
 
     def progress(self) -> float:
-        """When it last moved, on the monotonic clock; waiting for a slow server is no standstill."""
+        """When it last moved, on the monotonic clock; waiting for a server is no standstill."""
         return monotonic() if self._is_writing else self._moved_at
 
     def drain(self) -> None:
@@ -152,7 +152,9 @@ class Drain:
         try:
             self.drain()
         except Unreachable as why:
-            pause_s = max(self._failed(str(why)), min(why.retry_after_s, self._pace.longest_asked_s))
+            pause_s = max(
+                self._failed(str(why)), min(why.retry_after_s, self._pace.longest_asked_s)
+            )
         except Misconfigured as why:
             self._failed(str(why))
             pause_s = self._pace.misconfigured_s

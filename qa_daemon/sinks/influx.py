@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from qa_daemon.sinks.drain import Misconfigured, Rejected, SinkError, Unreachable
@@ -118,11 +118,13 @@ class V2Wire:
     """
 
     def __init__(self, settings: Influx, token: str | None) -> None:
-        from influxdb_client import InfluxDBClient, WriteService
+        from influxdb_client.client.influxdb_client import InfluxDBClient
+        from influxdb_client.service.write_service import WriteService
 
         milliseconds = int(settings.timeout.total_seconds() * 1000)
-        client = InfluxDBClient(settings.url, token, org=settings.org, timeout=milliseconds)
-        self._service = WriteService(client.api_client)
+        client = InfluxDBClient(settings.url, token or "", org=settings.org, timeout=milliseconds)
+        service: Callable[..., Any] = WriteService
+        self._service = service(client.api_client)
         self._org, self._bucket = settings.org, settings.bucket
 
     def post(self, lines: bytes) -> None:

@@ -12,7 +12,8 @@ a result keeps its instant, so that writing it again overwrites it and changes n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from qa_daemon.store.queries import StoredMeasurement, StoredResult
 
@@ -25,11 +26,13 @@ Field = float | int | None
 def lines_of(result: StoredResult, site: str) -> list[str]:
     """The lines to send; a quantity that was not judged has no `verdict`."""
     # Imported here: the client takes half a second that `--help` does not have.
-    from influxdb_client import Point
+    from influxdb_client.client.write.point import Point
+
+    new_point: Callable[..., Any] = Point
 
     lines = []
     for measurement, tags, fields in _points(result, site):
-        point = Point(measurement).time(result.point_ns)
+        point = new_point(measurement).time(result.point_ns)
         for name, value in tags.items():
             point.tag(name, value)
         for name, number in fields.items():

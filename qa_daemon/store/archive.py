@@ -21,6 +21,10 @@ class Unsettled(Exception):  # noqa: N818 - a fact, the scanner decides
     """The file changed while it was copied, or is gone."""
 
 
+class Forbidden(Exception):  # noqa: N818 - a fact, the scanner decides
+    """The service may not read the file."""
+
+
 class Archive:
     """`archive/aa/bb/<sha256>` and `arrays/aa/<sha256>.h5` below the site's state folder."""
 
@@ -53,10 +57,13 @@ class Archive:
         """Copy a regular file into the archive: copy, fsync, hash, rename, fsync the folder.
 
         Returns its SHA-256 and what it looked like when it was opened, which `is_settled` may
-        refuse.  Raises `Unsettled` when it changed meanwhile, and OSError when source or archive
-        cannot be used.  A symbolic link, FIFO or device is never read.
+        refuse.  Raises `Unsettled` when it changed meanwhile, `Forbidden`, and OSError when source
+        or archive cannot be used.  A symbolic link, FIFO or device is never read.
         """
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except PermissionError:
+            raise Forbidden from None
         with os.fdopen(descriptor, "rb") as stream:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):

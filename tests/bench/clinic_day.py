@@ -18,7 +18,7 @@ from pathlib import Path
 from qa_daemon.simulate.trajectory_log import simulate
 from tests import real_data
 from tests.integration.daemon import Daemon, write_site
-from tests.servers import influxdb
+from tests.servers import influx_server
 
 SETTLE_S = 0.5
 SINGLES = 20
@@ -29,7 +29,9 @@ def measure() -> dict[str, object]:
     root = real_data.folder()
     if root is None:
         return {"clinic_day": "left out: the real machine files are not here"}
-    with tempfile.TemporaryDirectory() as place, influxdb(Path(place)) as url:
+    with tempfile.TemporaryDirectory() as place, influx_server(Path(place)) as influx:
+        influx.query("CREATE DATABASE qa")
+        url = influx.url
         config = write_site(
             Path(place),
             settle=f"{SETTLE_S * 1000:.0f} ms",

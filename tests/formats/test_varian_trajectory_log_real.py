@@ -136,15 +136,18 @@ def assert_close_turns(found: Any, wanted: Any) -> None:
 
 
 @each_log
-def test_every_axis_as_pylinac_reads_it(path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_every_axis_and_leaf_as_pylinac_reads_it(path: Path) -> None:
     """Side by side, all samples.
 
     pylinac addresses columns by position and keeps the machine's scale.  Its leaves 1 to 60 are our
     bank A, 61 to 120 our bank B; it has couch pitch and roll from version 3 on.
     """
-    theirs = pylinac_log(path)
+    log_analyzer = pytest.importorskip("pylinac.log_analyzer")
+    data = log_analyzer.TrajectoryLog(str(path)).axis_data
     ours = read(path)
-    data = theirs.axis_data
+    assert_same_leaves(ours, data.mlc.leaf_axes)
     same = {"meterset_mu": data.mu, "control_point": data.control_point}
     for name, axis in same.items():
         for kind in ("expected", "actual"):
@@ -184,10 +187,8 @@ def linear_axes(data: Any) -> list[tuple[str, Any, Any]]:
     ]
 
 
-@each_log
-def test_every_leaf_as_pylinac_reads_it(path: Path) -> None:
-    leaves = pylinac_log(path).axis_data.mlc.leaf_axes
-    (layer,) = read(path).mlc
+def assert_same_leaves(ours: Delivery, leaves: Any) -> None:
+    (layer,) = ours.mlc
     banks: list[tuple[Axis, int, float]] = [
         (layer.bank_a_mm, 0, 10.0),
         (layer.bank_b_mm, 60, -10.0),
@@ -198,11 +199,6 @@ def test_every_leaf_as_pylinac_reads_it(path: Path) -> None:
             # Exact in 64 bits and rounded once on either side: equal to the last bit.
             wanted_mm = (theirs_cm.astype(np.float64) * mm_per_cm).astype(np.float32)
             assert_array_equal(getattr(bank, kind), wanted_mm)
-
-
-def pylinac_log(path: Path) -> Any:
-    log_analyzer = pytest.importorskip("pylinac.log_analyzer")
-    return log_analyzer.TrajectoryLog(str(path))
 
 
 def test_imaging_logs_and_no_others_are_not_judged() -> None:

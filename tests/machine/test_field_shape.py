@@ -101,6 +101,16 @@ def test_a_jaw_that_did_not_close_shows_the_leaves_behind_it() -> None:
     assert PARKED in counted(record)[0]
 
 
+def test_a_closed_pair_that_moves_in_sight_counts_and_one_at_rest_does_not() -> None:
+    record = sweeping_field(jaws_mm=(-60.0, 60.0, -160.0, 160.0))
+    pair = record.mlc[0].bank_a_mm.expected[:, PARKED], record.mlc[0].bank_b_mm.expected[:, PARKED]
+    for way_mm, counts in ((0.4, False), (0.6, True)):
+        for leaf_mm in pair:
+            leaf_mm[:] = np.linspace(0.0, way_mm, 201)
+        assert (PARKED in counted(record)[0]) is counts
+        assert (PARKED in counted(record)[1]) is counts
+
+
 def test_motion_with_the_beam_off_is_not_motion() -> None:
     record = sweeping_field(jaws_mm=(-60.0, 60.0, -160.0, 160.0))
     record.meterset_mu.actual[:51] = record.meterset_mu.actual[51]
@@ -147,8 +157,9 @@ def test_the_last_pulses_belong_to_the_sub_beam_they_end() -> None:
         ("sub-beam 1", slice(0, 102)),
         ("sub-beam 2", slice(102, 202)),
     ]
-    # Without a pause nothing tells the two apart but the control point.
+    # Without a pause close by nothing tells the two apart but the control point.
     actual[:] = np.linspace(0.0, 100.0, 202)
+    actual[130:140] = actual[130]
     assert sub_beam_samples(record)[1] == ("sub-beam 2", slice(101, 202))
 
 

@@ -78,6 +78,20 @@ def test_a_parked_leaf_is_reported_apart() -> None:
     assert worst({"parked": parked}) == "ACTION"
 
 
+def test_the_parked_error_is_that_of_the_parked_leaves_alone() -> None:
+    record = sweeping_field()
+    record.mlc[0].bank_a_mm.actual[:, SHAPING] += 1.0
+    record.mlc[0].bank_a_mm.actual[:, PARKED] += 0.25
+    parked = measured(ANALYZER, record)["parked_largest_error"]
+    assert (parked.value, parked.at) == (0.25, "A6")
+
+
+def test_where_every_leaf_shapes_the_field_none_is_parked() -> None:
+    found = measured(ANALYZER, static_field(length_mm=400.0))
+    assert found["counted_leaves"].value == 120
+    assert "parked_largest_error" not in found
+
+
 def test_where_no_leaf_shapes_the_field_only_the_parked_ones_are_judged() -> None:
     record = static_field(jaws_mm=(-30.0, 30.0, -30.0, 30.0))
     record.mlc[0].bank_a_mm.actual[:] += 0.3

@@ -9,11 +9,32 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
+@dataclass
+class Search:
+    """Gamma squared of one reference point, minimized along one axis of the evaluated grid."""
+
+    planes: Floats  # evaluated dose, the straight axis last
+    width: Floats  # evaluated spacings over the distance criterion, in the same order
+    at: Floats  # the reference point from the first evaluated point, in the same units
+    expected: float
+    dose: float
+
+    def lowest(self, position: Floats, profiles: Floats) -> Floats:
+        """At positions on the other axes, in cells, where the dose along the axis is `profiles`."""
+        aside = ((position * self.width[:-1] - self.at[:-1]) ** 2).sum(axis=1)
+        s = (profiles - self.expected) / self.dose
+        return aside + nearest_on_profile(s, self.width[-1], self.at[-1])
+
+    def at_positions(self, position: Floats) -> Floats:
+        return self.lowest(position, interpolate(self.planes, position))
 
 
 def slow_gamma(
@@ -31,33 +52,23 @@ def slow_gamma(
     """Gamma at every reference point; `dose` is the dose criterion there, in dose units."""
     width = np.array(evaluated_spacing_mm or spacing_mm) / distance_mm
     offset = np.array(evaluated_offset_mm or np.zeros(reference.ndim)) / distance_mm
-    gamma = np.full(reference.shape, np.inf)
+    squared = np.full(reference.shape, np.inf)
     for straight in range(reference.ndim):
-        sampled = [axis for axis in range(reference.ndim) if axis != straight]
-        last = np.array([evaluated.shape[axis] - 1 for axis in sampled], dtype=float)
+        turned = [*(axis for axis in range(reference.ndim) if axis != straight), straight]
+        planes = evaluated.transpose(turned)
+        last = np.array(planes.shape[:-1], dtype=float) - 1
         lattice = _lattice(last, samples_per_cell)
-        planes = np.moveaxis(evaluated, straight, -1)
-        # Dose along the straight axis, (samples, planes), is the same for all reference points.
-        profiles = interpolate(planes, lattice)
+        profiles = interpolate(planes, lattice)  # the same for all reference points
         for index in np.ndindex(*reference.shape):
             at = np.array(index) * spacing_mm / distance_mm - offset
-
-            def lowest(x: Floats, doses: Floats, at: Floats = at, index=index) -> Floats:  # type: ignore[no-untyped-def] # noqa: B023
-                aside = ((x * width[sampled] - at[sampled]) ** 2).sum(axis=1)  # noqa: B023
-                s = (doses - reference[index]) / dose[index]
-                return aside + nearest_on_profile(s, width[straight], at[straight])  # noqa: B023
-
-            values = lowest(lattice, profiles)
+            search = Search(planes, width[turned], at[turned], reference[index], dose[index])
+            values = search.lowest(lattice, profiles)
             most = np.argsort(values)[:40]
             value = _zoomed(
-                lattice[most],
-                values[most],
-                lambda x: lowest(x, interpolate(planes, x)),  # noqa: B023
-                last,
-                1.0 / samples_per_cell,
+                lattice[most], values[most], search.at_positions, last, 1.0 / samples_per_cell
             )
-            gamma[index] = min(gamma[index], np.sqrt(value))
-    return np.minimum(gamma, max_gamma)
+            squared[index] = min(squared[index], value)
+    return np.minimum(np.sqrt(squared), max_gamma)
 
 
 def nearest_on_profile(s: Floats, width: float, at: float) -> Floats:
@@ -65,13 +76,13 @@ def nearest_on_profile(s: Floats, width: float, at: float) -> Floats:
     x = np.arange(s.shape[1]) * width - at
     if s.shape[1] == 1:
         return x[0] ** 2 + s[:, 0] ** 2
-    dx, ds = width, np.diff(s, axis=1)
-    along = np.clip(-(x[:-1] * dx + s[:, :-1] * ds) / (dx**2 + ds**2), 0, 1)
-    return ((x[:-1] + along * dx) ** 2 + (s[:, :-1] + along * ds) ** 2).min(axis=1)
+    ds = np.diff(s, axis=1)
+    along = np.clip(-(x[:-1] * width + s[:, :-1] * ds) / (width**2 + ds**2), 0, 1)
+    return ((x[:-1] + along * width) ** 2 + (s[:, :-1] + along * ds) ** 2).min(axis=1)
 
 
 def interpolate(planes: Floats, position: Floats) -> Floats:
-    """Multilinear in all axes but the last: (points, axes - 1) cells to (points, planes)."""
+    """Multilinear in all axes but the last: (points, axes - 1) in cells to (points, planes)."""
     size = np.array(planes.shape[:-1])
     cell = np.clip(np.floor(position).astype(int), 0, np.maximum(size - 2, 0))
     fraction = position - cell

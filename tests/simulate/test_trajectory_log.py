@@ -330,6 +330,7 @@ def test_machine_parameters_are_written_into_the_companion(tmp_path: Path) -> No
         ({"leaf": "A17"}, "NAME=NUMBER"),
         ({"leaf": "A61=1"}, "no leaf A61"),
         ({"mlc": "halcyon", "jaw": "X1=1"}, "no jaw X1"),
+        ({"hold": "300=1"}, "held at 300 MU"),
         ({"interrupted_at_mu": -1.0}, "interrupted at -1 MU"),
     ],
 )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 import os
 import re
-import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
 from qa_daemon.simulate.trajectory_log import simulate
+from tests.integration.daemon import write_site
+from tests.servers import installed
 from tests.systemd.measure_one import MEMORY_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,20 +24,6 @@ UNIT = ROOT / "systemd" / "qa-daemon.service"
 HERE = Path(__file__).parent
 # systemd-analyze counts exposure from 0 to 10; its threshold is ten times that.
 WORST_EXPOSURE = 15
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        _missing(f"{name} is not installed")
-    assert found is not None
-    return found
-
-
-def _missing(what: str) -> None:
-    if os.environ.get("QA_DAEMON_REQUIRE_SERVERS") == "1":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def _run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -57,14 +46,14 @@ def test_service_unit_is_clean(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     unit.write_text(text.replace(f"ExecStart={installed} ", f"ExecStart={checkout} "), "utf-8")
 
-    said = _run(_program("systemd-analyze"), "verify", "--man=no", unit)
+    said = _run(installed("systemd-analyze"), "verify", "--man=no", unit)
 
     assert (said.returncode, said.stderr) == (0, "")
 
 
 def test_service_is_hardly_exposed() -> None:
     said = _run(
-        _program("systemd-analyze"),
+        installed("systemd-analyze"),
         "security",
         "--offline=true",
         f"--threshold={WORST_EXPOSURE}",
@@ -77,7 +66,9 @@ def test_service_is_hardly_exposed() -> None:
 def test_user_and_folders_are_made(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     made = _run(
-        _program("systemd-sysusers"), f"--root={tmp_path}", ROOT / "systemd/qa-daemon.sysusers.conf"
+        installed("systemd-sysusers"),
+        f"--root={tmp_path}",
+        ROOT / "systemd/qa-daemon.sysusers.conf",
     )
     assert made.returncode == 0, made.stderr
     account = (tmp_path / "etc/passwd").read_text("utf-8").split(":")
@@ -87,7 +78,7 @@ def test_user_and_folders_are_made(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a folder to another user")
     made = _run(
-        _program("systemd-tmpfiles"),
+        installed("systemd-tmpfiles"),
         "--create",
         f"--root={tmp_path}",
         ROOT / "systemd/qa-daemon.tmpfiles.conf",
@@ -112,10 +103,7 @@ def test_stopping_leaves_the_workers_to_the_daemon() -> None:
 
 
 def test_a_log_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None:
-    allowed = tmp_path / "calls"
-    allowed.write_text("\n".join(sorted(_allowed_calls())), "utf-8")
-    if ctypes.util.find_library("seccomp") is None:
-        _missing("libseccomp is not installed")
+    allowed = _allowed_calls(tmp_path)
     log = simulate(tmp_path / "log.bin")
 
     said = _run(
@@ -137,10 +125,39 @@ def test_a_log_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None
     assert answer["limits"] == [MEMORY_BYTES]
 
 
-def test_the_filter_of_the_test_above_refuses(tmp_path: Path) -> None:
-    _program("systemd-analyze")
-    allowed = tmp_path / "calls"
-    allowed.write_text("\n".join(sorted(_allowed_calls())), "utf-8")
+def test_the_daemon_lives_and_ends_under_the_unit_s_system_calls(tmp_path: Path) -> None:
+    allowed = _allowed_calls(tmp_path)
+    config = write_site(tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+        notices.bind(str(tmp_path / "notify"))
+        notices.settimeout(60)
+        with (tmp_path / "daemon.log").open("wb") as log:
+            daemon = subprocess.Popen(
+                [sys.executable, HERE / "under_filter.py", allowed, sys.executable]
+                + ["-m", "qa_daemon", "run", "--config", config],
+                env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            assert notices.recv(100) == b"READY=1"
+            simulate(tmp_path / "incoming/TB1/log.bin")
+            assert notices.recv(100) == b"WATCHDOG=1"
+            end = monotonic() + 120
+            while monotonic() < end and not (found := _results(config)):
+                sleep(0.5)
+            daemon.send_signal(signal.SIGTERM)
+            # systemd kills what has not ended by then.
+            ended = daemon.wait(timeout=int(_settings()["TimeoutStopSec"][0]))
+        finally:
+            daemon.kill()
+            daemon.wait()
+    assert [r["verdict"] for r in found] == ["PASS"], (tmp_path / "daemon.log").read_text()
+    assert ended == 0
+
+
+def test_the_filter_of_these_tests_refuses(tmp_path: Path) -> None:
+    allowed = _allowed_calls(tmp_path)
     said = _run(
         sys.executable,
         HERE / "under_filter.py",
@@ -150,6 +167,13 @@ def test_the_filter_of_the_test_above_refuses(tmp_path: Path) -> None:
         "import os; os.nice(1)",
     )
     assert "PermissionError" in said.stderr
+
+
+def _results(config: Path) -> list[dict[str, object]]:
+    command = [sys.executable, "-m", "qa_daemon", "results", "--config", config, "--json"]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    found: list[dict[str, object]] = json.loads(said.stdout)
+    return found
 
 
 def _settings() -> dict[str, list[str]]:
@@ -163,18 +187,20 @@ def _settings() -> dict[str, list[str]]:
     return lines
 
 
-def _allowed_calls() -> set[str]:
-    """As systemd reads `SystemCallFilter=`: the first line allows, one with ~ takes away."""
+def _allowed_calls(folder: Path) -> Path:
+    """A file with what `SystemCallFilter=` allows: its first line adds, one with ~ takes away."""
     allowed: set[str] = set()
     for value in _settings()["SystemCallFilter"]:
         names = {n for item in value.removeprefix("~").split() for n in _expanded(item)}
         allowed = allowed - names if value.startswith("~") else allowed | names
-    return allowed
+    file = folder / "calls"
+    file.write_text("\n".join(sorted(allowed)), "utf-8")
+    return file
 
 
 def _expanded(item: str) -> set[str]:
     if not item.startswith("@"):
         return {item}
-    listed = _run(_program("systemd-analyze"), "syscall-filter", "--no-pager", item).stdout
+    listed = _run(installed("systemd-analyze"), "syscall-filter", "--no-pager", item).stdout
     names = [line.strip() for line in listed.splitlines()[1:]]
     return {n for name in names if name and not name.startswith("#") for n in _expanded(name)}

@@ -1,0 +1,69 @@
+"""Which files are processed together: a main file and the side files nearest to it.
+
+The answer depends on what has arrived, never on the order of arrival.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analyzers.catalogue import Catalogue
+from qa_daemon.model import Event, State
+from qa_daemon.store.ledger import Ledger, LedgerFile
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A file to process, and the side files it is read with."""
+
+    main: LedgerFile
+    companions: tuple[LedgerFile, ...] = ()
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """All files that nobody else may process meanwhile."""
+        return frozenset([self.main.id, *(c.id for c in self.companions)])
+
+
+class Pairing:
+    """Finds the group of a queued file."""
+
+    def __init__(self, ledger: Ledger, catalogue: Catalogue) -> None:
+        self._ledger = ledger
+        self._reach = {
+            f.name: f.companions.reach for f in catalogue.formats if f.companions is not None
+        }
+
+    def group_of(self, file: LedgerFile) -> Group:
+        """The group a file belongs to; a side file without a main file is alone."""
+        main = self._main_of(file) if file.is_companion else file
+        if main is None:
+            return Group(file)
+        companions = [c for c in self._near(main) if self._is_main_of(main, c)]
+        return Group(main, tuple(companions))
+
+    def queue(self, group: Group) -> None:
+        """Queue what has to be judged again because of this group, before anything is processed.
+
+        That is the main file, when a side file came after it was judged, and the main file that a
+        side file was read with until a nearer one came.
+        """
+        self._queue_again(group.main)
+        for companion in group.companions:
+            if companion.main_file not in (None, group.main.id):
+                self._queue_again(self._ledger.file(companion.main_file))
+
+    def _queue_again(self, main: LedgerFile) -> None:
+        if main.state in (State.DONE, State.WAITING, State.QUARANTINED):
+            self._ledger.move(main, Event.INPUT_CAME)
+
+    def _is_main_of(self, main: LedgerFile, companion: LedgerFile) -> bool:
+        nearest = self._main_of(companion)
+        return nearest is not None and nearest.id == main.id
+
+    def _main_of(self, companion: LedgerFile) -> LedgerFile | None:
+        return next(iter(self._near(companion)), None)
+
+    def _near(self, file: LedgerFile) -> list[LedgerFile]:
+        reach = self._reach.get(file.format or "")
+        return [] if reach is None else self._ledger.near(file, reach)

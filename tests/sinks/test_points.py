@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from qa_daemon.model import AnalysisReport, Value, Verdict
+from qa_daemon.sinks.points import lines_of
+from tests.alerts.clinic import CANARY, Clinic, analysis
+
+AT = 1_793_607_240_000_000_000  # 2026-11-02 08:14 UTC
+
+
+def lines(clinic: Clinic, identity: int) -> list[str]:
+    result = clinic.queries.result(identity)
+    assert result is not None
+    return lines_of(result, clinic.site.name)
+
+
+def test_a_result_becomes_its_own_point_one_an_analysis_and_one_a_number(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    of = r"machine=TB1"
+    assert lines(clinic, clinic.put(analysis(Verdict.ACTION))) == [
+        rf"qa_result,{of},site=Sample\ Clinic verdict=2i {AT}",
+        rf"qa_analysis,analyzer=mlc_positions,{of},site=Sample\ Clinic verdict=2i {AT}",
+        rf"qa,analyzer=mlc_positions,{of},metric=worst_leaf_rms,site=Sample\ Clinic,unit=mm "
+        rf"action_high=0.35,tolerance_high=0.15,value=1.02,verdict=2i {AT}",
+        rf"qa,analyzer=mlc_positions,{of},metric=parked_largest_error,site=Sample\ Clinic,unit=mm "
+        rf"value=0.5 {AT}",
+    ]
+
+
+def test_a_failed_analysis_is_seen_as_invalid_and_not_as_a_number(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    written = lines(clinic, clinic.put(analysis(Verdict.INVALID)))
+    assert [line.split(",")[0] for line in written] == ["qa_result", "qa_analysis"]
+    assert all("verdict=3i" in line for line in written)
+
+
+def test_nothing_judged_writes_no_verdict(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    assert lines(clinic, clinic.put(analysis(None))) == []
+    trend = AnalysisReport(
+        analyzer="beam_holds",
+        version="1",
+        values=(Value(metric="count", value=2.0, unit=""),),
+    )
+    (written,) = lines(clinic, clinic.put(trend, minutes=1))
+    assert "verdict" not in written
+    assert "unit=1" in written
+
+
+def test_a_machine_nobody_names_is_called_unknown(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    written = lines(clinic, clinic.put(analysis(Verdict.PASS), machine=None))
+    assert all(",machine=unknown," in line for line in written)
+
+
+def test_a_machine_name_cannot_break_out_of_its_tag(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    name = "T,B=1 \n\\"
+    written = lines(clinic, clinic.put(analysis(Verdict.PASS), machine=name))
+    assert all(r"machine=T\,B\=1\ \n\ ," in line and "\n" not in line for line in written)
+
+
+def test_the_time_of_a_record_without_one_is_its_file_s(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    (first, *_) = lines(clinic, clinic.put(analysis(Verdict.PASS), says_when=False))
+    assert first.endswith(" 1760000000123456789")
+
+
+def test_no_identifier_no_file_name_and_no_free_text_gets_out(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    written = lines(clinic, clinic.put(analysis(Verdict.ACTION), analysis(Verdict.INVALID, "axes")))
+    written += lines(clinic, clinic.put_unreadable())
+    assert written
+    assert CANARY not in "\n".join(written)
