@@ -21,7 +21,7 @@ from analyzers.records import Axis, Delivery, MlcLayer
 Array = NDArray[np.float64]
 
 BEYOND_MM = 1000.0
-"""Where a jaw stands that the machine does not have."""
+"""Where a jaw stands that the machine does not have; no field reaches so far."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,12 +66,16 @@ class Opening:
         is_open = (right_mm > left_mm) & (top_mm > bottom_mm)
         if not is_open.any():
             return None
-        return (
+        box = (
             float(left_mm[is_open].min()),
             float(right_mm[is_open].max()),
             float(bottom_mm[is_open].min()),
             float(top_mm[is_open].max()),
         )
+        if max(map(abs, box)) > BEYOND_MM:
+            # No machine: a grid around it would take all the memory there is.
+            raise AnalysisError(f"the field reaches {max(map(abs, box)):.3g} mm off the axis")
+        return box
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -105,7 +105,7 @@ class Core:
         self.dispatcher = Dispatcher(
             self.ledger, pipeline, threads=rules.workers, catalogue=self.catalogue
         )
-        intake = Intake(self.archive, self.ledger, self.results, self.catalogue, site)
+        intake = Intake(self.archive, self.ledger, self.catalogue, site)
         self.scanner = Scanner(
             watched_folders(site),
             intake,
@@ -219,7 +219,7 @@ def _sinks(site: Site, core: Core) -> list[Part]:
     from qa_daemon.sinks.drain import Drain
     from qa_daemon.sinks.influx import InfluxSink
 
-    return [Drain(Outbox(core.store, "influx"), core.queries, InfluxSink(site))]
+    return [Drain(core.store, Outbox(core.store, "influx"), core.queries, InfluxSink(site))]
 
 
 def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Server:

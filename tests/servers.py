@@ -179,7 +179,7 @@ class MailServer:
         parsed = [message_from_bytes(raw, policy=policy.default) for raw in self.raw]
         return [mail for mail in parsed if isinstance(mail, EmailMessage)]
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
         if self.refuse is not None:
             return self.refuse
         self.raw.append(envelope.content)

@@ -79,14 +79,13 @@ def open_area_mu_mm2(
 def _fluence(motion: _Motion, x_edges_mm: Floats, y_edges_mm: Floats) -> Floats:
     from analyzers.numerics.fluence_kernel import strip_fluence
 
-    shape = (len(y_edges_mm) - 1, len(x_edges_mm) - 1)
+    fluence = np.zeros((len(y_edges_mm) - 1, len(x_edges_mm) - 1))
     strips_mm = _strips(motion, y_edges_mm)
     if len(strips_mm) < 2:
-        return np.zeros(shape)
-    middle_mm, height_mm = (strips_mm[:-1] + strips_mm[1:]) / 2, np.diff(strips_mm)
-    row = np.searchsorted(y_edges_mm, middle_mm) - 1
+        return fluence
+    middle_mm = (strips_mm[:-1] + strips_mm[1:]) / 2
     pair = np.searchsorted(motion.leaf_edges_mm, middle_mm) - 1
-    whole, parts = strip_fluence(
+    parts = strip_fluence(
         strips_mm,
         np.searchsorted(pair, np.arange(len(motion.leaf_edges_mm))),
         x_edges_mm,
@@ -96,12 +95,10 @@ def _fluence(motion: _Motion, x_edges_mm: Floats, y_edges_mm: Floats) -> Floats:
         motion.jaw_x_mm,
         motion.jaw_y_mm,
     )
-    shares = np.zeros((shape[0], len(whole)))
-    np.add.at(shares, (row, pair), height_mm)
-    fluence = shares @ whole[:, :-1]
-    rows, first = np.unique(row, return_index=True)
-    fluence[rows] += np.add.reduceat(parts[:, :-1], first)
-    return np.asarray(fluence / np.diff(y_edges_mm)[:, None])
+    row, first = np.unique(np.searchsorted(y_edges_mm, middle_mm) - 1, return_index=True)
+    height_mm = np.diff(y_edges_mm)[row, None]
+    fluence[row] = np.add.reduceat(parts[:, :-1], first) / height_mm
+    return fluence
 
 
 def _strips(motion: _Motion, y_edges_mm: Floats) -> Floats:

@@ -46,18 +46,32 @@ def pixel_at(x_edges_mm: Floats, x_mm: float, near: int) -> int:
 
 
 @kernel
-def pass_edge(line: Floats, x_edges_mm: Floats, edge: Motion, weight: Motion, near: int) -> int:
-    """Add what an edge lets through to its right; `weight` is per unit of time, before and after.
-
-    Gives the pixel where the edge ends.  The last entry of `line` is for what is beyond it.
-    """
-    last = len(x_edges_mm) - 2
+def ramp_area(start: float, end: float, edge: Motion, weight: Motion) -> float:
+    """Integral of the weighted share over the pixel from start to end, which the edge enters."""
     low, high = edge
     at_low, at_high = weight
     if low > high:
         low, high = high, low
         at_low, at_high = at_high, at_low
-    total = 0.5 * (at_low + at_high)
+    area = max(end - max(high, start), 0.0) * 0.5 * (at_low + at_high)
+    if low < high:
+        p, q = max(low, start), min(high, end)
+        s, t = (p - low) / (high - low), (q - low) / (high - low)
+        mean = at_low * (s + t) / 2 + (at_high - at_low) * (s * s + s * t + t * t) / 6
+        area += (q - p) * mean
+    return area
+
+
+@kernel
+def pass_edge(line: Floats, x_edges_mm: Floats, edge: Motion, weight: Motion, near: int) -> int:
+    """Add what an edge lets through to its right; `weight` is per unit of time, before and after.
+
+    Gives a pixel where the edge was.  The last entry of `line` is for what is beyond it.
+    """
+    before, after = edge
+    low, high = min(before, after), max(before, after)
+    last = len(x_edges_mm) - 2
+    total = 0.5 * (weight[0] + weight[1])
     if high <= x_edges_mm[0]:
         line[0] += total
         return 0
@@ -65,16 +79,17 @@ def pass_edge(line: Floats, x_edges_mm: Floats, edge: Motion, weight: Motion, ne
         line[last + 1] += total
         return last
     pixel = pixel_at(x_edges_mm, low, near)
+    start, end = x_edges_mm[pixel], x_edges_mm[pixel + 1]
+    if start <= low and high <= end:
+        # The usual case in closed form: the share is open from its mean position on.
+        area = total * (end - before) - (after - before) * (weight[0] + 2.0 * weight[1]) / 6.0
+        line[pixel] += area / (end - start)
+        line[pixel + 1] += total - area / (end - start)
+        return pixel
     previous = 0.0
     while True:
         start, end = x_edges_mm[pixel], x_edges_mm[pixel + 1]
-        area = max(end - max(high, start), 0.0) * total
-        if low < high:
-            p, q = max(low, start), min(high, end)
-            s, t = (p - low) / (high - low), (q - low) / (high - low)
-            ramp = at_low * (s + t) / 2 + (at_high - at_low) * (s * s + s * t + t * t) / 6
-            area += (q - p) * ramp
-        mean = area / (end - start)
+        mean = ramp_area(start, end, edge, weight) / (end - start)
         line[pixel] += mean - previous
         previous = mean
         if high <= end or pixel == last:
@@ -280,21 +295,19 @@ def strip_fluence(
     right_mm: Floats,
     jaw_x_mm: Floats,
     jaw_y_mm: Floats,
-) -> tuple[Floats, Floats]:
-    """Fluence along x of each leaf pair where no jaw cuts it, (pairs, pixels + 1), in MU; and of
-    each strip for the time a jaw cuts its pair, (strips, pixels + 1), in MU times height in mm.
+) -> Floats:
+    """Fluence of each strip along x times its height, (strips, pixels + 1), in MU mm.
 
     Strips are the parts of leaf pairs in pixel rows: pair p has those from `first_strip[p]` up to
     `first_strip[p + 1]`.  Leaves are (pairs, samples) here.  The last column is of no use.
     """
-    pairs, columns = len(left_mm), len(x_edges_mm)
-    whole = np.zeros((pairs, columns))
-    parts = np.zeros((len(strips_mm) - 1, columns))
-    for p in prange(pairs):
+    parts = np.zeros((len(strips_mm) - 1, len(x_edges_mm)))
+    for p in prange(len(left_mm)):
         first, end = first_strip[p], first_strip[p + 1]
         if first < end:
+            whole = np.zeros(len(x_edges_mm))
             add_pair(
-                whole[p],
+                whole,
                 parts[first:end],
                 strips_mm[first : end + 1],
                 x_edges_mm,
@@ -304,7 +317,8 @@ def strip_fluence(
                 jaw_x_mm,
                 jaw_y_mm,
             )
-            run_up(whole[p])
+            run_up(whole)
             for s in range(first, end):
                 run_up(parts[s])
-    return whole, parts
+                parts[s] += (strips_mm[s + 1] - strips_mm[s]) * whole
+    return parts

@@ -17,7 +17,7 @@ from qa_daemon.model import Verdict
 class Reason(Enum):
     """Why a message is sent."""
 
-    FIRST = "out of limits"
+    FIRST = "new"
     WORSE = "worse than told before"
     CLEARED = "back within limits"
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from analyzers.catalogue import Catalogue
-from qa_daemon.ingest.pairing import Group, Pairing
 from qa_daemon.ingest import refusals
+from qa_daemon.ingest.pairing import Group, Pairing
 from qa_daemon.ingest.refusals import is_passing, place_of
 from qa_daemon.model import State, Verdict
 from qa_daemon.pipeline import MOST_CRASHES, Pipeline
@@ -64,12 +64,14 @@ class Dispatcher:
         with self._picking:
             self._stopping = True
             self._picking.notify_all()
+        self._ledger.wake()
         until = monotonic() + STOP_WITHIN_S
         for thread in self._threads:
-            thread.join(timeout=max(0.0, until - monotonic()))
+            if thread.is_alive():
+                thread.join(timeout=max(0.0, until - monotonic()))
 
     def progress(self) -> float:
-        """When a thread last looked for work.  While all are busy, workers have their own limits."""
+        """When a thread last looked for work; what runs has its own time limit."""
         with self._picking:
             return self._clock() if self._in_flight else self._picked_at
 
@@ -161,15 +163,14 @@ class Dispatcher:
 
     def _tell(self, file: LedgerFile, result: int, seconds: float) -> None:
         said = self._ledger.summary(result)
-        verdict = said["verdict"]
         LOG.info(
             "file judged file=%d content=%s machine=%s format=%s verdict=%s code=%s ms=%.0f",
             file.id,
             file.sha256[:8],
-            said["machine"],
-            said["format"],
-            "none" if verdict is None else Verdict(verdict).name,
-            said["error_code"],
+            said.machine,
+            said.format,
+            "none" if said.verdict is None else Verdict(said.verdict).name,
+            said.error_code,
             1000.0 * seconds,
         )
 

@@ -17,9 +17,11 @@ from analyzers.catalogue import Catalogue, Recognized
 from analyzers.core import ReadError
 from qa_daemon.ingest.names import as_text
 from qa_daemon.ingest.settle import Look
+from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.ledger import Arrival, Fingerprint, Ledger
 
+MEGABYTE = 1_000_000
 LOG = logging.getLogger("qa_daemon.ingest")
 
 
@@ -54,15 +56,13 @@ def fingerprint(found: Found, look: Look) -> Fingerprint:
 
 
 class Intake:
-    """Takes settled files in.  Files above `largest_bytes` are entered unread."""
+    """Takes settled files in."""
 
-    def __init__(
-        self, archive: Archive, ledger: Ledger, catalogue: Catalogue, largest_bytes: int
-    ) -> None:
+    def __init__(self, archive: Archive, ledger: Ledger, catalogue: Catalogue, site: Site) -> None:
         self._archive = archive
         self._ledger = ledger
         self._catalogue = catalogue
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = site.file.ingest.largest_file_mb * MEGABYTE
 
     def known(self) -> dict[str, Fingerprint]:
         """Every path of the ledger as it was last seen."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from qa_daemon.ingest.intake import MEGABYTE
 from qa_daemon.jobs import WorkersLost
 from qa_daemon.model import SOFTWARE, Report
 from qa_daemon.pipeline import MOST_CRASHES, Pipeline
@@ -19,7 +20,6 @@ from qa_daemon.site.site import Site
 from qa_daemon.store.ledger import LedgerFile
 from qa_daemon.store.results import Provenance
 
-MEGABYTE = 1_000_000
 REMOTE_PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
 
 

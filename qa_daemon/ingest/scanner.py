@@ -64,7 +64,8 @@ class Scanner:
         for loop in self._loops:
             loop.ask_to_stop()
         for loop in self._loops:
-            loop.join(timeout=10.0)
+            if loop.is_alive():
+                loop.join(timeout=10.0)
 
     def hint(self, path: str) -> None:
         """Something happened at this path: look there soon."""

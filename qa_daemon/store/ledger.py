@@ -70,6 +70,16 @@ class LedgerFile:
     crashes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A result in a few words, none of them about a patient."""
+
+    machine: str | None
+    format: str | None
+    verdict: int | None
+    error_code: str | None
+
+
 class Ledger:
     """Every read and write of the `files` table."""
 
@@ -100,6 +110,12 @@ class Ledger:
     def wait_for_change(self, seen: int, timeout_s: float) -> int:
         """Sleep until something was written after `seen`, or the time is over."""
         return self._store.wait_for_change(seen, timeout_s)
+
+    def wake(self) -> None:
+        """End every `wait_for_change`."""
+        with self._store.changed:
+            self._store.version += 1
+            self._store.changed.notify_all()
 
     def queued(self, limit: int, beyond: int = 0) -> list[LedgerFile]:
         """The oldest queued files with an id greater than `beyond`."""
@@ -135,12 +151,12 @@ class Ledger:
             ).scalar_one()
             return int(count)
 
-    def summary(self, result: int) -> dict[str, object]:
+    def summary(self, result: int) -> Summary:
         """What a result says, as far as a log line may repeat it."""
-        columns = (results.c.machine, results.c.format, results.c.verdict, results.c.error_code)
+        query = select(results).where(results.c.id == result)
         with self._store.read() as connection:
-            row = connection.execute(select(*columns).where(results.c.id == result)).mappings()
-            return dict(row.one())
+            row = connection.execute(query).one()
+        return Summary(row.machine, row.format, row.verdict, row.error_code)
 
     def move(self, file: LedgerFile, event: Event, actor: str = "daemon") -> None:
         """Let an event happen to a file."""

@@ -121,7 +121,10 @@ class Clinic:
         outcomes = [
             judge_analysis(
                 said,
-                [judge_value(v, RMS if v.metric == "worst_leaf_rms" else None) for v in said.values],
+                [
+                    judge_value(v, RMS if v.metric == "worst_leaf_rms" else None)
+                    for v in said.values
+                ],
             )
             for said in report.analyses
         ]

@@ -10,6 +10,7 @@ from qa_daemon.alerts.rota import DAYS, in_turn, next_hand_over, on_call
 from qa_daemon.site.settings import HandOver
 
 BERLIN = ZoneInfo("Europe/Berlin")
+LONG_AGO = datetime.fromisoformat("1900-01-01")
 
 
 def rota(**hand_overs: str) -> tuple[HandOver, ...]:
@@ -92,7 +93,7 @@ def wall_clock_reference(
     weekly: Sequence[HandOver], zone: ZoneInfo, start: datetime, minutes: int
 ) -> Iterator[tuple[datetime, str]]:
     """Walk through time with a clock on the wall: who took over at the latest time it has shown."""
-    now, shown = start - timedelta(days=10), datetime.min
+    now, shown = start - timedelta(days=10), LONG_AGO
     while now < start + timedelta(minutes=minutes):
         shown = max(shown, now.astimezone(zone).replace(tzinfo=None))
         if now >= start:
@@ -101,7 +102,7 @@ def wall_clock_reference(
 
 
 def _last_begun(weekly: Sequence[HandOver], shown: datetime) -> str:
-    latest, person = datetime.min, ""
+    latest, person = LONG_AGO, ""
     for hand_over in weekly:
         day, text = hand_over.from_.split()
         back = (shown.weekday() - DAYS.index(day)) % 7

@@ -16,6 +16,7 @@ from analyzers.open_field import (
     opening,
     rotated_bounds_mm,
     rotated_fluence_mu,
+    sectors,
 )
 from analyzers.records import Delivery
 from tests.deliveries import axis, dual_layer_field, static_field, sweeping_field
@@ -71,6 +72,29 @@ def test_jaws_bound_the_opening(
 def test_one_jaw_alone_bounds_its_side() -> None:
     record = replace(static_field(), jaw_x1_mm=None, jaw_x2_mm=axis(20.0, 101))
     assert whole(record).bounds_mm() == (-48.0, 20.0, -50.0, 50.0)
+
+
+def test_bounds_hold_both_ends_of_every_interval_with_beam() -> None:
+    assert whole(sweeping_field()).bounds_mm() == (-50.0, 50.0, -100.0, 100.0)
+
+
+def test_a_row_behind_the_jaws_bounds_nothing() -> None:
+    record = static_field(jaws_mm=(-100.0, 100.0, -50.0, 50.0))
+    record.mlc[0].bank_a_mm.expected[:, 5] = 80.0
+    assert whole(record).bounds_mm() == (-48.0, 48.0, -50.0, 50.0)
+
+
+def test_a_position_no_machine_can_take_is_refused() -> None:
+    record = sweeping_field(jaws_mm=None)
+    record.mlc[0].bank_a_mm.expected[7, 30] = 3e6
+    with pytest.raises(AnalysisError, match=r"3e\+06 mm off"):
+        whole(record).bounds_mm()
+
+
+def test_a_collimator_that_crosses_zero_does_not_turn_round() -> None:
+    record = static_field(collimator_deg=np.where(np.arange(101) % 2, 359.9, 0.1))
+    angles_deg = [angle_deg for angle_deg, _ in sectors(whole(record), 0.5)]
+    assert angles_deg == [pytest.approx(0.0, abs=0.1)]
 
 
 def test_what_is_open_with_the_beam_off_is_not_open() -> None:

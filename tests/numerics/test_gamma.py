@@ -35,7 +35,7 @@ def test_says_what_it_was_computed_with() -> None:
 
 
 def test_statistics_are_of_the_judged_points() -> None:
-    # A step of 0 to 100 points: gamma is the dose difference over 3, 0.01 to 1 on every judged point.
+    # On 100 judged points gamma is the dose difference over 3: 0.01, 0.02 ... 1.
     difference = 0.03 * np.arange(1, 101)
     reference = np.concatenate([np.zeros(50), np.full(100, 100.0)])
     evaluated = np.concatenate([np.zeros(50), 100 + difference])

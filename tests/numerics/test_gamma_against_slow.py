@@ -73,7 +73,7 @@ def pairs(draw: st.DrawFn, ndim: int, same_grid: bool = False) -> Pair:
     )
 
 
-any_pair = st.integers(1, 3).flatmap(lambda ndim: pairs(ndim))
+any_pair = st.integers(1, 3).flatmap(pairs)
 same_grids = st.integers(1, 3).flatmap(lambda ndim: pairs(ndim, same_grid=True))
 
 

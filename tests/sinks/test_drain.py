@@ -214,7 +214,7 @@ class Killed(BaseException):
 class KilledBeforeNoting(Outbox):
     """An outbox whose process is killed as soon as the sink has taken something."""
 
-    def done(self, items: Sequence[Item]) -> None:
+    def done(self, items: Sequence[Item]) -> None:  # noqa: ARG002
         raise Killed
 
 

@@ -66,15 +66,15 @@ def test_influxdb_holds_what_the_store_holds_however_often_it_is_written(
 ) -> None:
     influx.query("CREATE DATABASE whole")
     clinic = Clinic(tmp_path, v1(influx.url, "whole"))
-    fill(clinic, 300)
+    fill(clinic, 150)
     drain = drain_of(clinic)
     for _ in range(3):
         drain.drain()
         assert waiting(clinic) == 0
         found = read_points(influx, "whole")
         assert found == expected_points(stored(clinic))
-        assert len(found["qa"]) > 300
-        assert clinic.results.enqueue_again("influx", 0) == 300
+        assert len(found["qa"]) > 150
+        assert clinic.results.enqueue_again("influx", 0) == 150
 
 
 def test_a_rebuilt_database_is_the_same_again(influx: InfluxServer, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_victoriametrics_holds_what_the_store_holds_however_often_it_is_written(
     victoria: VictoriaServer, tmp_path: Path, api: str
 ) -> None:
     clinic = Clinic(tmp_path, v1(victoria.url) if api == "v1" else v2(victoria.url, org="clinic"))
-    fill(clinic, 100)
+    fill(clinic, 60)
     drain = drain_of(clinic)
     expected = _expected_samples(expected_points(stored(clinic)))
     for _ in range(3):
@@ -222,7 +222,7 @@ def test_victoriametrics_holds_what_the_store_holds_however_often_it_is_written(
 def _expected_samples(points: dict[str, set[Point]]) -> dict[tuple[object, ...], float]:
     """VictoriaMetrics: one series a field, named `measurement_field`; time in milliseconds."""
     fields = ("value", "verdict", *LIMITS)
-    samples = {}
+    samples: dict[tuple[object, ...], float] = {}
     for measurement, found in points.items():
         for point in found:
             values = dict(point)
@@ -237,7 +237,7 @@ def _expected_samples(points: dict[str, set[Point]]) -> dict[tuple[object, ...],
 
 
 def _samples(victoria: VictoriaServer) -> dict[tuple[object, ...], float]:
-    samples = {}
+    samples: dict[tuple[object, ...], float] = {}
     for series in victoria.series():
         labels = dict(series["metric"])
         name = labels.pop("__name__")

@@ -40,11 +40,11 @@ def _run(*command: str | Path, **environment: str) -> subprocess.CompletedProces
 def test_service_unit_is_clean(tmp_path: Path) -> None:
     # `verify` wants the program to exist: only its path is exchanged, for the one of this checkout.
     checkout = Path(sys.executable).parent / "qa-daemon"
-    installed = "/opt/qa-daemon/.venv/bin/qa-daemon"
+    at_clinic = "/opt/qa-daemon/.venv/bin/qa-daemon"
     text = UNIT.read_text("utf-8")
-    assert re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE) == [installed]
+    assert re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE) == [at_clinic]
     unit = tmp_path / UNIT.name
-    unit.write_text(text.replace(f"ExecStart={installed} ", f"ExecStart={checkout} "), "utf-8")
+    unit.write_text(text.replace(f"ExecStart={at_clinic} ", f"ExecStart={checkout} "), "utf-8")
 
     said = _run(installed("systemd-analyze"), "verify", "--man=no", unit)
 
@@ -128,21 +128,21 @@ def test_a_log_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None
 def test_the_daemon_lives_and_ends_under_the_unit_s_system_calls(tmp_path: Path) -> None:
     allowed = _allowed_calls(tmp_path)
     config = write_site(tmp_path)
+    under = [sys.executable, str(HERE / "under_filter.py"), str(allowed)]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(str(tmp_path / "notify"))
-        notices.settimeout(60)
+        notices.settimeout(1)
         with (tmp_path / "daemon.log").open("wb") as log:
             daemon = subprocess.Popen(
-                [sys.executable, HERE / "under_filter.py", allowed, sys.executable]
-                + ["-m", "qa_daemon", "run", "--config", config],
+                [*under, sys.executable, "-m", "qa_daemon", "run", "--config", str(config)],
                 env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
                 stdout=log,
                 stderr=log,
             )
         try:
-            assert notices.recv(100) == b"READY=1"
+            assert _heard(notices, daemon) == "READY=1"
             simulate(tmp_path / "incoming/TB1/log.bin")
-            assert notices.recv(100) == b"WATCHDOG=1"
+            assert _heard(notices, daemon) == "WATCHDOG=1"
             end = monotonic() + 120
             while monotonic() < end and not (found := _results(config)):
                 sleep(0.5)
@@ -169,8 +169,19 @@ def test_the_filter_of_these_tests_refuses(tmp_path: Path) -> None:
     assert "PermissionError" in said.stderr
 
 
+def _heard(notices: socket.socket, daemon: subprocess.Popen[bytes]) -> str:
+    """The next message to systemd; an empty text when the daemon ended or kept silent."""
+    for _ in range(60):
+        try:
+            return notices.recv(100).decode()
+        except TimeoutError:
+            if daemon.poll() is not None:
+                break
+    return ""
+
+
 def _results(config: Path) -> list[dict[str, object]]:
-    command = [sys.executable, "-m", "qa_daemon", "results", "--config", config, "--json"]
+    command = [sys.executable, "-m", "qa_daemon", "results", "--config", str(config), "--json"]
     said = subprocess.run(command, capture_output=True, check=True, timeout=60)
     found: list[dict[str, object]] = json.loads(said.stdout)
     return found
