@@ -66,7 +66,7 @@ def _findings(connection: Connection, result: StoredResult) -> Iterator[Finding]
         yield _unreadable(result, result.sha256, Verdict.INVALID, result.point_ns)
         return
     yield from _read_now(connection, result)
-    known = _known(connection, result.id)
+    known = _known(connection, result)
     for analysis in result.analyses:
         yield Finding(
             key=f"{result.machine or 'unknown'} | {analysis.analyzer}",
@@ -104,18 +104,20 @@ def _unreadable_key(sha256: str) -> str:
     return f"{UNREADABLE} | {sha256[:16]}"
 
 
-def _known(connection: Connection, result: int) -> dict[str, Verdict]:
-    """What the result that this one supersedes said, if it was looked through."""
+def _known(connection: Connection, result: StoredResult) -> dict[str, Verdict]:
+    """What was said when the same bytes were last looked through; other content is always news."""
     of = _looked_through_before(connection, result)
     query = select(analyses.c.analyzer, analyses.c.verdict).where(analyses.c.result.in_(of))
     rows = connection.execute(query.where(analyses.c.verdict.is_not(None)))
     return {row.analyzer: Verdict(row.verdict) for row in rows}
 
 
-def _looked_through_before(connection: Connection, result: int) -> list[int]:
-    generation = [result]
+def _looked_through_before(connection: Connection, result: StoredResult) -> list[int]:
+    generation = [result.id]
     while generation:
-        query = select(results.c.id).where(results.c.superseded_by.in_(generation))
+        query = select(results.c.id).where(
+            results.c.superseded_by.in_(generation), results.c.sha256 == result.sha256
+        )
         generation = list(connection.execute(query).scalars())
         waiting = _waiting(connection, generation)
         if seen := [identity for identity in generation if identity not in waiting]:
