@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.core import AnalysisError
-from analyzers.field_shape import State, delivers
+from analyzers.field_shape import State
 from analyzers.numerics.fluence import delivered_fluence, open_area_mu_mm2
-from analyzers.records import Axis, Delivery, MlcLayer
+from analyzers.records import Axis, Delivery, MlcLayer, delivers
 
 Array = NDArray[np.float64]
 
@@ -28,6 +28,7 @@ BEYOND_MM = 1000.0
 class Opening:
     """The opening over the samples of one beam; `left_mm` and `right_mm` are `(samples, rows)`."""
 
+    interval_s: float
     meterset_mu: Array
     left_mm: Array
     right_mm: Array
@@ -51,7 +52,7 @@ class Opening:
 
     def bounds_mm(self) -> tuple[float, float, float, float] | None:
         """The smallest box around all that was open with the beam on: x, x, y, y; or None."""
-        used = delivers(self.meterset_mu)
+        used = delivers(self.meterset_mu, self.interval_s)
         used[:-1] |= used[1:]
         left_mm, right_mm = self.left_mm[used], self.right_mm[used]
         shape = left_mm.shape
@@ -141,6 +142,7 @@ def opening(delivery: Delivery, samples: slice, state: State) -> Opening:
     layers = list(zip(delivery.mlc, rows, strict=True))
     turn = delivery.collimator_deg
     return Opening(
+        delivery.interval_s,
         # The controller takes expected meterset back when a beam is interrupted: what counts is
         # what was left in the end.
         np.minimum.accumulate(meterset_mu[::-1])[::-1],
@@ -196,7 +198,7 @@ def sectors(opening: Opening, step_deg: float) -> list[tuple[float, Opening]]:
     middle_deg = (opening.collimator_deg + before_deg) / 2
     sector = np.round(middle_deg / step_deg)
     found = []
-    for number in np.unique(sector[delivers(opening.meterset_mu)]):
+    for number in np.unique(sector[delivers(opening.meterset_mu, opening.interval_s)]):
         part_mu = np.where(sector == number, increment_mu, 0.0)
         angle_deg = float(np.average(middle_deg, weights=part_mu))
         found.append((angle_deg, replace(opening, meterset_mu=np.cumsum(part_mu))))

@@ -26,7 +26,7 @@ from analyzers.core import (
     NotApplicable,
     Settings,
 )
-from analyzers.field_shape import ACTUAL, EXPECTED, beam_on_samples, delivers, sub_beam_samples
+from analyzers.field_shape import ACTUAL, EXPECTED, beam_on_samples, sub_beam_samples
 from analyzers.numerics.gamma import gamma_index
 from analyzers.numerics.statistics import angle_difference_deg
 from analyzers.open_field import (
@@ -38,9 +38,9 @@ from analyzers.open_field import (
     rotated_bounds_mm,
     rotated_fluence_mu,
 )
-from analyzers.records import Delivery
+from analyzers.records import Delivery, delivers
 
-_SOURCE = "product default (standards.md 1.3, P)"
+_SOURCE = "product default"
 _TRUEBEAM_GAMMA = Limits.at_least(tolerance=99.0, action=95.0, source=_SOURCE)
 _CLINAC_GAMMA = Limits.at_least(tolerance=97.0, action=90.0, source=_SOURCE)
 _AREA = Limits.within(tolerance=1.0, action=2.0, source="product default")
@@ -225,7 +225,7 @@ def _collimator_turns(expected: Opening, actual: Opening, reach_deg: float) -> b
     """Whether the angle is wrong or changes while meterset is delivered."""
     if expected.collimator_deg is None or actual.collimator_deg is None:
         return False
-    used = delivers(actual.meterset_mu)
+    used = delivers(actual.meterset_mu, actual.interval_s)
     expected_deg, actual_deg = expected.collimator_deg[used], actual.collimator_deg[used]
     if not used.any():
         return False

@@ -21,7 +21,6 @@ from analyzers.core import (
     Metric,
     Settings,
 )
-from analyzers.field_shape import delivers
 from analyzers.records import Delivery
 
 _TRUEBEAM = Limits.within(
@@ -115,7 +114,7 @@ def _missing(delivery: Delivery, reach: float) -> list[str]:
         for beam in delivery.sub_beams
         if not beam.delivered
     ]
-    if not delivers(delivery.meterset_mu.actual).any() and delivery.planned_mu != 0.0:
+    if not delivery.beam_on.any() and delivery.planned_mu != 0.0:
         missing.append("the beam was never on")
     if delivery.control_point is not None:
         last = float(delivery.control_point.actual[-1])

@@ -71,7 +71,8 @@ PARKED_LARGEST_ERROR = Metric(
     "parked_largest_error",
     "mm",
     "Largest error of any leaf that is parked or behind the jaws",
-    _limits(truebeam=(1.0, 3.5), clinac=(2.0, 3.5), elekta=(5.0, 8.0)),
+    # A leaf that is off where nothing comes through is off all the same.
+    _limits(truebeam=(0.5, 1.0), clinac=(2.0, 3.5), elekta=(5.0, 8.0)),
 )
 COUNTED_LEAVES = Metric("counted_leaves", "1", "Number of leaves that shape the field")
 

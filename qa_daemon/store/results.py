@@ -69,7 +69,8 @@ class Results:
             if file.is_companion and _main_of(connection, file) is not None:
                 return None  # its main file came meanwhile and took it along
             superseded = self._set_aside(connection, [file, *companions])
-            point_ns = superseded.get(file.id) or _free_instant(
+            # Other content under the same name is another delivery, with an instant of its own.
+            point_ns = superseded.get(file.sha256) or _free_instant(
                 connection, made.machine, _instant(made.performed_at, file), file.sha256
             )
             identity = connection.execute(
@@ -125,9 +126,9 @@ class Results:
                 _enqueue(connection, sink, identity)
             return len(identities_)
 
-    def _set_aside(self, connection: Connection, of: Iterable[LedgerFile]) -> dict[int, int]:
+    def _set_aside(self, connection: Connection, of: Iterable[LedgerFile]) -> dict[str, int]:
         rows = connection.execute(
-            select(results.c.id, results.c.file, results.c.point_ns)
+            select(results.c.id, results.c.sha256, results.c.point_ns)
             .where(results.c.file.in_([f.id for f in of]))
             .where(results.c.active)
         ).all()
@@ -137,7 +138,7 @@ class Results:
             update(measurements).where(measurements.c.result.in_(ids)).values(active=False)
         )
         bump(connection, "results", 1 - len(ids))
-        return {row.file: row.point_ns for row in rows}
+        return {row.sha256: row.point_ns for row in rows}
 
     def _link(self, connection: Connection, of: Iterable[LedgerFile], successor: int) -> None:
         connection.execute(
@@ -208,11 +209,11 @@ class Results:
 
 
 def _enqueue(connection: Connection, sink: str, result: int) -> None:
-    row = connection.execute(
-        select(outbox.c.id).where(outbox.c.sink == sink, outbox.c.result == result)
-    ).first()
-    if row is None:
+    here = (outbox.c.sink == sink, outbox.c.result == result)
+    if connection.execute(select(outbox.c.id).where(*here)).first() is None:
         connection.execute(insert(outbox).values(sink=sink, result=result, state="pending"))
+    else:
+        connection.execute(update(outbox).where(*here).values(state="pending", why=None))
 
 
 def _main_of(connection: Connection, file: LedgerFile) -> int | None:
@@ -263,7 +264,7 @@ def _keep_latest(
 def _instant(performed_at: datetime | None, file: LedgerFile) -> int:
     """When it was delivered; a file that does not say counts at its own time of writing."""
     if performed_at is None:
-        return file.mtime_ns
+        return file.mtime_ns // 1_000_000 * 1_000_000
     return int(performed_at.astimezone(UTC).timestamp()) * 1_000_000_000
 
 

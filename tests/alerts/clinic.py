@@ -76,11 +76,11 @@ class Clinic:
     def clock(self) -> datetime:
         return self.now
 
-    def file(self, machine: str | None = "TB1") -> LedgerFile:
-        """A new file."""
+    def file(self, machine: str | None = "TB1", name: str | None = None) -> LedgerFile:
+        """A new file, or new content under a name that was there before."""
         self._files += 1
-        name = f"{CANARY}{self._files}.bin"
-        sha256 = hashlib.sha256(name.encode()).hexdigest()
+        sha256 = hashlib.sha256(str(self._files).encode()).hexdigest()
+        name = name or f"{CANARY}{self._files}.bin"
         fingerprint = Fingerprint(f"/{CANARY}/{name}", 3, 1_760_000_000_123_456_789, name)
         return self.ledger.add(Arrival(fingerprint, f"/{CANARY}", name, machine, sha256))
 

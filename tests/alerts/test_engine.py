@@ -203,6 +203,31 @@ def test_an_unreadable_file_is_told_once_and_cleared_when_it_is_read(clinic: Cli
     assert open_tests(clinic) == ["unreadable file"]
 
 
+def test_an_unreadable_file_that_is_copied_again_is_cleared(clinic: Clinic) -> None:
+    channels = Recorder()
+    engine = engine_of(clinic, channels)
+    file = clinic.file()
+    clinic.put_unreadable(file)
+    run(engine)
+    clinic.put(analysis(PASS), file=clinic.file(name=file.name))
+    run(engine)
+    assert channels.titles == ["INVALID TB1: unreadable file", "Cleared TB1: unreadable file"]
+    assert open_tests(clinic) == []
+
+
+def test_other_content_under_the_same_name_is_news(clinic: Clinic) -> None:
+    channels = Recorder()
+    engine = engine_of(clinic, channels)
+    file = clinic.file()
+    clinic.put(analysis(ACTION), file=file)
+    run(engine)
+    clinic.put(analysis(PASS), minutes=1)
+    run(engine)
+    clinic.put(analysis(ACTION), file=clinic.file(name=file.name), minutes=2)
+    run(engine)
+    assert [title.split()[0] for title in channels.titles] == ["ACTION", "Cleared", "ACTION"]
+
+
 class Killed(BaseException):
     """The process ends here."""
 

@@ -1,8 +1,8 @@
 """Log fluence, expected and actual, side by side with pylinac's log analyzer.
 
 Both get the same arrays: a two-minute arc at 20 ms, 60 pairs that move like a VMAT beam, jaws wide
-open.  Both make a map of one row per leaf and 400 mm in the direction of the leaves.  pylinac is fed
-through its own classes, in its own units (cm, bank A to the right, bank B to the left).
+open.  Both make maps of one row per leaf and 400 mm in the direction of the leaves.  pylinac is fed
+through its own classes, in its own units: cm, bank A to the right, bank B to the left.
 """
 
 from __future__ import annotations

@@ -134,6 +134,7 @@ class Clinic:
         rescan_every: float = 60.0,
         measure: Callable[[Job], Report] | None = None,
         archive: type[Archive] = Archive,
+        intake: type[Intake] = Intake,
         folders: Sequence[Folder] | None = None,
         clock: Callable[[], float] = monotonic,
         text: str = SITE,
@@ -159,7 +160,7 @@ class Clinic:
             Results(self.store, ["alerts", "influx"]),
         )
         self.dispatcher = Dispatcher(self.ledger, self.pipeline, threads=2, catalogue=CATALOGUE)
-        self.intake = Intake(self.archive, self.ledger, CATALOGUE, self.site)
+        self.intake = intake(self.archive, self.ledger, CATALOGUE, self.site)
         self.scanner = Scanner(
             watched_folders(self.site) if folders is None else folders,
             self.intake,

@@ -37,10 +37,11 @@ def test_looks_are_a_quarter_of_the_settle_time_apart_within_bounds(
     assert pause_between_looks(settle) == pause
 
 
-@pytest.mark.parametrize(
-    "name",
-    "a.tmp a.bin.PART a.filepart a.crdownload ~$a.doc .DS_Store Thumbs.db .nfs0001 .h".split(),
-)
+IGNORED = ["a.tmp", "a.bin.PART", "a.filepart", "a.crdownload", "~$a.doc"]
+SYSTEM = [".DS_Store", "Thumbs.db", ".nfs0001", ".hidden"]
+
+
+@pytest.mark.parametrize("name", [*IGNORED, *SYSTEM])
 def test_unfinished_and_system_files_are_ignored(name: str) -> None:
     assert is_ignored(name)
 

@@ -114,6 +114,27 @@ def test_a_collimator_at_the_wrong_angle_is_seen() -> None:
     found = measured(ANALYZER, record)
     assert found["gamma_pass"].value == pytest.approx(52.0, abs=1.0)
     assert found["fluence_error"].value == pytest.approx(0.0)
+    # The maps hold the field at both angles.
+    traces = run(ANALYZER, record).traces
+    assert (traces["x_mm"].max(), traces["y_mm"].max()) == (54.5, 54.5)
+
+
+def test_a_collimator_that_turns_with_the_beam_on_is_drawn_in_the_frame_of_the_gantry() -> None:
+    turning = np.linspace(0.0, 90.0, 101)
+    record = static_field(width_mm=54.0, length_mm=50.0, collimator_deg=turning)
+    traces = run(ANALYZER, record).traces
+    corner = np.searchsorted(traces["y_mm"], 23.9), np.searchsorted(traces["x_mm"], 23.9)
+    # The corner of the square is open only while the field stands nearly upright.
+    assert 0.0 < traces["expected"][corner] < 20.0
+
+
+def test_a_collimator_that_turns_with_the_beam_off_does_not_count() -> None:
+    record = static_field(length_mm=20.0, collimator_deg=20.0)
+    assert record.collimator_deg is not None
+    for state in (record.meterset_mu.expected, record.meterset_mu.actual):
+        state[40:60] = state[39]
+    record.collimator_deg.actual[42:55] = 30.0
+    assert run(ANALYZER, record).traces["x_mm"][0] == -52.5
 
 
 @pytest.mark.parametrize(("off_deg", "is_turned"), [(0.04, False), (359.96, False), (0.06, True)])

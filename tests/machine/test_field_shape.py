@@ -144,7 +144,14 @@ def test_no_beam_and_too_short_a_beam_and_an_unknown_meterset_are_told_apart() -
         beam_on_samples(record, fewest=1)
     record.meterset_mu.actual[:] = 7.0
     with pytest.raises(NotApplicable, match="never on"):
-        beam_on_samples(record, fewest=1)
+        beam_on_samples(replace(record), fewest=1)
+
+
+def test_a_beam_that_is_slow_throughout_is_a_beam() -> None:
+    record = sweeping_field(samples=1001)
+    # 1 MU in 1000 samples: each increment is as small as the creep of a held beam.
+    record.meterset_mu.actual[:] = np.linspace(0.0, 1.0, 1001)
+    assert np.count_nonzero(beam_on_samples(replace(record), fewest=5)) == 1000
 
 
 def test_the_last_pulses_belong_to_the_sub_beam_they_end() -> None:
@@ -160,7 +167,7 @@ def test_the_last_pulses_belong_to_the_sub_beam_they_end() -> None:
     # Without a pause close by nothing tells the two apart but the control point.
     actual[:] = np.linspace(0.0, 100.0, 202)
     actual[130:140] = actual[130]
-    assert sub_beam_samples(record)[1] == ("sub-beam 2", slice(101, 202))
+    assert sub_beam_samples(replace(record))[1] == ("sub-beam 2", slice(101, 202))
 
 
 def test_a_single_sub_beam_is_the_whole_log_and_is_not_named() -> None:

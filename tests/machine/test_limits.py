@@ -18,7 +18,7 @@ AT_MOST = {
     "mlc_positions.worst_leaf_rms": ((0.15, 0.35), (1.0, 1.5), (0.6, 1.0)),
     "mlc_positions.error_p95": ((0.2, 0.5), (1.0, 2.0), (1.0, 2.0)),
     "mlc_positions.largest_error": ((0.5, 1.0), (2.0, 3.5), (5.0, 8.0)),
-    "mlc_positions.parked_largest_error": ((1.0, 3.5), (2.0, 3.5), (5.0, 8.0)),
+    "mlc_positions.parked_largest_error": ((0.5, 1.0), (2.0, 3.5), (5.0, 8.0)),
     "axes.gantry_largest_error": ((0.3, 0.5), (0.5, 1.0), (2.0, 3.0)),
     "axes.gantry_rms_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
     "axes.collimator_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),

@@ -1,0 +1,243 @@
+"""What a figure shows, and the same figure as Plotly JSON.
+
+A figure is data: panels of lines, points and bars, or maps.  `plotly` turns it into the plain
+dictionaries that plotly.js draws in the browser; `web.picture` draws it as a still picture.  The
+Plotly package of Python is never imported: it would double the service's memory.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.floating[Any]]
+ColorScale = Sequence[tuple[float, str]]
+"""Position from 0 to 1 and color; one position twice is a sharp edge."""
+
+INK, GRID, FRAME = "#1b2733", "#e3e8ed", "#8996a3"
+FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One line, row of points or row of bars; NaN is a gap.  `links` are results to click on."""
+
+    name: str
+    x: Numbers
+    y: Numbers
+    color: str
+    kind: Literal["line", "step", "points", "bars"] = "line"
+    dash: Literal["solid", "dash", "dot"] = "solid"
+    symbol: str = "circle"
+    hover: Sequence[str] = ()
+    links: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """One pair of axes.  Where `x_is_time`, x is local time as milliseconds since 1970."""
+
+    title: str
+    x_title: str
+    y_title: str
+    series: Sequence[Series]
+    x_is_time: bool = False
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapPanel:
+    """Values over a plane in mm: a row of `values` for each y, drawn with equal scales."""
+
+    title: str
+    unit: str
+    values: Numbers
+    x_mm: Numbers
+    y_mm: Numbers
+    colors: ColorScale
+    low: float
+    high: float
+    ticks: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """Panels in rows of `columns`; `summary` says in a sentence what the eye would see."""
+
+    title: str
+    summary: str
+    panels: Sequence[Panel | MapPanel]
+    columns: int = 1
+    row_height: int = 300
+    legend: bool = field(default=True)
+
+    @property
+    def rows(self) -> int:
+        """How many rows of panels there are."""
+        return -(-len(self.panels) // self.columns)
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.rows * self.row_height + (40 if self.legend else 10)
+
+
+def plotly(figure: Figure) -> dict[str, object]:
+    """The figure as `data` and `layout` for plotly.js."""
+    data: list[dict[str, object]] = []
+    layout: dict[str, Any] = _layout(figure)
+    named: set[str] = set()
+    for number, panel in enumerate(figure.panels, start=1):
+        suffix = "" if number == 1 else str(number)
+        box = _box(figure, number - 1)
+        layout["annotations"].append(_heading(panel.title, box))
+        axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+        if isinstance(panel, MapPanel):
+            data.append(_heatmap(panel, box) | axes)
+        else:
+            data += [_trace(series, named) | axes for series in panel.series]
+        x_axis, y_axis = _axes(panel, box, suffix)
+        layout[f"xaxis{suffix}"], layout[f"yaxis{suffix}"] = x_axis, y_axis
+    return {"data": data, "layout": layout}
+
+
+def _layout(figure: Figure) -> dict[str, Any]:
+    return {
+        "height": figure.height,
+        "margin": {"l": 62, "r": 16, "t": 10, "b": 8},
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "paper_bgcolor": "#ffffff",
+        "plot_bgcolor": "#ffffff",
+        "hovermode": "closest",
+        "dragmode": "zoom",
+        "showlegend": figure.legend,
+        "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
+        "annotations": [],
+    }
+
+
+def _box(figure: Figure, index: int) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of a panel, as shares of the drawing."""
+    row, column = divmod(index, figure.columns)
+    foot = 40 / figure.height if figure.legend else 0.0
+    width, height = 1.0 / figure.columns, (1.0 - foot) / figure.rows
+    is_map = isinstance(figure.panels[index], MapPanel)
+    right_gap = 0.065 if is_map else 0.0 if column == figure.columns - 1 else 0.05
+    above, below = 26 / figure.height, 46 / figure.height
+    top = 1.0 - row * height - above
+    return column * width, (column + 1) * width - right_gap, top - height + above + below, top
+
+
+def _heading(text: str, box: tuple[float, float, float, float]) -> dict[str, object]:
+    return {
+        "text": f"<b>{escape(text)}</b>",
+        "x": box[0],
+        "y": box[3],
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+    }
+
+
+def _axes(
+    panel: Panel | MapPanel, box: tuple[float, float, float, float], suffix: str
+) -> tuple[dict[str, object], dict[str, object]]:
+    shown = {"gridcolor": GRID, "linecolor": FRAME, "zerolinecolor": FRAME, "mirror": True}
+    x_axis: dict[str, Any] = shown | {"domain": box[:2], "anchor": f"y{suffix}", "showline": True}
+    y_axis: dict[str, Any] = shown | {"domain": box[2:], "anchor": f"x{suffix}", "showline": True}
+    if isinstance(panel, MapPanel):
+        x_axis |= {"title": _title("x / mm"), "constrain": "domain"}
+        y_axis |= {"title": _title("y / mm"), "constrain": "domain"}
+        y_axis |= {"scaleanchor": f"x{suffix}", "scaleratio": 1}
+        if suffix:
+            x_axis["matches"], y_axis["matches"] = "x", "y"
+        return x_axis, y_axis
+    x_axis |= {"title": _title(panel.x_title), "type": "date" if panel.x_is_time else "linear"}
+    y_axis |= {"title": _title(panel.y_title)}
+    for axis, limits in ((x_axis, panel.x_range), (y_axis, panel.y_range)):
+        if limits is not None:
+            axis["range"] = list(limits)
+    return x_axis, y_axis
+
+
+def _title(text: str) -> dict[str, object]:
+    return {"text": escape(text), "standoff": 6}
+
+
+def _heatmap(panel: MapPanel, box: tuple[float, float, float, float]) -> dict[str, object]:
+    left, right, bottom, top = box
+    bar: dict[str, Any] = {
+        "x": right + 0.006,
+        "xpad": 0,
+        "y": (top + bottom) / 2,
+        "len": top - bottom,
+        "thickness": 13,
+        "title": {"text": escape(panel.unit), "side": "top"},
+    }
+    if panel.ticks:
+        bar |= {"tickvals": [t[0] for t in panel.ticks], "ticktext": [t[1] for t in panel.ticks]}
+    return {
+        "type": "heatmap",
+        "z": _packed(panel.values, np.float32),
+        "x": _packed(panel.x_mm, np.float32),
+        "y": _packed(panel.y_mm, np.float32),
+        "zmin": panel.low,
+        "zmax": panel.high,
+        "colorscale": [list(stop) for stop in panel.colors],
+        "colorbar": bar,
+        "name": panel.title,
+        "hovertemplate": f"x %{{x:.1f}} mm, y %{{y:.1f}} mm: %{{z:.3g}} {escape(panel.unit)}",
+        "hoverongaps": False,
+    }
+
+
+def _trace(series: Series, named: set[str]) -> dict[str, object]:
+    trace: dict[str, Any] = {
+        "name": escape(series.name),
+        "x": _packed(series.x, np.float64),
+        "y": _packed(series.y, np.float64),
+        "legendgroup": series.name,
+        "showlegend": bool(series.name) and series.name not in named,
+    }
+    named.add(series.name)
+    if series.hover:
+        trace |= {"text": [escape(text) for text in series.hover], "hovertemplate": "%{text}"}
+    if series.links:
+        trace["customdata"] = list(series.links)
+    if series.kind == "bars":
+        return trace | {"type": "bar", "marker": {"color": series.color}}
+    trace["type"] = "scatter"
+    if series.kind == "points":
+        marker: Mapping[str, object] = {
+            "symbol": series.symbol,
+            "size": 8,
+            "color": series.color,
+            "line": {"width": 1, "color": "#ffffff"},
+        }
+        return trace | {"mode": "markers", "marker": marker}
+    line: dict[str, object] = {"color": series.color, "dash": series.dash, "width": 1.6}
+    if series.kind == "step":
+        line["shape"] = "hv"
+        trace["hoverinfo"] = "name+y"
+    return trace | {"mode": "lines", "line": line}
+
+
+def _packed(values: Numbers, kind: type[np.floating[Any]]) -> dict[str, str]:
+    """Numbers as plotly.js takes them in one piece; NaN stays a gap."""
+    packed = np.ascontiguousarray(values, dtype=kind)
+    form = {
+        "dtype": f"f{packed.itemsize}",
+        "bdata": base64.b64encode(packed.tobytes()).decode(),
+    }
+    if packed.ndim > 1:
+        form["shape"] = ", ".join(map(str, packed.shape))
+    return form

@@ -1,0 +1,179 @@
+"""Today's board: a tile for each machine and test, worst first, and how the service stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from analyzers.core import Limits
+from dashboards.web.clinic import Clinic, When
+from dashboards.web.wording import (
+    LOOKS,
+    Look,
+    action_of,
+    age,
+    instant,
+    plural,
+    quantity,
+    tolerance_of,
+)
+from qa_daemon.model import Verdict
+from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, Tile
+
+STALE_AFTER = timedelta(hours=36)
+
+
+@dataclass(frozen=True, slots=True)
+class TileView:
+    """One tile."""
+
+    test: str
+    look: Look
+    result: int
+    when: When
+    is_stale: bool
+    value: str
+    place: str
+    meaning: str
+    limits: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """One machine's row; `worst` None: there is no result yet."""
+
+    name: str
+    machine_class: str
+    tiles: list[TileView]
+    worst: Look | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One statement of the strip on top; `is_bad` makes it stand out."""
+
+    text: str
+    is_bad: bool = False
+    link: str | None = None
+    detail: str = ""
+
+
+def machines(clinic: Clinic) -> list[MachineView]:
+    """Every machine in the order of the site file, then those that only files know."""
+    tiles: dict[str, list[Tile]] = {}
+    for tile in clinic.queries.board():
+        tiles.setdefault(tile.machine, []).append(tile)
+    classes = {m.name: m.machine_class for m in clinic.site.machines}
+    names = [*classes, *(name for name in tiles if name not in classes)]
+    return [
+        _machine(clinic, name, classes.get(name, "not in the site file"), tiles.get(name, []))
+        for name in names
+    ]
+
+
+def facts(clinic: Clinic) -> Iterator[Fact]:
+    """Files that could not be read, backlog, sinks and alerts."""
+    status = clinic.status()
+    files, alerts = _part(status, "files"), _part(status, "alerts")
+    if not clinic.ready():
+        yield Fact("Not taking in files now", is_bad=True, detail="the service starts or stops")
+    unread = _count(files, "quarantined")
+    yield Fact(
+        f"{plural(unread, 'file')} could not be read" if unread else "All files could be read",
+        is_bad=unread > 0,
+        link="/quarantine",
+    )
+    yield Fact(
+        plural(_count(alerts, "open"), "open alert"),
+        is_bad=_count(alerts, "open") > 0,
+    )
+    queued, waiting = _count(files, "queued"), _count(files, "waiting")
+    yield Fact(
+        f"{plural(queued, 'file')} queued",
+        detail=f"{plural(waiting, 'file')} waiting for their side file" if waiting else "",
+    )
+    for name, sink in _part(status, "sinks").items():
+        if isinstance(sink, Mapping):
+            yield _sink(str(name), sink, clinic.clock())
+
+
+def _machine(clinic: Clinic, name: str, machine_class: str, tiles: list[Tile]) -> MachineView:
+    views = [
+        _tile(clinic, tile)
+        for tile in sorted(tiles, key=lambda t: (_rank(t.analysis.verdict), t.analysis.analyzer))
+    ]
+    verdicts = [t.analysis.verdict for t in tiles if t.analysis.verdict is not None]
+    return MachineView(name, machine_class, views, LOOKS[max(verdicts)] if verdicts else None)
+
+
+def _rank(verdict: Verdict | None) -> int:
+    return 1 if verdict is None else -int(verdict)
+
+
+def _tile(clinic: Clinic, tile: Tile) -> TileView:
+    said = tile.analysis
+    worst = worst_measurement(said)
+    stale = clinic.clock() - instant(tile.point_ns) > STALE_AFTER
+    return TileView(
+        test=clinic.title(said.analyzer),
+        look=LOOKS[said.verdict],
+        result=tile.result,
+        when=clinic.when(tile.point_ns),
+        is_stale=stale,
+        value=quantity(worst.value, worst.unit, worst.limits) if worst else "no value",
+        place=(worst.at or "") if worst else "",
+        meaning=clinic.meaning(said.analyzer, worst.metric) if worst else "",
+        limits=_limits(worst) if worst else "",
+        sentence=said.failure or "",
+    )
+
+
+def worst_measurement(said: StoredAnalysis) -> StoredMeasurement | None:
+    """The judged number with the worst verdict; of equals the one nearest its limit."""
+    judged = [m for m in said.measurements if m.verdict is not None]
+    if not judged:
+        return None
+    return max(judged, key=lambda m: (int(m.verdict or 0), _used(m.value, m.limits, m.unit)))
+
+
+def _used(value: float, limits: Limits, unit: str) -> float:
+    """How much of what is allowed is used up; 1 at the limit."""
+    shares = [0.0]
+    for bound in (limits.tolerance_high, limits.action_high):
+        if bound is not None and bound > 0:
+            shares.append(value / bound)
+    for bound in (limits.tolerance_low, limits.action_low):
+        if bound is not None and bound < 0:
+            shares.append(value / bound)
+        elif bound is not None and unit == "%" and bound < 100:
+            shares.append((100.0 - value) / (100.0 - bound))
+    return max(shares)
+
+
+def _limits(measured: StoredMeasurement) -> str:
+    tolerance = tolerance_of(measured.limits, measured.unit)
+    action = action_of(measured.limits, measured.unit)
+    if tolerance == action:
+        return f"limit {tolerance}"
+    return f"tolerance {tolerance}, action {action}"
+
+
+def _sink(name: str, sink: Mapping[object, object], now: datetime) -> Fact:
+    behind, error = sink.get("behind"), sink.get("last_error")
+    last = sink.get("last_success")
+    took = f"last took a result {age(datetime.fromisoformat(str(last)), now)}" if last else ""
+    count = behind if isinstance(behind, int) else 0
+    text = f"{name}: {plural(count, 'result')} behind" if count else f"{name}: up to date"
+    return Fact(text, is_bad=error is not None, detail=str(error) if error else took)
+
+
+def _part(status: Mapping[str, object], name: str) -> Mapping[str, object]:
+    part = status.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _count(part: Mapping[str, object], name: str) -> int:
+    count = part.get(name)
+    return count if isinstance(count, int) else 0

@@ -1,0 +1,127 @@
+"""Fluence maps: expected, actual, their difference, and gamma with its threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboards.figures import ColorScale, Figure, MapPanel, Numbers
+from dashboards.web.wording import number, plural
+
+MOST_PIXELS = 400
+FLUENCE: ColorScale = (
+    (0.0, "#ffffff"),
+    (0.15, "#d6e6f2"),
+    (0.4, "#7fb2d6"),
+    (0.7, "#2f6fae"),
+    (1.0, "#0b2a5b"),
+)
+DIFFERENCE: ColorScale = (
+    (0.0, "#7a0d14"),
+    (0.25, "#dd6a5c"),
+    (0.5, "#ffffff"),
+    (0.75, "#5b93cf"),
+    (1.0, "#0b2f6b"),
+)
+GAMMA: ColorScale = (
+    (0.0, "#f4f8f5"),
+    (0.5, "#7db48f"),
+    (0.5, "#f0a43a"),
+    (0.75, "#c9302c"),
+    (1.0, "#5c0a12"),
+)
+GAMMA_TICKS = ((0.0, "0"), (0.5, "0.5"), (1.0, "1 limit"), (1.5, "1.5"), (2.0, "≥ 2"))
+DIFFERENCE_REACH = 0.03
+"""Smallest range of the difference map as a share of the maximum: noise is not to look alarming."""
+
+
+def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
+    """The maps side by side on shared axes; None where there are none."""
+    if not {"expected", "actual", "x_mm", "y_mm"} <= arrays.keys():
+        return None
+    expected, actual = (np.asarray(arrays[k], np.float64) for k in ("expected", "actual"))
+    x_mm, y_mm = (np.asarray(arrays[k], np.float64) for k in ("x_mm", "y_mm"))
+    if expected.shape != actual.shape or expected.shape != (len(y_mm), len(x_mm)):
+        return None
+    difference = actual - expected
+    gamma = np.asarray(arrays["gamma"], np.float64) if "gamma" in arrays else None
+    if not expected.size or (gamma is not None and gamma.shape != expected.shape):
+        return None
+    steps = -(-len(y_mm) // MOST_PIXELS), -(-len(x_mm) // MOST_PIXELS)
+    x_drawn, y_drawn = _mean(x_mm[None, :], (1, steps[1]))[0], _mean(y_mm[:, None], steps)[:, 0]
+    top = float(np.nanmax([expected, actual])) or 1.0
+    reach = max(float(np.nanmax(np.abs(difference))), DIFFERENCE_REACH * top)
+
+    def panel(title: str, values: Numbers, colors: ColorScale, low: float, high: float) -> MapPanel:
+        return MapPanel(title, "MU", values, x_drawn, y_drawn, colors, low, high)
+
+    panels = [
+        panel("Expected fluence", _mean(expected, steps), FLUENCE, 0.0, top),
+        panel("Actual fluence", _mean(actual, steps), FLUENCE, 0.0, top),
+        panel("Actual − expected", _extreme(difference, steps), DIFFERENCE, -reach, reach),  # noqa: RUF001
+    ]
+    if gamma is not None:
+        drawn = np.fmax.reduce(np.fmax.reduce(_blocks(gamma, steps, np.nan), axis=3), axis=1)
+        panels.append(MapPanel("Gamma", "", drawn, x_drawn, y_drawn, GAMMA, 0.0, 2.0, GAMMA_TICKS))
+    return Figure(
+        f"Fluence in the plane of the isocenter, {_frame(arrays)}",
+        _summary(expected, difference, gamma, x_mm, y_mm),
+        panels,
+        columns=2,
+        row_height=_row_height(x_mm, y_mm),
+        legend=False,
+    )
+
+
+def _frame(arrays: Mapping[str, NDArray[Any]]) -> str:
+    if "gantry_frame" in arrays:
+        return "gantry frame" if bool(arrays["gantry_frame"]) else "collimator frame"
+    return "collimator frame (gantry frame where the collimator turned or stood wrong)"
+
+
+def _summary(
+    expected: Numbers, difference: Numbers, gamma: Numbers | None, x_mm: Numbers, y_mm: Numbers
+) -> str:
+    row, column = np.unravel_index(int(np.nanargmax(np.abs(difference))), difference.shape)
+    sentence = (
+        f"Largest expected fluence {number(float(np.nanmax(expected)))} MU; largest difference "
+        f"{number(float(difference[row, column]), sign=True)} MU "
+        f"at x {number(float(x_mm[column]))} mm, y {number(float(y_mm[row]))} mm"
+    )
+    if gamma is None:
+        return f"{sentence}."
+    counted = int(np.isfinite(gamma).sum())
+    failed = int(np.count_nonzero(gamma > 1.0))  # NaN is not greater
+    return f"{sentence}; gamma above 1 in {failed} of {plural(counted, 'drawn point')}."
+
+
+def _row_height(x_mm: Numbers, y_mm: Numbers) -> int:
+    aspect = max(float(np.ptp(y_mm)), 1.0) / max(float(np.ptp(x_mm)), 1.0)
+    return int(np.clip(430 * aspect, 240, 520)) + 72
+
+
+def _blocks(values: Numbers, steps: tuple[int, int], fill: float) -> Numbers:
+    """Shape `(rows, step, columns, step)`, filled up at the ends."""
+    spare = [(0, -n % step) for n, step in zip(values.shape, steps, strict=True)]
+    whole = np.pad(values, spare, constant_values=fill)
+    rows, columns = whole.shape[0] // steps[0], whole.shape[1] // steps[1]
+    return whole.reshape(rows, steps[0], columns, steps[1])
+
+
+def _mean(values: Numbers, steps: tuple[int, int]) -> Numbers:
+    if values.shape[1] == 1:
+        steps = (steps[0], 1)
+    blocks = _blocks(values, steps, np.nan)
+    known = np.isfinite(blocks)
+    total = np.where(known, blocks, 0.0).sum(axis=(1, 3))
+    return np.asarray(total / np.maximum(known.sum(axis=(1, 3)), 1))
+
+
+def _extreme(values: Numbers, steps: tuple[int, int]) -> Numbers:
+    """Of each block the value that is furthest from zero: a thin line of error must show."""
+    blocks = _blocks(values, steps, 0.0)
+    highest, lowest = blocks.max(axis=(1, 3)), blocks.min(axis=(1, 3))
+    return np.where(highest >= -lowest, highest, lowest)

@@ -1,0 +1,119 @@
+"""A metric over time: a mark for each result, shaped by its verdict, and the limits of each day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from analyzers.core import Metric
+from dashboards.figures import Figure, Numbers, Panel, Series
+from dashboards.web.wording import LOOKS, instant, local, number, plural, quantity, unit
+from qa_daemon.model import Verdict
+from qa_daemon.store.queries import TrendPoint
+
+LINE = "#9aa7b4"
+BOUNDS = (
+    ("tolerance", "#c77700", ("tolerance_low", "tolerance_high")),
+    ("action", "#b3141c", ("action_low", "action_high")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that a trend shows, in the clinic's zone."""
+
+    since: datetime
+    until: datetime
+    zone: ZoneInfo
+
+    def at(self, when: datetime) -> float:
+        """Local time as milliseconds since 1970, as if it were UTC: charts know no zones."""
+        return when.astimezone(self.zone).replace(tzinfo=UTC).timestamp() * 1000.0
+
+
+def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = False) -> Figure:
+    """The figure; `cut` says that older points were left out."""
+    x = np.array([span.at(instant(p.point_ns)) for p in points])
+    y = np.array([p.value for p in points])
+    series = [Series("", x, y, LINE)] if len(points) > 1 else []
+    series += [s for bound in BOUNDS for s in _limits(bound, points, x, span)]
+    series += [s for verdict in LOOKS if (s := _marks(verdict, points, x, y, span)) is not None]
+    name = f"{metric.meaning}{f' / {metric.unit}' if metric.unit != '1' else ''}"
+    panel = Panel(
+        title=name,
+        x_title="",
+        y_title=unit(metric.unit).strip(),
+        series=series,
+        x_is_time=True,
+        x_range=(span.at(span.since), span.at(span.until)),
+    )
+    return Figure(name, summary(metric, points, cut), [panel], row_height=270)
+
+
+def summary(metric: Metric, points: Sequence[TrendPoint], cut: bool) -> str:
+    """The key numbers as a sentence."""
+    if not points:
+        return f"{metric.meaning}: no values in this time."
+    values = [p.value for p in points]
+    newest = points[-1]
+    found = [
+        f"{sum(p.verdict is verdict for p in points)} {LOOKS[verdict].word}"
+        for verdict in (Verdict.ACTION, Verdict.TOLERANCE, Verdict.INVALID)
+        if any(p.verdict is verdict for p in points)
+    ]
+    return (
+        f"{plural(len(points), 'value')}{' (the newest only)' if cut else ''}, "
+        f"{number(min(values))} to {quantity(max(values), metric.unit)}; newest "
+        f"{quantity(newest.value, metric.unit, newest.limits)} ({LOOKS[newest.verdict].word})"
+        f"{'; ' + ', '.join(found) if found else ''}."
+    )
+
+
+def _marks(
+    verdict: Verdict | None, points: Sequence[TrendPoint], x: Numbers, y: Numbers, span: Span
+) -> Series | None:
+    chosen = [k for k, point in enumerate(points) if point.verdict is verdict]
+    if not chosen:
+        return None
+    look = LOOKS[verdict]
+    hover = [
+        f"{local(instant(p.point_ns), span.zone)}: {quantity(p.value, p.unit, p.limits)}"
+        f"{f' at {p.at}' if p.at else ''}, {look.word}"
+        for p in (points[k] for k in chosen)
+    ]
+    return Series(
+        look.word,
+        x[chosen],
+        y[chosen],
+        look.color,
+        "points",
+        symbol=look.symbol,
+        hover=hover,
+        links=[points[k].result for k in chosen],
+    )
+
+
+def _limits(
+    bound: tuple[str, str, tuple[str, str]],
+    points: Sequence[TrendPoint],
+    x: Numbers,
+    span: Span,
+) -> list[Series]:
+    name, color, sides = bound
+    dash: Literal["dash", "solid"] = "dash" if name == "tolerance" else "solid"
+    found = []
+    for side in sides:
+        levels = [getattr(p.limits, side) for p in points]
+        if any(level is not None for level in levels):
+            values = np.array([np.nan if level is None else level for level in levels])
+            # The last limit is in force until now, the first one was before the first result.
+            at = np.concatenate([[span.at(span.since)], x, [span.at(span.until)]])
+            values = np.concatenate([values[:1], values, values[-1:]])
+            found.append(Series(name, at, values, color, "step", dash))
+    return found
+
