@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
@@ -69,14 +69,18 @@ class MapPanel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figure:
-    """Panels in rows of `columns`; `summary` says in a sentence what the eye would see."""
+    """Panels in rows of `columns`; `summary` says in a sentence what the eye would see.
+
+    `width` is that of the still picture; the chart in the browser takes what there is.
+    """
 
     title: str
     summary: str
     panels: Sequence[Panel | MapPanel]
     columns: int = 1
     row_height: int = 300
-    legend: bool = field(default=True)
+    width: int = 1200
+    legend: bool = True
 
     @property
     def rows(self) -> int:
@@ -126,11 +130,11 @@ def _layout(figure: Figure) -> dict[str, Any]:
 def _box(figure: Figure, index: int) -> tuple[float, float, float, float]:
     """Left, right, bottom, top of a panel, as shares of the drawing."""
     row, column = divmod(index, figure.columns)
-    foot = 40 / figure.height if figure.legend else 0.0
-    width, height = 1.0 / figure.columns, (1.0 - foot) / figure.rows
+    width, height = 1.0 / figure.columns, 1.0 / figure.rows
     is_map = isinstance(figure.panels[index], MapPanel)
-    right_gap = 0.065 if is_map else 0.0 if column == figure.columns - 1 else 0.05
-    above, below = 26 / figure.height, 46 / figure.height
+    right_gap = 0.05 if is_map else 0.0 if column == figure.columns - 1 else 0.06
+    pixels = figure.rows * figure.row_height
+    above, below = (26 if figure.panels[index].title else 6) / pixels, 46 / pixels
     top = 1.0 - row * height - above
     return column * width, (column + 1) * width - right_gap, top - height + above + below, top
 
@@ -160,6 +164,9 @@ def _axes(
         y_axis |= {"scaleanchor": f"x{suffix}", "scaleratio": 1}
         if suffix:
             x_axis["matches"], y_axis["matches"] = "x", "y"
+            del y_axis["scaleanchor"], y_axis["scaleratio"]
+        if box[0] > 0.0:
+            y_axis |= {"title": None, "showticklabels": False}
         return x_axis, y_axis
     x_axis |= {"title": _title(panel.x_title), "type": "date" if panel.x_is_time else "linear"}
     y_axis |= {"title": _title(panel.y_title)}
@@ -174,7 +181,7 @@ def _title(text: str) -> dict[str, object]:
 
 
 def _heatmap(panel: MapPanel, box: tuple[float, float, float, float]) -> dict[str, object]:
-    left, right, bottom, top = box
+    _, right, bottom, top = box
     bar: dict[str, Any] = {
         "x": right + 0.006,
         "xpad": 0,

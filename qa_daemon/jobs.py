@@ -123,7 +123,7 @@ class Workers:
         )
 
     def _abandon_pool(self) -> None:
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
         # The pool leaves the futures of a stopped pool open for ever.
         for future in list(self._unfinished):

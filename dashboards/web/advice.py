@@ -19,4 +19,3 @@ ADVICE = {
 def advice(code: str | None) -> str:
     """One or two sentences; the code's own message says what was found and where."""
     return ADVICE.get(code or "", AGAIN)
-

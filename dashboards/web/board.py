@@ -36,7 +36,7 @@ class TileView:
     value: str
     place: str
     meaning: str
-    limits: str
+    limits: list[str]
     sentence: str
 
 
@@ -125,7 +125,7 @@ def _tile(clinic: Clinic, tile: Tile) -> TileView:
         value=quantity(worst.value, worst.unit, worst.limits) if worst else "no value",
         place=(worst.at or "") if worst else "",
         meaning=clinic.meaning(said.analyzer, worst.metric) if worst else "",
-        limits=_limits(worst) if worst else "",
+        limits=_limits(worst) if worst else [],
         sentence=said.failure or "",
     )
 
@@ -141,9 +141,8 @@ def worst_measurement(said: StoredAnalysis) -> StoredMeasurement | None:
 def _used(value: float, limits: Limits, unit: str) -> float:
     """How much of what is allowed is used up; 1 at the limit."""
     shares = [0.0]
-    for bound in (limits.tolerance_high, limits.action_high):
-        if bound is not None and bound > 0:
-            shares.append(value / bound)
+    highs = (limits.tolerance_high, limits.action_high)
+    shares += [value / bound for bound in highs if bound is not None and bound > 0]
     for bound in (limits.tolerance_low, limits.action_low):
         if bound is not None and bound < 0:
             shares.append(value / bound)
@@ -152,12 +151,12 @@ def _used(value: float, limits: Limits, unit: str) -> float:
     return max(shares)
 
 
-def _limits(measured: StoredMeasurement) -> str:
+def _limits(measured: StoredMeasurement) -> list[str]:
     tolerance = tolerance_of(measured.limits, measured.unit)
     action = action_of(measured.limits, measured.unit)
     if tolerance == action:
-        return f"limit {tolerance}"
-    return f"tolerance {tolerance}, action {action}"
+        return [f"limit {tolerance}"]
+    return [f"tolerance {tolerance}", f"action {action}"]
 
 
 def _sink(name: str, sink: Mapping[object, object], now: datetime) -> Fact:

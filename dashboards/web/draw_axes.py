@@ -35,7 +35,9 @@ GROUPS = (
     Group("Meterset", "MU", {"meterset_mu": "meterset"}),
     Group("Gantry", "deg", {"gantry_deg": "gantry"}),
     Group("Collimator", "deg", {"collimator_deg": "collimator"}),
-    Group("Jaws", "mm", {f"jaw_{name}_mm": f"jaw {name.upper()}" for name in ("x1", "x2", "y1", "y2")}),
+    Group(
+        "Jaws", "mm", {f"jaw_{name}_mm": f"jaw {name.upper()}" for name in ("x1", "x2", "y1", "y2")}
+    ),
     Group("Couch rotation", "deg", {"couch_rotation_deg": "couch rotation"}),
     Group(
         "Couch",
@@ -101,12 +103,17 @@ def _error(
 def _positions(
     group: Group, members: list[str], arrays: Mapping[str, NDArray[Any]], time_s: Numbers
 ) -> Panel:
+    lines = list(_lines(group, members, arrays, time_s))
+    known = np.concatenate([line.y[np.isfinite(line.y)] for line in lines])
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    room = max(0.08 * (high - low), 1.0)
     return Panel(
         group.title,
         "time / s",
         group.unit,
-        list(_lines(group, members, arrays, time_s)),
+        lines,
         x_range=_reach(time_s),
+        y_range=(low - room, high + room),
     )
 
 

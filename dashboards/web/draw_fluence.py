@@ -70,7 +70,7 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
         f"Fluence in the plane of the isocenter, {_frame(arrays)}",
         _summary(expected, difference, gamma, x_mm, y_mm),
         panels,
-        columns=2,
+        columns=4,
         row_height=_row_height(x_mm, y_mm),
         legend=False,
     )
@@ -100,7 +100,7 @@ def _summary(
 
 def _row_height(x_mm: Numbers, y_mm: Numbers) -> int:
     aspect = max(float(np.ptp(y_mm)), 1.0) / max(float(np.ptp(x_mm)), 1.0)
-    return int(np.clip(430 * aspect, 240, 520)) + 72
+    return int(np.clip(255 * aspect, 150, 520)) + 72
 
 
 def _blocks(values: Numbers, steps: tuple[int, int], fill: float) -> Numbers:
@@ -124,4 +124,4 @@ def _extreme(values: Numbers, steps: tuple[int, int]) -> Numbers:
     """Of each block the value that is furthest from zero: a thin line of error must show."""
     blocks = _blocks(values, steps, 0.0)
     highest, lowest = blocks.max(axis=(1, 3)), blocks.min(axis=(1, 3))
-    return np.where(highest >= -lowest, highest, lowest)
+    return np.asarray(np.where(highest >= -lowest, highest, lowest))

@@ -43,7 +43,7 @@ def leaves(arrays: Mapping[str, NDArray[Any]], said: StoredAnalysis) -> Figure |
                 "leaf",
                 "mm",
                 [
-                    *_bars(values[leaf], counted[leaf]),
+                    *_bars(values[leaf], counted[leaf], limits),
                     *_levels(limits, leaf.stop - leaf.start, top),
                 ],
                 x_range=(0.0, leaf.stop - leaf.start + 1.0),
@@ -69,11 +69,23 @@ def _banks(count: int) -> Iterator[tuple[str, slice]]:
             start += pairs
 
 
-def _bars(values: Numbers, counted: NDArray[np.bool_]) -> Iterator[Series]:
+def _bars(values: Numbers, counted: NDArray[np.bool_], limits: Limits) -> Iterator[Series]:
     """Bars of the leaves that count; a cross at zero says that a leaf is parked."""
     at = np.arange(1.0, len(values) + 1.0)
     known = counted & np.isfinite(values)
-    yield Series("leaf that shapes the field", at[known], values[known], WITHIN, "bars")
+    drawn = np.where(known, values, 0.0)
+    tolerance = np.inf if limits.tolerance_high is None else limits.tolerance_high
+    action = np.inf if limits.action_high is None else limits.action_high
+    level = (drawn > tolerance).astype(int) + (drawn > action)
+    for wanted, name, color in (
+        (0, "leaf that shapes the field", WITHIN),
+        (1, "beyond tolerance", BEYOND_TOLERANCE),
+        (2, "beyond action", BEYOND_ACTION),
+    ):
+        of = known & (level == wanted)
+        if of.any():
+            # All leaves are named, so that each bar is as wide as any other.
+            yield Series(name, at, np.where(of, values, np.nan), color, "bars")
     if (~counted).any():
         rest = np.where(np.isfinite(values), values, 0.0)[~counted]
         yield Series(
@@ -82,7 +94,7 @@ def _bars(values: Numbers, counted: NDArray[np.bool_]) -> Iterator[Series]:
             rest,
             PARKED,
             "points",
-            symbol="x-thin",
+            symbol="x-thin-open",
         )
 
 
@@ -116,11 +128,11 @@ def _summary(
     parked = plural(int((~counted).sum()), "leaf is", "leaves are")
     if known.max() < 0:
         return f"No leaf shapes the field; {parked} parked or behind the jaws."
-    worst = int(known.argmax())
+    worst, median = int(known.argmax()), float(np.median(known[known >= 0]))
     bank, leaf = next((b, s) for b, s in banks if s.start <= worst < s.stop)
     return (
         f"{statistic}: worst leaf {bank}{worst - leaf.start + 1} with "
-        f"{number(float(known[worst]))} mm, median {number(float(np.median(known[known >= 0])))} mm "
+        f"{number(float(known[worst]))} mm, median {number(median)} mm "
         f"over {plural(int((known >= 0).sum()), 'leaf', 'leaves')} that shape the field; "
         f"{parked} parked or behind the jaws."
     )

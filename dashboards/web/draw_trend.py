@@ -45,21 +45,35 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
     series += [s for verdict in LOOKS if (s := _marks(verdict, points, x, y, span)) is not None]
     name = f"{metric.meaning}{f' / {metric.unit}' if metric.unit != '1' else ''}"
     panel = Panel(
-        title=name,
+        title="",
         x_title="",
         y_title=unit(metric.unit).strip(),
         series=series,
         x_is_time=True,
         x_range=(span.at(span.since), span.at(span.until)),
+        y_range=_range(series),
     )
-    return Figure(name, summary(metric, points, cut), [panel], row_height=270)
+    return Figure(name, summary(metric, points, cut), [panel], row_height=250, width=760)
+
+
+def _range(series: Sequence[Series]) -> tuple[float, float] | None:
+    known = [line.y[np.isfinite(line.y)] for line in series]
+    known = [row for row in known if row.size]
+    if not known:
+        return None
+    low, high = min(float(r.min()) for r in known), max(float(r.max()) for r in known)
+    room = 0.08 * (high - low) or max(0.1 * abs(high), 0.1)
+    return low - room, high + room
 
 
 def summary(metric: Metric, points: Sequence[TrendPoint], cut: bool) -> str:
     """The key numbers as a sentence."""
     if not points:
         return f"{metric.meaning}: no values in this time."
-    values = [p.value for p in points]
+    low, high = min(p.value for p in points), max(p.value for p in points)
+    reach = quantity(high, metric.unit)
+    if low < high:
+        reach = f"{number(low)} to {reach}"
     newest = points[-1]
     found = [
         f"{sum(p.verdict is verdict for p in points)} {LOOKS[verdict].word}"
@@ -68,7 +82,7 @@ def summary(metric: Metric, points: Sequence[TrendPoint], cut: bool) -> str:
     ]
     return (
         f"{plural(len(points), 'value')}{' (the newest only)' if cut else ''}, "
-        f"{number(min(values))} to {quantity(max(values), metric.unit)}; newest "
+        f"{reach}; newest "
         f"{quantity(newest.value, metric.unit, newest.limits)} ({LOOKS[newest.verdict].word})"
         f"{'; ' + ', '.join(found) if found else ''}."
     )
@@ -116,4 +130,3 @@ def _limits(
             values = np.concatenate([values[:1], values, values[-1:]])
             found.append(Series(name, at, values, color, "step", dash))
     return found
-

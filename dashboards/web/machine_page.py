@@ -52,7 +52,9 @@ class RowView:
     tests: list[tuple[str, Look]]
 
 
-def tests(clinic: Clinic, machine: str, days: int, newest: Sequence[StoredResult]) -> list[TestView]:
+def tests(
+    clinic: Clinic, machine: str, days: int, newest: Sequence[StoredResult]
+) -> list[TestView]:
     """The tests that this machine's newest results hold, or its tiles on the board."""
     said: dict[str, StoredAnalysis] = {
         tile.analysis.analyzer: tile.analysis
@@ -166,4 +168,3 @@ def newest_first(
     """A page of results and where the next one begins."""
     found = clinic.queries.results_since(machine=machine, limit=PAGE + 1, before_ns=before_ns)
     return page_of(found, PAGE)
-

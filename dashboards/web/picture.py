@@ -14,9 +14,8 @@ from dashboards.figures import FONT, FRAME, GRID, INK, Figure, MapPanel, Numbers
 from dashboards.web.png import png_of
 from dashboards.web.ticks import number_ticks, time_ticks
 
-WIDTH = 1200
 LEFT, RIGHT, ABOVE, BELOW = 62, 16, 26, 46
-BAR_ROOM = 80
+BAR_ROOM = 64
 DASHES = {"solid": "", "dash": ' stroke-dasharray="8 5"', "dot": ' stroke-dasharray="2 4"'}
 RADIUS = 4.5
 
@@ -40,24 +39,28 @@ def svg(figure: Figure) -> str:
     foot = [] if not figure.legend else [_legend(figure)]
     body = "".join([*_panels(figure), *foot])
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {figure.height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {figure.width} {figure.height}" '
         f'font-family="{FONT}" font-size="13" fill="{INK}" role="img">'
         f"<title>{escape(figure.title)}</title><desc>{escape(figure.summary)}</desc>"
-        f'<rect width="{WIDTH}" height="{figure.height}" fill="#ffffff"/>{body}</svg>'
+        f'<rect width="{figure.width}" height="{figure.height}" fill="#ffffff"/>{body}</svg>'
     )
 
 
 def _panels(figure: Figure) -> Iterator[str]:
-    width = WIDTH / figure.columns
     for index, panel in enumerate(figure.panels):
         row, column = divmod(index, figure.columns)
-        left, right = column * width + LEFT, (column + 1) * width - RIGHT
-        top, bottom = row * figure.row_height + ABOVE, (row + 1) * figure.row_height - BELOW
-        yield _text(left, top - 8, panel.title, ' font-weight="bold"')
+        top = row * figure.row_height + (ABOVE if panel.title else RIGHT)
+        bottom = (row + 1) * figure.row_height - BELOW
         if isinstance(panel, MapPanel):
-            yield from _map(panel, left, right - BAR_ROOM, top, bottom)
+            # The maps of a row share one y axis, at the left.
+            width = (figure.width - LEFT) / figure.columns
+            left = LEFT + column * width
+            yield from _map(panel, left, left + width - BAR_ROOM - RIGHT, top, bottom, column == 0)
         else:
-            yield from _axes_and_series(panel, left, right, top, bottom)
+            width = figure.width / figure.columns
+            left = column * width + LEFT
+            yield from _axes_and_series(panel, left, left + width - LEFT - RIGHT, top, bottom)
+        yield _text(left, top - 8, panel.title, ' font-weight="bold"')
 
 
 def _axes_and_series(
@@ -67,7 +70,7 @@ def _axes_and_series(
     y_span = panel.y_range or _span([s.y for s in panel.series], 0.06)
     y = Scale(*y_span, bottom, top)
     x_ticks = time_ticks(x.low, x.high) if panel.x_is_time else number_ticks(x.low, x.high, 8)
-    yield from _frame(x, y, x_ticks, number_ticks(y.low, y.high, 5))
+    yield from _frame(x, y, x_ticks, number_ticks(y.low, y.high, 5), GRID)
     yield _text((left + right) / 2, bottom + 36, panel.x_title, ' text-anchor="middle"')
     yield _turned(left - 48, (top + bottom) / 2, panel.y_title)
     for series in panel.series:
@@ -75,15 +78,19 @@ def _axes_and_series(
 
 
 def _frame(
-    x: Scale, y: Scale, x_ticks: list[tuple[float, str]], y_ticks: list[tuple[float, str]]
+    x: Scale,
+    y: Scale,
+    x_ticks: list[tuple[float, str]],
+    y_ticks: list[tuple[float, str]],
+    grid: str = "none",
 ) -> Iterator[str]:
     for value, text in x_ticks:
         at = x.at(value)
-        yield f'<path d="M{at:.1f} {y.start:.1f}V{y.stop:.1f}" stroke="{GRID}"/>'
+        yield f'<path d="M{at:.1f} {y.start:.1f}V{y.stop:.1f}" stroke="{grid}"/>'
         yield _text(at, y.start + 18, text, ' text-anchor="middle"')
     for value, text in y_ticks:
         at = y.at(value)
-        yield f'<path d="M{x.start:.1f} {at:.1f}H{x.stop:.1f}" stroke="{GRID}"/>'
+        yield f'<path d="M{x.start:.1f} {at:.1f}H{x.stop:.1f}" stroke="{grid}"/>'
         yield _text(x.start - 6, at + 4, text, ' text-anchor="end"')
     yield (
         f'<rect x="{x.start:.1f}" y="{y.stop:.1f}" width="{x.stop - x.start:.1f}" '
@@ -100,7 +107,7 @@ def _drawn(series: Series, x: Scale, y: Scale) -> str:
         marks = "".join(
             _mark(series.symbol, a, b) for a, b, ok in zip(xs, ys, inside, strict=True) if ok
         )
-        hollow = series.symbol.endswith("open") or series.symbol == "x-thin"
+        hollow = series.symbol.endswith("open")
         paint = (
             f'fill="none" stroke="{series.color}" stroke-width="1.6"'
             if hollow
@@ -139,13 +146,15 @@ def _mark(symbol: str, x: float, y: float) -> str:
         "triangle-up": ((0, -r - 1), (r + 1, r), (-r - 1, r)),
         "square": ((-r, -r), (r, -r), (r, r), (-r, r)),
         "diamond": ((0, -r - 1), (r + 1, 0), (0, r + 1), (-r - 1, 0)),
-        "x-thin": ((-3, -3), (3, 3), (0, 0), (3, -3), (-3, 3), (0, 0)),
+        "x-thin-open": ((-3, -3), (3, 3), (0, 0), (3, -3), (-3, 3), (0, 0)),
     }
     points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in shapes[symbol])
     return f'<polygon points="{points}"/>'
 
 
-def _map(panel: MapPanel, left: float, right: float, top: float, bottom: float) -> Iterator[str]:
+def _map(
+    panel: MapPanel, left: float, right: float, top: float, bottom: float, with_y: bool
+) -> Iterator[str]:
     spans = [_edges(panel.x_mm), _edges(panel.y_mm)]
     (x_low, x_high), (y_low, y_high) = spans
     per_mm = min((right - left) / (x_high - x_low), (bottom - top) / (y_high - y_low))
@@ -153,16 +162,17 @@ def _map(panel: MapPanel, left: float, right: float, top: float, bottom: float) 
     y = Scale(y_low, y_high, top + (y_high - y_low) * per_mm, top)
     image = base64.b64encode(png_of(panel.values, panel.colors, panel.low, panel.high)).decode()
     yield _image(image, x.start, y.stop, x.stop - x.start, y.start - y.stop)
-    yield from _frame(x, y, number_ticks(x_low, x_high), number_ticks(y_low, y_high))
+    y_ticks = number_ticks(y_low, y_high) if with_y else []
+    yield from _frame(x, y, number_ticks(x_low, x_high, 4), y_ticks)
     yield _text((x.start + x.stop) / 2, y.start + 36, "x / mm", ' text-anchor="middle"')
-    yield _turned(left - 48, (y.start + y.stop) / 2, "y / mm")
+    yield _turned(left - 48, (y.start + y.stop) / 2, "y / mm" if with_y else "")
     ramp = np.linspace(panel.low, panel.high, 128)[:, None]
     bar = base64.b64encode(png_of(ramp, panel.colors, panel.low, panel.high)).decode()
     yield _image(bar, x.stop + 12, y.stop, 13, y.start - y.stop)
     along = Scale(panel.low, panel.high, y.start, y.stop)
     for value, text in panel.ticks or number_ticks(panel.low, panel.high, 5):
         yield _text(x.stop + 29, along.at(value) + 4, text, "")
-    yield _text(x.stop + 12, y.stop - 8, panel.unit, "")
+    yield _text(x.stop + 29, y.stop - 8, panel.unit, "")
 
 
 def _image(png: str, x: float, y: float, width: float, height: float) -> str:
@@ -218,4 +228,4 @@ def _text(x: float, y: float, text: str, more: str) -> str:
 
 def _turned(x: float, y: float, text: str) -> str:
     turn = f' text-anchor="middle" transform="rotate(-90 {x:.1f} {y:.1f})"'
-    return _text(x, y, text, turn)
+    return _text(x, y, text, turn) if text else ""

@@ -78,9 +78,7 @@ class ResultView:
 
 def view(clinic: Clinic, result: StoredResult) -> ResultView:
     """What the page of a result shows."""
-    order = sorted(
-        result.analyses, key=lambda a: -int(a.verdict) if a.verdict is not None else 1
-    )
+    order = sorted(result.analyses, key=lambda a: -int(a.verdict) if a.verdict is not None else 1)
     drawn, missing = _figures(clinic, result)
     return ResultView(
         look=LOOKS[result.verdict],
@@ -124,9 +122,7 @@ def _headline(clinic: Clinic, result: StoredResult) -> str:
         return f"Nothing was judged: {result.not_judged}."
     if result.verdict is Verdict.PASS:
         return "Every judged number is within tolerance."
-    at_fault = [
-        clinic.title(a.analyzer) for a in result.analyses if a.verdict is result.verdict
-    ]
+    at_fault = [clinic.title(a.analyzer) for a in result.analyses if a.verdict is result.verdict]
     return f"{LOOKS[result.verdict].word} by {', '.join(at_fault)}."
 
 
@@ -178,8 +174,10 @@ def _analysis(clinic: Clinic, said: StoredAnalysis) -> AnalysisView:
 
 
 def _source(clinic: Clinic, result: StoredResult) -> list[tuple[str, str]]:
-    performed = clinic.local(result.performed_at) if result.performed_at else "the file does not say"
-    rows = [
+    performed = (
+        clinic.local(result.performed_at) if result.performed_at else "the file does not say"
+    )
+    return [
         ("Machine", result.machine or "unknown"),
         ("Machine class", result.machine_class or "unknown"),
         ("Delivered", performed),
@@ -192,4 +190,3 @@ def _source(clinic: Clinic, result: StoredResult) -> list[tuple[str, str]]:
         ("Software version", result.software),
         ("Site settings", result.site_hash),
     ]
-    return rows

@@ -122,10 +122,11 @@ def local(when: datetime | str | None, zone: ZoneInfo) -> str:
     if when is None:
         return "unknown"
     if isinstance(when, str):
+        text = when
         try:
-            when = datetime.fromisoformat(when)
+            when = datetime.fromisoformat(text)
         except ValueError:
-            return when
+            return text
     if when.tzinfo is None:
         return f"{when:%Y-%m-%d %H:%M:%S} (zone unknown)"
     return f"{when.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic, sleep
 
 from qa_daemon.ingest.folders import Folder, is_below
@@ -56,6 +57,9 @@ class Scanner:
 
     def start(self) -> None:
         """Look everywhere, then go on looking, in the background."""
+        for folder in self.folders:
+            if folder.is_inbox:  # there before anybody watches it
+                Path(folder.path).mkdir(mode=0o700, parents=True, exist_ok=True)
         for loop in self._loops:
             loop.start()
 

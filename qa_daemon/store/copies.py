@@ -59,25 +59,25 @@ def counterparts(
 
 
 def hand_over(connection: Connection, old: int, heir: int) -> None:
-    """Let the result of a revised file pass to the row that takes its place, which supersedes it.
+    """Set the result of a revised file aside, to be superseded by that of the row in its place.
 
-    When that row has a result already, the old one is superseded by it here and now.
+    When that row has a result already, it is superseded here and now.  Otherwise it shows on the
+    board until the next one is there; it does not keep its instant, which may have been wrong.
     """
-    had = _active_result(connection, old)
-    if had is None:
-        return
+    query = select(results.c.id, results.c.active)
+    last = query.where(results.c.file == old, results.c.superseded_by.is_(None))
     successor = _active_result(connection, heir)
-    if successor is None:
-        connection.execute(update(results).where(results.c.id == had).values(file=heir))
-        return
-    connection.execute(
-        update(results).where(results.c.id == had).values(active=False, superseded_by=successor)
-    )
-    connection.execute(
-        update(measurements).where(measurements.c.result == had).values(active=False)
-    )
-    bump(connection, "results", -1)
-    _repoint_latest(connection, had, successor)
+    for had in connection.execute(last).all():
+        values = {"file": heir} if successor is None else {"superseded_by": successor}
+        connection.execute(
+            update(results).where(results.c.id == had.id).values(active=False, **values)
+        )
+        connection.execute(
+            update(measurements).where(measurements.c.result == had.id).values(active=False)
+        )
+        bump(connection, "results", -1 if had.active else 0)
+        if successor is not None:
+            _repoint_latest(connection, had.id, successor)
 
 
 def _beside(connection: Connection, copy: RowMapping, reach: float) -> list[RowMapping]:

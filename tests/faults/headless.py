@@ -1,4 +1,4 @@
-"""The daemon without pages, sinks and alerts: what takes files in and judges them, as in `app`.
+"""The daemon without pages and alerts: what takes files in, judges and sends them, as in `app`.
 
 It starts faster than the whole daemon, so more kills of a campaign hit the work itself.
 """
@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from qa_daemon.app import Core, open_site, set_up_logging
+from qa_daemon.app import Core, _sinks, open_site, set_up_logging
 from qa_daemon.ingest.watch import Watcher
 
 
@@ -21,14 +21,13 @@ def main(config: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     core = Core(open_site(config))
     watcher = Watcher(core.scanner.folders, core.scanner.hint)
-    core.dispatcher.start()
-    core.scanner.start()
-    watcher.start()
+    parts = [core.dispatcher, core.scanner, watcher, *_sinks(core.site, core)]
+    for part in parts:
+        part.start()
     print("serving", file=sys.stderr, flush=True)
     ending.wait()
-    watcher.stop()
-    core.scanner.stop()
-    core.dispatcher.stop()
+    for part in reversed(parts):
+        part.stop()
     core.close()
 
 

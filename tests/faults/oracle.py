@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from qa_daemon.store import audit
-from qa_daemon.store.queries import Queries
+from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import files, outbox, results
 from qa_daemon.store.store import Store
 
@@ -42,7 +43,7 @@ def faults_of(
     return found + ([] if answer == "ok" else [f"integrity: {answer}"])
 
 
-def canonical(queries: Queries) -> str:
+def canonical(stored: Sequence[StoredResult]) -> str:
     """All active results in a form that two runs can be compared by."""
     said = [
         {
@@ -56,7 +57,7 @@ def canonical(queries: Queries) -> str:
             "at": r.performed_at,
             "analyses": [_analysis(a) for a in r.analyses],
         }
-        for r in queries.results_since(limit=1_000_000)
+        for r in stored
     ]
     return json.dumps(sorted(said, key=lambda s: str(s["name"])), indent=1)
 

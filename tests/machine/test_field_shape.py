@@ -149,8 +149,8 @@ def test_no_beam_and_too_short_a_beam_and_an_unknown_meterset_are_told_apart() -
 
 def test_a_beam_that_is_slow_throughout_is_a_beam() -> None:
     record = sweeping_field(samples=1001)
-    # 1 MU in 1000 samples: each increment is as small as the creep of a held beam.
-    record.meterset_mu.actual[:] = np.linspace(0.0, 1.0, 1001)
+    # 0.9 MU in 1000 samples: each increment is as small as the creep of a held beam.
+    record.meterset_mu.actual[:] = np.linspace(0.0, 0.9, 1001)
     assert np.count_nonzero(beam_on_samples(replace(record), fewest=5)) == 1000
 
 
