@@ -79,7 +79,7 @@ class Figure:
     panels: Sequence[Panel | MapPanel]
     columns: int = 1
     row_height: int = 300
-    width: int = 1200
+    width: int = 1450
     legend: bool = True
 
     @property
@@ -121,6 +121,7 @@ def _layout(figure: Figure) -> dict[str, Any]:
         "plot_bgcolor": "#ffffff",
         "hovermode": "closest",
         "dragmode": "zoom",
+        "barmode": "overlay",
         "showlegend": figure.legend,
         "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
         "annotations": [],
@@ -159,8 +160,8 @@ def _axes(
     x_axis: dict[str, Any] = shown | {"domain": box[:2], "anchor": f"y{suffix}", "showline": True}
     y_axis: dict[str, Any] = shown | {"domain": box[2:], "anchor": f"x{suffix}", "showline": True}
     if isinstance(panel, MapPanel):
-        x_axis |= {"title": _title("x / mm"), "constrain": "domain"}
-        y_axis |= {"title": _title("y / mm"), "constrain": "domain"}
+        x_axis |= {"title": _title("x / mm"), "constrain": "range"}
+        y_axis |= {"title": _title("y / mm"), "constrain": "range"}
         y_axis |= {"scaleanchor": f"x{suffix}", "scaleratio": 1}
         if suffix:
             x_axis["matches"], y_axis["matches"] = "x", "y"

@@ -67,8 +67,8 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
         drawn = np.fmax.reduce(np.fmax.reduce(_blocks(gamma, steps, np.nan), axis=3), axis=1)
         panels.append(MapPanel("Gamma", "", drawn, x_drawn, y_drawn, GAMMA, 0.0, 2.0, GAMMA_TICKS))
     return Figure(
-        f"Fluence in the plane of the isocenter, {_frame(arrays)}",
-        _summary(expected, difference, gamma, x_mm, y_mm),
+        "Fluence in the plane of the isocenter",
+        f"{_frame(arrays)}. {_summary(expected, difference, gamma, x_mm, y_mm)}",
         panels,
         columns=4,
         row_height=_row_height(x_mm, y_mm),
@@ -78,8 +78,8 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
 
 def _frame(arrays: Mapping[str, NDArray[Any]]) -> str:
     if "gantry_frame" in arrays:
-        return "gantry frame" if bool(arrays["gantry_frame"]) else "collimator frame"
-    return "collimator frame (gantry frame where the collimator turned or stood wrong)"
+        return f"Frame of the {'gantry' if bool(arrays['gantry_frame']) else 'collimator'}"
+    return "Frame of the collimator; of the gantry where the collimator turned or stood wrong"
 
 
 def _summary(

@@ -139,8 +139,8 @@ def test_from_the_last_byte_to_the_archive_takes_the_settle_time_and_little_more
         with (clinic.incoming / f"a_{number}.bin").open("wb", buffering=0) as stream:
             for _ in range(6):
                 stream.write(b"MAIN %d " % number)
-                time.sleep(0.15)
-        last_byte = time.monotonic() - 0.15
+                last_byte = time.monotonic()
+                time.sleep(0.1)
         while len(clinic.rows()) <= number:
             time.sleep(0.005)
         took.append(time.monotonic() - last_byte)
