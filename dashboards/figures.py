@@ -160,8 +160,9 @@ def _axes(
     x_axis: dict[str, Any] = shown | {"domain": box[:2], "anchor": f"y{suffix}", "showline": True}
     y_axis: dict[str, Any] = shown | {"domain": box[2:], "anchor": f"x{suffix}", "showline": True}
     if isinstance(panel, MapPanel):
-        x_axis |= {"title": _title("x / mm"), "constrain": "range"}
-        y_axis |= {"title": _title("y / mm"), "constrain": "range"}
+        bare = {"constrain": "range", "showgrid": False, "zeroline": False}
+        x_axis |= bare | {"title": _title("x / mm")}
+        y_axis |= bare | {"title": _title("y / mm")}
         y_axis |= {"scaleanchor": f"x{suffix}", "scaleratio": 1}
         if suffix:
             x_axis["matches"], y_axis["matches"] = "x", "y"

@@ -35,7 +35,13 @@ def create_app(
     analyzers' names for people, `meanings` their metrics by `analyzer.metric`.
     """
     clinic = Clinic(site, queries, archive, status, ready, clock, titles, meanings)
-    app = FastAPI(title="QA Daemon", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="QA Daemon",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     app.add_middleware(SecurityHeaders)
     app.include_router(files.router())
     app.include_router(pages.router(clinic))

@@ -22,6 +22,7 @@ from qa_daemon.model import Verdict
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, Tile
 
 STALE_AFTER = timedelta(hours=36)
+LATE_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,13 @@ class TileView:
 
 @dataclass(frozen=True, slots=True)
 class MachineView:
-    """One machine's row; `worst` None: there is no result yet."""
+    """One machine's row; `worst` None: there is no result yet; `is_stale`: none but old ones."""
 
     name: str
     machine_class: str
     tiles: list[TileView]
     worst: Look | None
+    is_stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,13 @@ def _machine(clinic: Clinic, name: str, machine_class: str, tiles: list[Tile]) -
         for tile in sorted(tiles, key=lambda t: (_rank(t.analysis.verdict), t.analysis.analyzer))
     ]
     verdicts = [t.analysis.verdict for t in tiles if t.analysis.verdict is not None]
-    return MachineView(name, machine_class, views, LOOKS[max(verdicts)] if verdicts else None)
+    return MachineView(
+        name,
+        machine_class,
+        views,
+        worst=LOOKS[max(verdicts)] if verdicts else None,
+        is_stale=bool(views) and all(view.is_stale for view in views),
+    )
 
 
 def _rank(verdict: Verdict | None) -> int:
@@ -162,10 +170,12 @@ def _limits(measured: StoredMeasurement) -> list[str]:
 def _sink(name: str, sink: Mapping[object, object], now: datetime) -> Fact:
     behind, error = sink.get("behind"), sink.get("last_error")
     last = sink.get("last_success")
-    took = f"last took a result {age(datetime.fromisoformat(str(last)), now)}" if last else ""
+    when = datetime.fromisoformat(str(last)) if last else None
+    took = f"last took a result {age(when, now)}" if when else ""
     count = behind if isinstance(behind, int) else 0
+    late = count > 0 and when is not None and now - when > LATE_AFTER
     text = f"{name}: {plural(count, 'result')} behind" if count else f"{name}: up to date"
-    return Fact(text, is_bad=error is not None, detail=str(error) if error else took)
+    return Fact(text, is_bad=error is not None or late, detail=str(error) if error else took)
 
 
 def _part(status: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -42,7 +42,7 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
     """The maps side by side on shared axes; None where there are none."""
     if not {"expected", "actual", "x_mm", "y_mm"} <= arrays.keys():
         return None
-    expected, actual = (np.asarray(arrays[k], np.float64) for k in ("expected", "actual"))
+    expected, actual = (np.nan_to_num(np.float64(arrays[k])) for k in ("expected", "actual"))
     x_mm, y_mm = (np.asarray(arrays[k], np.float64) for k in ("x_mm", "y_mm"))
     if expected.shape != actual.shape or expected.shape != (len(y_mm), len(x_mm)):
         return None
@@ -52,8 +52,8 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
         return None
     steps = -(-len(y_mm) // MOST_PIXELS), -(-len(x_mm) // MOST_PIXELS)
     x_drawn, y_drawn = _mean(x_mm[None, :], (1, steps[1]))[0], _mean(y_mm[:, None], steps)[:, 0]
-    top = float(np.nanmax([expected, actual])) or 1.0
-    reach = max(float(np.nanmax(np.abs(difference))), DIFFERENCE_REACH * top)
+    top = float(max(expected.max(), actual.max())) or 1.0
+    reach = max(float(np.abs(difference).max()), DIFFERENCE_REACH * top)
 
     def panel(title: str, values: Numbers, colors: ColorScale, low: float, high: float) -> MapPanel:
         return MapPanel(title, "MU", values, x_drawn, y_drawn, colors, low, high)
@@ -85,9 +85,9 @@ def _frame(arrays: Mapping[str, NDArray[Any]]) -> str:
 def _summary(
     expected: Numbers, difference: Numbers, gamma: Numbers | None, x_mm: Numbers, y_mm: Numbers
 ) -> str:
-    row, column = np.unravel_index(int(np.nanargmax(np.abs(difference))), difference.shape)
+    row, column = np.unravel_index(int(np.abs(difference).argmax()), difference.shape)
     sentence = (
-        f"Largest expected fluence {number(float(np.nanmax(expected)))} MU; largest difference "
+        f"Largest expected fluence {number(float(expected.max()))} MU; largest difference "
         f"{number(float(difference[row, column]), sign=True)} MU "
         f"at x {number(float(x_mm[column]))} mm, y {number(float(y_mm[row]))} mm"
     )

@@ -1,61 +1,60 @@
 """Copies and revisions of content: which row stands for it, and what lies beside it.
 
 The same bytes may lie under many paths.  One row stands for them, the others are duplicates; all
-of them say beside what the content was found.
+of them say beside what the content was found.  Side files of equal bytes are copies only when their
+names say the same: the text of one beam may be that of another, delivered at another time.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select, update
 
 from qa_daemon.model import State
 from qa_daemon.store.schema import analyses, files, latest, measurements, results
 from qa_daemon.store.store import bump
 
+Row = Mapping[str, Any] | RowMapping
 LIVE = tuple(s.value for s in (State.QUEUED, State.WAITING, State.DONE, State.QUARANTINED))
 
 
-def original(connection: Connection, sha256: str) -> RowMapping | None:
-    """The row that stands for that content."""
-    query = select(files).where(files.c.sha256 == sha256, files.c.state.in_(LIVE)).limit(1)
+def original(connection: Connection, of: Row) -> RowMapping | None:
+    """The row that stands for the content of a row."""
+    query = select(files).where(*_same(of), files.c.state.in_(LIVE)).limit(1)
     return connection.execute(query).mappings().first()
 
 
-def duplicate(connection: Connection, sha256: str) -> int | None:
-    """The oldest further copy of that content."""
-    query = (
-        select(files.c.id)
-        .where(files.c.sha256 == sha256, files.c.state == State.DUPLICATE.value)
-        .order_by(files.c.id)
-        .limit(1)
-    )
-    found: int | None = connection.execute(query).scalar_one_or_none()
+def duplicate(connection: Connection, of: Row) -> int | None:
+    """The oldest further copy of a row's content."""
+    query = select(files.c.id).where(*_same(of), files.c.state == State.DUPLICATE.value)
+    found: int | None = connection.execute(query.order_by(files.c.id).limit(1)).scalar()
     return found
 
 
-def counterparts(
-    connection: Connection, sha256: str, reach: float
-) -> list[tuple[float, RowMapping]]:
-    """The files that pair with that content, nearest first, each with its distance.
+def counterparts(connection: Connection, of: Row, reach: float) -> list[RowMapping]:
+    """The files that pair with the content of a row, nearest first.
 
     Ties are broken by content: the order of arrival must not matter.
     """
     copies = connection.execute(
         select(files)
-        .where(files.c.sha256 == sha256, files.c.pair_key.is_not(None))
+        .where(*_same(of), files.c.pair_key.is_not(None))
         .where(files.c.state != State.REPLACED.value)
         .limit(20)
     ).mappings()
     found: dict[int, tuple[float, RowMapping]] = {}
     for copy in copies.all():
         for beside in _beside(connection, copy, reach):
-            stands_for_it = original(connection, beside["sha256"])
+            stands_for_it = original(connection, beside)
             if stands_for_it is None:
                 continue
             distance = abs(beside["pair_at"] - copy["pair_at"])
             nearest = found.get(stands_for_it["id"], (distance, stands_for_it))
             found[stands_for_it["id"]] = (min(distance, nearest[0]), stands_for_it)
-    return sorted(found.values(), key=lambda f: (f[0], f[1]["sha256"]))
+    nearest_first = sorted(found.values(), key=lambda f: (f[0], f[1]["sha256"], f[1]["path"]))
+    return [row for _, row in nearest_first]
 
 
 def hand_over(connection: Connection, old: int, heir: int) -> None:
@@ -78,6 +77,13 @@ def hand_over(connection: Connection, old: int, heir: int) -> None:
         bump(connection, "results", -1 if had.active else 0)
         if successor is not None:
             _repoint_latest(connection, had.id, successor)
+
+
+def _same(of: Row) -> list[ColumnElement[bool]]:
+    same = [files.c.sha256 == of["sha256"]]
+    if of["is_companion"]:
+        same += [files.c.pair_key == of["pair_key"], files.c.pair_at == of["pair_at"]]
+    return same
 
 
 def _beside(connection: Connection, copy: RowMapping, reach: float) -> list[RowMapping]:

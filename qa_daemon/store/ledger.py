@@ -1,6 +1,6 @@
 """The ledger of files: what arrived, where its bytes are, and how far it has come.
 
-A path has at most one live row; content has at most one row that is not a duplicate.
+A path has at most one live row; content has one row that stands for it.
 """
 
 from __future__ import annotations
@@ -133,8 +133,7 @@ class Ledger:
         of either: a copied pair is the same pair.
         """
         with self._store.read() as connection:
-            found = counterparts(connection, file.sha256, reach)
-        return [_file(row) for _, row in found]
+            return [_file(r) for r in counterparts(connection, _row(connection, file.id), reach)]
 
     def companions_of(self, main: LedgerFile) -> list[LedgerFile]:
         """The side files that were read with a main file."""
@@ -189,7 +188,7 @@ class Ledger:
             seen = _seen(arrival.fingerprint)
             connection.execute(update(files).where(files.c.id == old["id"]).values(**seen))
             return int(old["id"])
-        known = original(connection, arrival.sha256)
+        known = original(connection, _columns(arrival))
         event = Event.ARCHIVED if known is None else Event.SAME_CONTENT
         state = after(State.SETTLING, event)
         identity: int = connection.execute(
@@ -236,7 +235,7 @@ def _makes_a_pair(connection: Connection, known: RowMapping, arrival: Arrival) -
     """Whether a further copy lies beside a counterpart that the content was never paired with."""
     if arrival.pair is None:
         return False
-    beside = [row for _, row in counterparts(connection, arrival.sha256, arrival.reach)]
+    beside = counterparts(connection, known, arrival.reach)
     if known["is_companion"]:
         return known["main_file"] is None and bool(beside)
     return any(row["main_file"] is None for row in beside)
@@ -256,7 +255,7 @@ def _replace(connection: Connection, old: RowMapping, new: int) -> None:
         connection.execute(update(files).where(files.c.id == old["id"]).values(main_file=None))
         move(connection, main, Event.INPUT_CAME)
     if old["state"] in LIVE:
-        copy = duplicate(connection, old["sha256"])
+        copy = duplicate(connection, old)
         if copy is not None:
             # The content is still there under another path, whose row now stands for it.
             _set_state(connection, copy, State.DUPLICATE, State.QUEUED)

@@ -13,7 +13,9 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from qa_daemon.simulate.trajectory_log import simulate
 from tests import real_data
@@ -69,15 +71,15 @@ def _drop_day(daemon: Daemon, folder: Path) -> dict[str, object]:
 
 def _drop_one(daemon: Daemon, url: str, seed: int) -> float:
     """Seconds from the last byte to the point in InfluxDB, the settle time taken off."""
-    machine_time = f"20260105{7 + seed // 60:02}{seed % 60:02}00"
+    at = datetime(2026, 1, 5, 7, seed, tzinfo=ZoneInfo("Europe/Berlin"))
+    instant = int(at.timestamp()) * 1_000_000_000
     with tempfile.TemporaryDirectory() as place:
-        log = simulate(Path(place) / f"x_{machine_time}.bin", field="vmat", seed=seed)
+        log = simulate(Path(place) / f"x_{at:%Y%m%d%H%M%S}.bin", field="vmat", seed=seed)
         shutil.copyfile(log, daemon.incoming / log.name)
     begin = time.monotonic()
     queries = daemon.store()
     before = queries.counts()["results"]
     daemon.until(lambda: queries.counts()["results"] > before, "judged")
-    instant = queries.results_since(limit=1)[0].point_ns
     daemon.until(lambda: _has_point(url, instant), "in InfluxDB")
     return time.monotonic() - begin - SETTLE_S
 

@@ -124,3 +124,16 @@ def test_an_unreadable_main_file_takes_its_side_file_along(clinic: Clinic) -> No
     assert clinic.active() == {"a_10.bin": ("SHORT",)}
     assert clinic.states() == {"a_10.bin": "quarantined", "a_9.txt": "done"}
     clinic.assert_sound()
+
+
+def test_equal_side_files_of_different_deliveries_each_stay_with_their_own(
+    clinic: Clinic,
+) -> None:
+    for at in (10, 50):
+        clinic.drop(f"a_{at}.bin", b"MAIN %d" % at)
+        clinic.drop(f"a_{at}.txt", b"SIDE the same")
+    clinic.process()
+    said = {f"a_{at}.bin": (None, float(at), "SIDE the same") for at in (10, 50)}
+    assert clinic.active() == said
+    assert set(clinic.states().values()) == {"done"}
+    clinic.assert_sound()

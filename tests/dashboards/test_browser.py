@@ -1,0 +1,197 @@
+"""The pages in a real Chromium: charts, console, requests, contrast, and no JavaScript."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboards.serving import Served
+from tests.servers import installed
+
+pytestmark = pytest.mark.xdist_group("chromium")
+SHOTS = os.environ.get("QA_DAEMON_SHOTS")
+"""Where to leave screenshots to look at, if anywhere."""
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CONTRASTS = """() => {
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0);
+  const behind = (node) => {
+    for (let n = node; n; n = n.parentElement) {
+      const color = channels(getComputedStyle(n).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim());
+    if (!own || node.closest(".unseen, .live, svg") || !node.checkVisibility()) continue;
+    const a = light(channels(getComputedStyle(node).color)), b = light(behind(node));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    found.push([ratio, node.textContent.trim().slice(0, 40)]);
+  }
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = installed("chromium", "chromium-browser")
+    if os.environ.get("QA_DAEMON_REQUIRE_SERVERS") != "1":
+        pytest.importorskip("playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Visit:
+    """One page in a window of its own, and what happened while it was there."""
+
+    def __init__(self, browser: Any, served: Served, path: str, **options: Any) -> None:
+        size = {"width": 1600, "height": 1200}
+        self._context = browser.new_context(**{"viewport": size} | options)
+        self.page = self._context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(served.url + path)
+        self._url = served.url
+
+    def draw_all(self) -> None:
+        """Scroll through the page until every chart in sight is drawn."""
+        for chart in self.page.query_selector_all(".chart"):
+            if chart.is_visible():
+                chart.scroll_into_view_if_needed()
+                chart.wait_for_selector(":scope.drawn, .js-plotly-plot .main-svg", timeout=15000)
+        self.page.evaluate("window.scrollTo(0, 0)")
+        self.page.wait_for_timeout(200)
+
+    def shoot(self, name: str, **options: Any) -> None:
+        if SHOTS:
+            self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), **options)
+
+    def close(self) -> None:
+        self._context.close()
+        assert self.complaints == []
+        outside = [u for u in self.requests if not u.startswith((self._url, "data:", "blob:"))]
+        assert outside == []
+
+
+def test_result_figures_are_drawn(browser: Any, served: Served) -> None:
+    visit = Visit(browser, served, f"/results/{served.ids['TB2-0']}")
+    visit.draw_all()
+    page = visit.page
+    assert page.locator(".chart.drawn").count() == 3
+    # Four maps; a panel for each bank and statistic; two for each of three groups of axes.
+    assert page.locator(".chart.drawn .heatmaplayer image").count() == 4
+    panels = "document.querySelectorAll('.chart')[%d].querySelectorAll('.subplot.xy, .cartesianlayer > .subplot').length"
+    assert [page.evaluate(panels % k) for k in range(3)] == [4, 4, 6]
+    pixels = page.evaluate(
+        """() => [...document.querySelectorAll('.heatmaplayer image')].map((image) => {
+          const box = image.getBoundingClientRect();
+          return [box.width / 140, box.height / 200];
+        })"""
+    )
+    for across, up in pixels:  # the field is 140 mm by 200 mm: a millimeter is as wide as high
+        assert across == pytest.approx(up, rel=0.02) and across > 0.8
+    visit.shoot("result", full_page=True)
+    visit.close()
+
+
+def test_machine_trends_are_drawn_and_others_when_unfolded(browser: Any, served: Served) -> None:
+    visit = Visit(browser, served, "/machines/TB2")
+    visit.draw_all()
+    assert visit.page.locator(".chart.drawn").count() == 5
+    visit.shoot("machine", full_page=True)
+    visit.page.locator("details summary").last.click()
+    visit.draw_all()
+    assert visit.page.locator(".chart.drawn").count() > 5
+    visit.close()
+
+
+def test_a_click_on_a_point_opens_its_result(browser: Any, served: Served) -> None:
+    visit = Visit(browser, served, "/machines/TB2")
+    visit.draw_all()
+    point = visit.page.locator("section:has(#mlc_positions) .point").first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    visit.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    visit.page.wait_for_timeout(200)
+    visit.page.mouse.down()
+    visit.page.mouse.up()
+    visit.page.wait_for_url("**/results/*", timeout=5000)
+    visit.close()
+
+
+def test_board_is_readable(browser: Any, served: Served) -> None:
+    visit = Visit(browser, served, "/")
+    text = visit.page.inner_text("main")
+    for word in ("PASS", "TOLERANCE", "ACTION", "INVALID", "STALE", "no result yet"):
+        assert word in text
+    # Read from two metres: verdicts of 30 px and more, values of 26.
+    for what, least in ((".tile:not(.none) .word", 30), (".tile .value", 26)):
+        size = "node => parseFloat(getComputedStyle(node).fontSize)"
+        assert visit.page.locator(what).first.evaluate(size) >= least
+    visit.shoot("board")
+    visit.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/machines/TB1", "/results", "/quarantine", "/about"])
+def test_text_stands_out_from_what_is_behind_it(browser: Any, served: Served, path: str) -> None:
+    visit = Visit(browser, served, path)
+    found = visit.page.evaluate(CONTRASTS)
+    assert len(found) > 20
+    assert [pair for pair in found if pair[0] < 4.5] == []  # WCAG 2 AA
+    visit.close()
+
+
+def test_everything_is_there_without_javascript(browser: Any, served: Served) -> None:
+    visit = Visit(browser, served, f"/results/{served.ids['TB2-0']}", java_script_enabled=False)
+    pictures = visit.page.locator(".chart img")
+    assert pictures.count() == 3
+    for k in range(3):
+        pictures.nth(k).scroll_into_view_if_needed()
+        visit.page.wait_for_timeout(150)
+        assert pictures.nth(k).bounding_box()["height"] > 150
+    assert sum(url.endswith("?v=0.1.0") or ".svg?" in url for url in visit.requests) == 3
+    assert not any(url.endswith(".js") for url in visit.requests)
+    assert "TOLERANCE" in visit.page.inner_text("main")
+    visit.close()
+
+
+def test_hostile_names_stay_text_in_the_browser(browser: Any, served: Served) -> None:
+    visit = Visit(browser, served, "/")
+    visit.page.get_by_role("link", name='<script>alert("x")</script>').first.click()
+    visit.draw_all()
+    assert visit.page.inner_text("h1").startswith('<script>alert("x")</script>')
+    visit.close()
+
+
+def test_pages_fit_a_telephone(browser: Any, served: Served) -> None:
+    size = {"width": 400, "height": 800}
+    for path in ("/", f"/results/{served.ids['TB2-0']}", "/machines/TB2"):
+        visit = Visit(browser, served, path, viewport=size)
+        visit.page.wait_for_timeout(300)
+        width = visit.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 400
+        visit.shoot(f"telephone-{path.strip('/').partition('/')[0] or 'board'}")
+        visit.close()
