@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -194,11 +195,13 @@ class Companions:
 
     `key` maps a file name to a text that must be equal and a position (seconds) that may differ by
     `reach`; None when the name is not of the format's pattern.  The nearest one is taken.
+    `performed_at` says what a name tells of the machine's local time.
     """
 
     recognize: Callable[[bytes], bool]
     key: Callable[[str], tuple[str, float] | None]
     reach: float
+    performed_at: Callable[[str], datetime | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,8 @@ def _trace(series: Series, named: set[str]) -> dict[str, object]:
     named.add(series.name)
     if series.hover:
         trace |= {"text": [escape(text) for text in series.hover], "hovertemplate": "%{text}"}
+    if not series.name:
+        trace["hoverinfo"] = "skip"  # it only joins points that speak for themselves
     if series.links:
         trace["customdata"] = list(series.links)
     if series.kind == "bars":

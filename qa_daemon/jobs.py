@@ -145,9 +145,10 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         recognized = catalogue.recognize(Path(job.file.path))
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
-    if recognized.is_companion:
+    if recognized.is_companion and recognized.format.companions is not None:
         return Report(
             format=recognized.format.name,
+            performed_at=recognized.format.companions.performed_at(job.file.name),
             machine_class=recognized.format.machine_class,
             not_judged="a side file whose main file has not arrived",
         )

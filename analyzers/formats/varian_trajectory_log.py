@@ -247,5 +247,10 @@ FORMAT = Format(
     recognize=recognize,
     read=_read,
     machine_class="truebeam",
-    companions=Companions(recognize=text.recognize_companion, key=text.name_key, reach=5.0),
+    companions=Companions(
+        recognize=text.recognize_companion,
+        key=text.name_key,
+        reach=5.0,
+        performed_at=text.performed,
+    ),
 )

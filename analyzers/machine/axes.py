@@ -3,7 +3,7 @@
 An error is actual minus expected over the samples with the beam on, rotations by the shortest
 way.  The couch's translation is the exception: its expected values mean nothing in real logs, so
 its error is the largest excursion of the actual position from where it stood when the sub-beam
-began.  IEC 61217, degrees and mm.  Limits: standards.md 1.3 (product defaults).
+began.  IEC 61217, degrees and mm.  Limits: product defaults.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ For each sub-beam an expected map is built from the expected meterset, leaves an
 actual map from the actual ones; they are compared at absolute scale by the continuous definition of
 gamma (reference = expected, normalization = maximum of expected) and by the MU-weighted open area.
 Maps lie in the frame of the collimator; where its angle is wrong or changes with the beam on, in
-the frame of the gantry.  Definition: dose-and-gamma.md 4; limits: standards.md 1.3.
+the frame of the gantry.  Definition of gamma: Low 1998; limits: product defaults.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Both errors are taken at the last sample of the log, so that a delivery which stopped early is
 found even where the log's own expected values stopped with it, as they do in every real case.
-Limits are "the greater of" an absolute value and a share (standards.md 1.3, product default); the
+Limits are "the greater of" an absolute value and a share (product defaults); the
 percent metrics are for the trend.
 """
 

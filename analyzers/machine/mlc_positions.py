@@ -3,7 +3,8 @@
 Reads any `Delivery`, whichever maker's log it came from.  An error is actual minus expected along
 IEC X, in mm at the isocenter plane, over the samples with the beam on.  Leaves that shape the field
 are judged closely; parked leaves and leaves behind the jaws are reported apart and never averaged
-in.  Limits: standards.md 1.3 (product defaults from published distributions); for parked leaves
+in.  Limits: product defaults from published distributions (Kerns 2014, TrueBeam-class
+machines 2022); for parked leaves of Clinacs
 TG-142's limit for logs.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -15,6 +17,7 @@ from dashboards.web.headers import HEADERS, WITH_CHARTS
 from dashboards.web.wording import CONTROLLER_REPORTED, LOOKS
 from qa_daemon.model import SOFTWARE
 
+LOG = logging.getLogger(__name__)
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -67,7 +70,10 @@ def add_error_pages(app: FastAPI, clinic: Clinic) -> None:
     async def not_understood(_request: Request, _why: Exception) -> Response:
         return answer(422)
 
-    async def failed(_request: Request, _why: Exception) -> Response:
+    async def failed(_request: Request, why: Exception) -> Response:
+        frame = traceback.extract_tb(why.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        LOG.error("page failed error=%s at=%s", type(why).__name__, place)
         response = answer(500)
         response.headers.update(HEADERS)  # made outside of the middleware that adds them
         return response

@@ -19,10 +19,11 @@ from dashboards.web.wording import (
     tolerance_of,
 )
 from qa_daemon.model import Verdict
-from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, Tile
+from qa_daemon.store.queries import Finding, StoredAnalysis, StoredMeasurement, Tile
 
 STALE_AFTER = timedelta(hours=36)
 LATE_AFTER = timedelta(minutes=10)
+A_DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,16 @@ class TileView:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierView:
+    """A delivery of the last day that was worse than what the tile of its test shows now."""
+
+    test: str
+    look: Look
+    result: int
+    when: When
+
+
+@dataclass(frozen=True, slots=True)
 class MachineView:
     """One machine's row; `worst` None: there is no result yet; `is_stale`: none but old ones."""
 
@@ -50,6 +61,7 @@ class MachineView:
     tiles: list[TileView]
     worst: Look | None
     is_stale: bool
+    earlier: list[EarlierView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +81,16 @@ def machines(clinic: Clinic) -> list[MachineView]:
         tiles.setdefault(tile.machine, []).append(tile)
     classes = {m.name: m.machine_class for m in clinic.site.machines}
     names = [*classes, *(name for name in tiles if name not in classes)]
+    since_ns = int((clinic.clock() - A_DAY).timestamp()) * 10**9
+    found = clinic.queries.findings_since(since_ns)
     return [
-        _machine(clinic, name, classes.get(name, "not in the site file"), tiles.get(name, []))
+        _machine(
+            clinic,
+            name,
+            classes.get(name, "not in the site file"),
+            tiles.get(name, []),
+            [finding for finding in found if finding.machine == name],
+        )
         for name in names
     ]
 
@@ -101,7 +121,9 @@ def facts(clinic: Clinic) -> Iterator[Fact]:
             yield _sink(str(name), sink, clinic.clock())
 
 
-def _machine(clinic: Clinic, name: str, machine_class: str, tiles: list[Tile]) -> MachineView:
+def _machine(
+    clinic: Clinic, name: str, machine_class: str, tiles: list[Tile], found: list[Finding]
+) -> MachineView:
     views = [
         _tile(clinic, tile)
         for tile in sorted(tiles, key=lambda t: (_rank(t.analysis.verdict), t.analysis.analyzer))
@@ -113,7 +135,21 @@ def _machine(clinic: Clinic, name: str, machine_class: str, tiles: list[Tile]) -
         views,
         worst=LOOKS[max(verdicts)] if verdicts else None,
         is_stale=bool(views) and all(view.is_stale for view in views),
+        earlier=_earlier(clinic, tiles, found),
     )
+
+
+def _earlier(clinic: Clinic, tiles: list[Tile], found: list[Finding]) -> list[EarlierView]:
+    """The worst of the day for each test, where a newer delivery hides it."""
+    now = {tile.analysis.analyzer: tile.analysis.verdict or Verdict.PASS for tile in tiles}
+    worst: dict[str, Finding] = {}
+    for finding in found:
+        if finding.verdict > now.get(finding.analyzer, Verdict.PASS):
+            worst.setdefault(finding.analyzer, finding)
+    return [
+        EarlierView(clinic.title(f.analyzer), LOOKS[f.verdict], f.result, clinic.when(f.point_ns))
+        for f in worst.values()
+    ]
 
 
 def _rank(verdict: Verdict | None) -> int:

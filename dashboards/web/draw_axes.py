@@ -121,12 +121,15 @@ def _lines(
     group: Group, members: list[str], arrays: Mapping[str, NDArray[Any]], time_s: Numbers
 ) -> Iterator[Series]:
     for color, name in zip(COLORS, members, strict=False):
-        actual = np.asarray(arrays[f"{name}_actual"], np.float64)
+        expected, actual = (
+            np.asarray(arrays[f"{name}_{kind}"], np.float64) for kind in ("expected", "actual")
+        )
+        if group.unit == "deg":
+            expected, actual = _angles(expected, actual)
         label = group.members[name] if len(group.members) > 1 else "actual"
-        yield Series(label, time_s, _unwrapped(actual, group), color)
-    for name in members if group.has_expected else ():
-        expected = np.asarray(arrays[f"{name}_expected"], np.float64)
-        yield Series("expected", time_s, _unwrapped(expected, group), "#16202a", dash="dot")
+        yield Series(label, time_s, actual, color)
+        if group.has_expected:
+            yield Series("expected", time_s, expected, "#16202a", dash="dot")
 
 
 def _errors(group: Group, errors: Mapping[str, Numbers], time_s: Numbers) -> Panel:
@@ -153,10 +156,24 @@ def _error_range(errors: Mapping[str, Numbers], group: Group) -> tuple[float, fl
     return -reach, reach
 
 
-def _unwrapped(angle: Numbers, group: Group) -> Numbers:
-    """A gap where an angle steps from 360 to 0 degrees."""
-    if group.unit != "deg":
-        return angle
+def _angles(expected: Numbers, actual: Numbers) -> tuple[Numbers, Numbers]:
+    """Angles without a stroke across the chart where they step from 360 to 0 degrees.
+
+    A turn gets a gap there; what stands still about 0 is drawn on both sides of it.
+    """
+    if np.ptp(np.unwrap(actual, period=360.0)) > HALF_TURN_DEG / 2:
+        return _with_gaps(expected), _with_gaps(actual)
+    start = float(actual[0])
+    return _near(start, expected), _near(start, actual)
+
+
+def _near(start: float, angle: Numbers) -> Numbers:
+    """Angles as their way from `start`, which is drawn below 0 where it is just short of 360."""
+    way = (angle - start + HALF_TURN_DEG) % 360.0 - HALF_TURN_DEG
+    return way + (start - 360.0 if start > 359.0 else start)
+
+
+def _with_gaps(angle: Numbers) -> Numbers:
     jumps = np.abs(np.diff(angle, prepend=angle[:1])) > HALF_TURN_DEG
     return np.where(jumps, np.nan, angle)
 

@@ -42,7 +42,7 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
     """The maps side by side on shared axes; None where there are none."""
     if not {"expected", "actual", "x_mm", "y_mm"} <= arrays.keys():
         return None
-    expected, actual = (np.nan_to_num(np.float64(arrays[k])) for k in ("expected", "actual"))
+    expected, actual = _known(arrays["expected"]), _known(arrays["actual"])
     x_mm, y_mm = (np.asarray(arrays[k], np.float64) for k in ("x_mm", "y_mm"))
     if expected.shape != actual.shape or expected.shape != (len(y_mm), len(x_mm)):
         return None
@@ -74,6 +74,10 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
         row_height=_row_height(x_mm, y_mm),
         legend=False,
     )
+
+
+def _known(values: NDArray[Any]) -> Numbers:
+    return np.nan_to_num(np.asarray(values, np.float64))
 
 
 def _frame(arrays: Mapping[str, NDArray[Any]]) -> str:

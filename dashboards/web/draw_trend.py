@@ -12,11 +12,11 @@ import numpy as np
 
 from analyzers.core import Metric
 from dashboards.figures import Figure, Numbers, Panel, Series
-from dashboards.web.wording import LOOKS, instant, local, number, plural, quantity, unit
+from dashboards.web.wording import LOOKS, instant, local, number, plural, quantity
 from qa_daemon.model import Verdict
 from qa_daemon.store.queries import TrendPoint
 
-LINE = "#9aa7b4"
+MOST_STEPS = 6
 BOUNDS = (
     ("tolerance", "#c77700", ("tolerance_low", "tolerance_high")),
     ("action", "#b3141c", ("action_low", "action_high")),
@@ -40,14 +40,13 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
     """The figure; `cut` says that older points were left out."""
     x = np.array([span.at(instant(p.point_ns)) for p in points])
     y = np.array([p.value for p in points])
-    series = [Series("", x, y, LINE)] if len(points) > 1 else []
-    series += [s for bound in BOUNDS for s in _limits(bound, points, x, span)]
+    series = [s for bound in BOUNDS for s in _limits(bound, points, x, span)]
     series += [s for verdict in LOOKS if (s := _marks(verdict, points, x, y, span)) is not None]
     name = f"{metric.meaning}{f' / {metric.unit}' if metric.unit != '1' else ''}"
     panel = Panel(
         title="",
         x_title="",
-        y_title=unit(metric.unit).strip(),
+        y_title="" if metric.unit == "1" else metric.unit,
         series=series,
         x_is_time=True,
         x_range=(span.at(span.since), span.at(span.until)),
@@ -118,6 +117,7 @@ def _limits(
     x: Numbers,
     span: Span,
 ) -> list[Series]:
+    """A line that steps, or a dash for each result where nearly each has limits of its own."""
     name, color, sides = bound
     dash: Literal["dash", "solid"] = "dash" if name == "tolerance" else "solid"
     found = []
@@ -125,6 +125,9 @@ def _limits(
         levels = [getattr(p.limits, side) for p in points]
         if any(level is not None for level in levels):
             values = np.array([np.nan if level is None else level for level in levels])
+            if np.count_nonzero(np.diff(values)) > max(MOST_STEPS, len(values) // 5):
+                found.append(Series(name, x, values, color, "points", symbol="line-ew-open"))
+                continue
             # The last limit is in force until now, the first one was before the first result.
             at = np.concatenate([[span.at(span.since)], x, [span.at(span.until)]])
             values = np.concatenate([values[:1], values, values[-1:]])

@@ -146,6 +146,7 @@ def _mark(symbol: str, x: float, y: float) -> str:
         "triangle-up": ((0, -r - 1), (r + 1, r), (-r - 1, r)),
         "square": ((-r, -r), (r, -r), (r, r), (-r, r)),
         "diamond": ((0, -r - 1), (r + 1, 0), (0, r + 1), (-r - 1, 0)),
+        "line-ew-open": ((-5, 0), (5, 0)),
         "x-thin-open": ((-3, -3), (3, 3), (0, 0), (3, -3), (-3, 3), (0, 0)),
     }
     points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in shapes[symbol])

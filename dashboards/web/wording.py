@@ -15,6 +15,7 @@ THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 CONTROLLER_REPORTED = "controller-reported, not an independent measurement"
 UNITS = {"deg": "°", "1": ""}
 MOST_DECIMALS = 6
+SMALLEST_SHOWN = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def number(value: float, *bounds: float | None, sign: bool = False) -> str:
 
 def _moves(value: float, decimals: int, bounds: tuple[float | None, ...]) -> bool:
     shown = round(value, decimals)
-    hides_all = shown == 0.0 and value != 0.0 and abs(value) > 0.5 * 10**-MOST_DECIMALS
+    hides_all = shown == 0.0 and abs(value) >= SMALLEST_SHOWN
     return hides_all or any(
         (shown < b) != (value < b) or (shown > b) != (value > b) for b in bounds if b is not None
     )

@@ -31,6 +31,7 @@ class Archive:
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
         self.scratch = state_dir / "scratch"
+        self._durable: set[Path] = set()
         for folder in (self.scratch, state_dir / "archive", state_dir / "arrays"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -109,10 +110,13 @@ class Archive:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         scratch.chmod(0o400)
         scratch.replace(target)
-        # Every folder on the way may be new, and a name is durable only when its folder is.
+        _sync_folder(target.parent)
+        # A folder on the way may be new, or left by a run that was killed: its name in the folder
+        # above is made durable once in every run.
         folder = target.parent
-        while folder != self._state_dir:
-            _sync_folder(folder)
+        while folder != self._state_dir and folder not in self._durable:
+            _sync_folder(folder.parent)
+            self._durable.add(folder)
             folder = folder.parent
 
 

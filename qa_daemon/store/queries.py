@@ -90,6 +90,17 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One test of one delivery that was not at PASS."""
+
+    machine: str
+    analyzer: str
+    verdict: Verdict
+    result: int
+    point_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrendPoint:
     """One value of a trend."""
 
@@ -151,6 +162,26 @@ class Queries:
             found = _analyses(connection, analyses.c.id.in_([r.analysis for r in rows]))
             by_id = {identity: analysis for identity, _, analysis in found}
             return [Tile(r.machine, r.result, r.point_ns, by_id[r.analysis]) for r in rows]
+
+    def findings_since(self, since_ns: int, limit: int = 500) -> list[Finding]:
+        """The tests at TOLERANCE or worse since an instant, the worst first, then the newest."""
+        query = (
+            select(
+                results.c.machine,
+                analyses.c.analyzer,
+                analyses.c.verdict,
+                results.c.id,
+                results.c.point_ns,
+            )
+            .join(analyses, analyses.c.result == results.c.id)
+            .where(results.c.active, results.c.point_ns >= since_ns)
+            .where(results.c.machine.is_not(None), analyses.c.verdict > int(Verdict.PASS))
+            .order_by(analyses.c.verdict.desc(), results.c.point_ns.desc())
+            .limit(limit)
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return [Finding(r.machine, r.analyzer, Verdict(r.verdict), r.id, r.point_ns) for r in rows]
 
     def trend(
         self,

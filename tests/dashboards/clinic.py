@@ -120,12 +120,19 @@ class Found:
     jaw_mm: float = 0.1
     at: str = "A31"
     complete: float = 1.0
+    reference_mu: float = 200.0
 
 
 def delivery_report(found: Found, when: datetime, arrays_file: str | None = None) -> Report:
     def said(analyzer: str, *values: tuple[str, float, str, str | None]) -> AnalysisReport:
         numbers = tuple(
-            Value(metric=m, value=v, unit=u, at=at, reference=200.0 if u == "MU" else None)
+            Value(
+                metric=m,
+                value=v,
+                unit=u,
+                at=at,
+                reference=found.reference_mu if u == "MU" else None,
+            )
             for m, v, u, at in values
         )
         return AnalysisReport(analyzer=analyzer, version="1", values=numbers)

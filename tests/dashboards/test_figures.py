@@ -69,7 +69,10 @@ def test_the_difference_is_actual_minus_expected() -> None:
     assert [m.title for m in maps][-1] == "Gamma"
     assert maps[2].values == pytest.approx(maps[1].values - maps[0].values)
     # A tenth is missing in a corner of the field: rows at -40 … -35 mm.
-    assert "largest difference −0.1" in figure.summary and "y −3" in figure.summary  # noqa: RUF001
+    assert (
+        "largest difference \N{MINUS SIGN}0.1" in figure.summary
+        and "y \N{MINUS SIGN}3" in figure.summary
+    )
 
 
 def test_a_large_map_keeps_its_mean_and_its_worst_pixels() -> None:
@@ -142,9 +145,22 @@ def test_a_rotation_goes_the_shortest_way_and_counts_with_the_beam_on() -> None:
     }
     figure = axes(traces)
     assert figure is not None
-    error = next(p for p in figure.panels if p.title == "Gantry, actual − expected")  # noqa: RUF001
+    error = next(p for p in figure.panels if p.title == "Gantry, actual \N{MINUS SIGN} expected")
     assert isinstance(error, Panel)
     assert error.series[0].y == pytest.approx([np.nan, 0.2, -0.1, np.nan], nan_ok=True)
+
+
+def test_an_angle_that_stands_about_zero_is_drawn_as_standing() -> None:
+    traces = {
+        "time_s": np.arange(4.0),
+        "gantry_deg_expected": np.zeros(4),
+        "gantry_deg_actual": np.array([359.99, 0.01, 359.98, 0.02]),
+    }
+    figure = axes(traces)
+    assert figure is not None and isinstance(figure.panels[0], Panel)
+    actual, expected = figure.panels[0].series
+    assert actual.y == pytest.approx([-0.01, 0.01, -0.02, 0.02])
+    assert expected.y == pytest.approx(0.0)
 
 
 def test_axes_without_their_partner_are_left_out() -> None:
@@ -178,12 +194,12 @@ def test_names_cannot_become_markup_in_a_figure() -> None:
 
 def test_ticks_are_round() -> None:
     assert [text for _, text in number_ticks(-0.11, 0.1)] == [
-        "−0.10",
-        "−0.05",
+        "\N{MINUS SIGN}0.10",
+        "\N{MINUS SIGN}0.05",
         "0.00",
         "0.05",
         "0.10",
-    ]  # noqa: RUF001, E501
+    ]
     day_ms = 86_400_000.0
     assert [text for _, text in time_ticks(0.0, 3 * day_ms)] == [
         f"0{1 + k // 2} Jan {'12' if k % 2 else '00'}:00" for k in range(7)

@@ -24,7 +24,10 @@ from tests.ingest.clinic import Clinic
 
 CALLS = ("replace", "fsync", "unlink", "chmod")
 STEPS = ("begin", "commit", "committed")
-POINTS = (*CALLS, *STEPS)
+POINTS = {  # to end before a transaction is to end after the one before
+    "kill": ("replace", "fsync", "unlink", "commit", "committed"),
+    "error": ("replace", "fsync", "unlink", "chmod", "begin", "commit"),
+}
 
 
 class Killed(BaseException):
@@ -154,7 +157,7 @@ def strike_everywhere(
     top: Path,
     mode: str,
     make: Callable[[Path, Callable[[], float]], Clinic],
-    points: Sequence[str] = POINTS,
+    points: Sequence[str] = (),
 ) -> Iterator[str | None]:
     """Each point in turn: its name when the end was not that of a run without faults, else None."""
     (top / "calm").mkdir()
@@ -162,7 +165,7 @@ def strike_everywhere(
     tell(calm, None)
     expected = calm.end()
     calm.clinic.store.close()
-    for point in points:
+    for point in points or POINTS[mode]:
         for at in count(1):
             folder = top / f"{point}-{at}"
             folder.mkdir()

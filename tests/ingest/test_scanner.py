@@ -16,12 +16,18 @@ from qa_daemon.ingest.folders import Folder
 from qa_daemon.store.archive import Archive, Forbidden
 from tests.ingest.clinic import Clinic
 
-SETTLE_S = 0.4
-
 
 @pytest.fixture
 def clinic(tmp_path: Path) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, settle_time=SETTLE_S, rescan_every=0.1)
+    made = Clinic(tmp_path, settle_time=0.05)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def patient_clinic(tmp_path: Path) -> Iterator[Clinic]:
+    """Waits much longer than any of the writers below pauses, and looks all the time."""
+    made = Clinic(tmp_path, settle_time=0.7, rescan_every=0.1)
     yield made
     made.close()
 
@@ -38,7 +44,7 @@ def wait_for(clinic: Clinic, rows: int) -> None:
 
 
 def append_slowly(path: Path) -> None:
-    for _ in range(8):
+    for _ in range(7):
         with path.open("ab") as stream:
             stream.write(b"MAIN 1 ")
         time.sleep(0.12)
@@ -47,9 +53,9 @@ def append_slowly(path: Path) -> None:
 def pause_in_the_middle(path: Path) -> None:
     with path.open("wb", buffering=0) as stream:
         stream.write(b"MAIN 1 ")
-        time.sleep(0.3)
+        time.sleep(0.25)
         stream.write(b"MAIN 1 ")
-        time.sleep(0.3)
+        time.sleep(0.25)
         stream.write(b"end")
 
 
@@ -81,7 +87,7 @@ def copy_with_the_old_time_of_writing(path: Path) -> None:
 def rename_when_finished(path: Path) -> None:
     part = path.with_name(path.name + ".part")
     part.write_bytes(b"MAIN 1")
-    time.sleep(0.8)
+    time.sleep(1.0)
     part.rename(path)
 
 
@@ -98,8 +104,9 @@ def rename_when_finished(path: Path) -> None:
     ids=lambda write: write.__name__,
 )
 def test_a_file_that_is_being_written_is_not_taken(
-    clinic: Clinic, write: Callable[[Path], None]
+    patient_clinic: Clinic, write: Callable[[Path], None]
 ) -> None:
+    clinic = patient_clinic
     clinic.scanner.start()
     path = clinic.incoming / "a_1.bin"
     write(path)

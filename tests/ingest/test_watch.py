@@ -135,9 +135,9 @@ def test_from_the_last_byte_to_the_archive_takes_the_settle_time_and_little_more
     clinic.scanner.start()
     time.sleep(0.5)
     took = []
-    for number in range(3):
+    for number in range(2):
         with (clinic.incoming / f"a_{number}.bin").open("wb", buffering=0) as stream:
-            for _ in range(6):
+            for _ in range(4):
                 stream.write(b"MAIN %d " % number)
                 last_byte = time.monotonic()
                 time.sleep(0.1)
@@ -147,4 +147,4 @@ def test_from_the_last_byte_to_the_archive_takes_the_settle_time_and_little_more
     watcher.stop()
     clinic.close()
     assert min(took) >= 1.0
-    assert sorted(took)[1] <= 1.0 + 0.4  # one may be late on a busy computer
+    assert min(took) <= 1.0 + 0.3  # one may be late on a busy computer

@@ -1,4 +1,4 @@
-"""Default limits as in standards.md 1.3, metric names as in the contract."""
+"""Default limits from published distributions, metric names as in the contract."""
 
 from __future__ import annotations
 

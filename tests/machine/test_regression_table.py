@@ -1,4 +1,4 @@
-"""What the log gamma of others cannot see (peers.md 4.1) must be at ACTION here.
+"""What the log gamma of others cannot see must be at ACTION here.
 
 pylinac 3.49 passes each of these faults at 97 to 100 %.  They are put into deliveries in memory and
 into every real treatment log; untouched, each is a PASS.

@@ -212,16 +212,21 @@ def test_nothing_is_lost_or_made_on_the_way_to_the_pixels() -> None:
 
 
 def test_closed_pixels_are_zero_and_not_nearly_zero() -> None:
+    # Forty pairs, whose sums of shares round differently; edges reach 7 and 7.1 mm.
+    pairs = 40
     time = np.linspace(0, 1, 1001)[:, None]
+    middle = 3 * np.sin(40 * time + np.arange(pairs))
     swept = fluence(
-        3 * np.sin(40 * time) - 4,
-        3 * np.sin(40 * time) + 4.1,
+        middle - 4,
+        middle + 4.1,
         meterset_mu=time[:, 0] * 777.7,
         x_edges_mm=np.arange(-50.0, 50.1, 0.1),
-    )[0]
+        leaf_edges_mm=np.arange(pairs + 1.0),
+        y_edges_mm=np.arange(pairs + 1.0),
+    )
     middle_mm = np.arange(-49.95, 50.0, 0.1)
-    assert not swept[np.abs(middle_mm) > 7.2].any()
-    assert (swept[np.abs(middle_mm) < 6.9] > 0).all()
+    assert not swept[:, np.abs(middle_mm) > 7.2].any()
+    assert (swept[:, np.abs(middle_mm) < 6.9] > 0).all()
 
 
 def test_inputs_are_not_changed_and_may_be_lists() -> None:

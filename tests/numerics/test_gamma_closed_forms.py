@@ -237,6 +237,26 @@ def test_saddle_has_two_minima_beside_the_point(gap: float, expected: float, tur
         assert gamma.map[2, 2] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("tolerance", [0.9, 0.1, 1e-3])
+@pytest.mark.parametrize(("gap", "passes"), [(1.2, True), (1.249, True), (1.251, False)])
+def test_a_point_that_passes_is_found_to_at_any_tolerance(
+    tolerance: float, gap: float, passes: bool
+) -> None:
+    # The saddle above: gamma is c at the point itself and sqrt(c - 1/4) beside it.
+    y, x = np.mgrid[-2:3:4, -2:3:4].astype(float)
+    gamma = absolute(
+        np.full((1, 1), 20.0 + gap),
+        20.0 + 2.0 * x * y,
+        (1.0, 1.0),
+        dose=1.0,
+        distance_mm=1.0,
+        tolerance=tolerance,
+        evaluated_spacing_mm=(4.0, 4.0),
+        evaluated_offset_mm=(-2.0, -2.0),
+    )
+    assert gamma.pass_percent == (100.0 if passes else 0.0)
+
+
 def test_triple_product_in_the_middle_of_one_cell() -> None:
     # Evaluated 10 + 4 x y z in one cell of 4 mm, reference 10 + 1.5 at its center.  On the diagonal
     # f = 3 t² + (4 t³ - 1.5)²; off it, f is larger for the same product (means inequality).
