@@ -232,7 +232,7 @@ def _trace(series: Series, named: set[str]) -> dict[str, object]:
             "symbol": series.symbol,
             "size": 8,
             "color": series.color,
-            "line": {"width": 1, "color": "#ffffff"},
+            "line": {"width": 2 if series.symbol.endswith("open") else 1, "color": "#ffffff"},
         }
         return trace | {"mode": "markers", "marker": marker}
     line: dict[str, object] = {"color": series.color, "dash": series.dash, "width": 1.6}

@@ -2,7 +2,7 @@
 
 A hold is an unbroken run of samples whose state is not "normal" (freeze, hold or disabled),
 between the first and the last sample with the beam on.  Trend-only: clean clinical deliveries hold
-up to 19 times, at every change of segment or field (clean clinical TrueBeam logs), so a site judges the count
+up to 19 times, at every change of segment or field, so a site judges the count
 by its own chart.
 """
 

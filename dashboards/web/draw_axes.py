@@ -121,9 +121,8 @@ def _lines(
     group: Group, members: list[str], arrays: Mapping[str, NDArray[Any]], time_s: Numbers
 ) -> Iterator[Series]:
     for color, name in zip(COLORS, members, strict=False):
-        expected, actual = (
-            np.asarray(arrays[f"{name}_{kind}"], np.float64) for kind in ("expected", "actual")
-        )
+        expected: Numbers = np.asarray(arrays[f"{name}_expected"], np.float64)
+        actual: Numbers = np.asarray(arrays[f"{name}_actual"], np.float64)
         if group.unit == "deg":
             expected, actual = _angles(expected, actual)
         label = group.members[name] if len(group.members) > 1 else "actual"

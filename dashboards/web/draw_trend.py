@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -49,7 +50,7 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
         y_title="" if metric.unit == "1" else metric.unit,
         series=series,
         x_is_time=True,
-        x_range=(span.at(span.since), span.at(span.until)),
+        x_range=_with_room(span.at(span.since), span.at(span.until)),
         y_range=_range(series),
     )
     return Figure(name, summary(metric, points, cut), [panel], row_height=250, width=760)
@@ -63,6 +64,12 @@ def _range(series: Sequence[Series]) -> tuple[float, float] | None:
     low, high = min(float(r.min()) for r in known), max(float(r.max()) for r in known)
     room = 0.08 * (high - low) or max(0.1 * abs(high), 0.1)
     return low - room, high + room
+
+
+def _with_room(since: float, until: float) -> tuple[float, float]:
+    """A little more than the time itself, so that today's marks are whole."""
+    room = 0.015 * (until - since)
+    return since - room, until + room
 
 
 def summary(metric: Metric, points: Sequence[TrendPoint], cut: bool) -> str:
@@ -125,7 +132,7 @@ def _limits(
         levels = [getattr(p.limits, side) for p in points]
         if any(level is not None for level in levels):
             values = np.array([np.nan if level is None else level for level in levels])
-            if np.count_nonzero(np.diff(values)) > max(MOST_STEPS, len(values) // 5):
+            if _changes(levels) > max(MOST_STEPS, len(levels) // 5):
                 found.append(Series(name, x, values, color, "points", symbol="line-ew-open"))
                 continue
             # The last limit is in force until now, the first one was before the first result.
@@ -133,3 +140,7 @@ def _limits(
             values = np.concatenate([values[:1], values, values[-1:]])
             found.append(Series(name, at, values, color, "step", dash))
     return found
+
+
+def _changes(levels: Sequence[float | None]) -> int:
+    return sum(before != after for before, after in pairwise(levels))

@@ -77,7 +77,7 @@ def write_site(folder: Path, port: int) -> Path:
 
 
 def treatments(days: int, today: datetime) -> Iterator[Treatment]:
-    """Every beam of the last `days` days up to `today`, oldest first; machines rest at weekends, but not today."""
+    """Every beam of the last `days` days, oldest first; weekends are left out, but not today."""
     for day in range(days):
         date = today - timedelta(days=days - 1 - day)
         if date.weekday() >= 5 and day < days - 1:

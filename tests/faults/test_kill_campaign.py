@@ -8,7 +8,7 @@ from qa_daemon.simulate.trajectory_log import simulate
 from tests.faults.kill_campaign import Campaign
 from tests.faults.oracle import canonical
 
-KILLS = 10
+KILLS = 8
 
 
 def made_logs(folder: Path) -> list[Path]:
@@ -31,7 +31,7 @@ def made_logs(folder: Path) -> list[Path]:
 def test_after_random_kills_every_file_has_exactly_one_result(tmp_path: Path) -> None:
     data = made_logs(tmp_path / "data")
     killed = Campaign(tmp_path / "killed", data, seed=20260105)
-    summary = killed.run(KILLS, longest_life_s=3.0)
+    summary = killed.run(KILLS, longest_life_s=2.5)
     assert summary.faults == []
     calm = Campaign(tmp_path / "calm", data, seed=1)
     assert calm.run(0).faults == []
