@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import uvicorn
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from analyzers import catalogue as physics
 from qa_daemon.alerts.channels import AppriseChannels
@@ -78,7 +80,7 @@ def set_up_logging() -> None:
     """Log lines go to standard error; the journal adds time and unit."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     # Libraries put addresses and values into their own messages; ours say what matters.
-    for noisy in ("apprise", "urllib3", "uvicorn.access", "alembic", "watchdog"):
+    for noisy in ("apprise", "urllib3", "uvicorn", "alembic", "watchdog"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
@@ -234,6 +236,11 @@ def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Se
         clock=utc_now,
         titles={a.name: a.title for a in core.catalogue.analyzers},
         meanings=site.metrics,
+    )
+    # A page of another site must not read ours by giving its own name this address.
+    own = urlsplit(site.base_url).hostname or ""
+    pages.add_middleware(
+        TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", "::1", own]
     )
     return uvicorn.Server(
         uvicorn.Config(pages, log_config=None, access_log=False, timeout_graceful_shutdown=3)

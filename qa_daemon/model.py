@@ -43,6 +43,7 @@ class Event(Enum):
     INPUT_CAME = "a file it belongs with arrived"
     RELEASED = "a person asked for another try"
     REVISED = "the same path now holds other content"
+    ORIGINAL_GONE = "the file it is a copy of was revised; the copy takes its place"
 
 
 NEXT: dict[tuple[State, Event], State] = {
@@ -66,6 +67,7 @@ NEXT: dict[tuple[State, Event], State] = {
     (State.QUARANTINED, Event.INPUT_CAME): State.QUEUED,
     (State.QUARANTINED, Event.REVISED): State.REPLACED,
     (State.DUPLICATE, Event.REVISED): State.REPLACED,
+    (State.DUPLICATE, Event.ORIGINAL_GONE): State.QUEUED,
 }
 
 

@@ -158,7 +158,8 @@ def _compare(
     context: Context[DeliveredFluenceSettings],
 ) -> _Compared:
     settings = context.settings
-    grid, expected_mu, actual_mu = _maps(expected, actual, settings)
+    turns = _collimator_turns(expected, actual, settings.collimator_reach_deg)
+    grid, expected_mu, actual_mu = _maps(expected, actual, settings, turns=turns)
     criterion = settings.criteria.get(context.machine_class, Criterion())
     gamma = gamma_index(
         expected_mu,
@@ -175,7 +176,10 @@ def _compare(
         gamma_pass=gamma.pass_percent,
         gamma_mean=gamma.mean,
         error_percent=100.0 * (actual_area - expected_area) / expected_area,
-        traces=_drawn(expected_mu, actual_mu, gamma.map, grid),
+        traces={
+            **_drawn(expected_mu, actual_mu, gamma.map, grid),
+            "gantry_frame": np.array(turns, dtype=np.float32),
+        },
     )
 
 
@@ -204,11 +208,11 @@ def _drawn(
 
 
 def _maps(
-    expected: Opening, actual: Opening, settings: DeliveredFluenceSettings
+    expected: Opening, actual: Opening, settings: DeliveredFluenceSettings, *, turns: bool
 ) -> tuple[Grid, Array, Array]:
-    """Both maps on one grid, in the frame of the gantry where the collimator's angle matters."""
+    """Both maps on one grid, in the frame of the gantry where the collimator turns."""
     spacing_mm, step_deg = (settings.y_mm, settings.x_mm), settings.sector_deg
-    if _collimator_turns(expected, actual, settings.collimator_reach_deg):
+    if turns:
         boxes = [*rotated_bounds_mm(expected, step_deg), *rotated_bounds_mm(actual, step_deg)]
         grid = Grid.around(boxes, spacing_mm, settings.margin_mm)
         return (

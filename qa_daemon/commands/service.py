@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import uuid
@@ -15,6 +14,7 @@ import typer
 
 from qa_daemon.app import Core, Service, open_site, open_store, set_up_logging
 from qa_daemon.failures import Unavailable
+from qa_daemon.ingest.names import as_text
 from qa_daemon.lock import AlreadyRunning
 from qa_daemon.site.site import Site
 from qa_daemon.store.queries import Queries
@@ -85,13 +85,13 @@ def drop(site: Site, files: Sequence[Path]) -> None:
         part = site.state_dir / f"inbox-part-{uuid.uuid4().hex}"
         part.mkdir(mode=0o700)
         origin = {
-            "folder": os.fsencode(folder.absolute()).decode("utf-8", "backslashreplace"),
+            "folder": as_text(str(folder.absolute())),
             "machine": machine.name if machine else None,
         }
         (part / ".origin.json").write_text(json.dumps(origin))
         for file in files:
             if file.parent == folder:
-                shutil.copyfile(file, part / file.name)
+                shutil.copy2(file, part / file.name)
         part.rename(inbox / uuid.uuid4().hex)
 
 

@@ -119,7 +119,7 @@ def verify(config: Path) -> None:
     archive = Archive(site.state_dir)
     for result in Queries(store).results_since(limit=ALL):
         path = archive.path_of(result.sha256)
-        if result.error_code in ("UNREADABLE", "TOO_LARGE"):
+        if result.error_code in ("EMPTY", "UNREADABLE", "TOO_LARGE"):
             continue
         if not path.exists():
             raise Damaged(f"the archive lacks the file of result {result.id}")

@@ -216,14 +216,10 @@ def move(connection: Connection, identity: int, event: Event) -> State:
     )
     new = after(old, event)
     if new is not old:
-        _set_state(connection, identity, old, new)
+        connection.execute(update(files).where(files.c.id == identity).values(state=new.value))
+        bump(connection, f"files.{old.value}", -1)
+        bump(connection, f"files.{new.value}", 1)
     return new
-
-
-def _set_state(connection: Connection, identity: int, old: State, new: State) -> None:
-    connection.execute(update(files).where(files.c.id == identity).values(state=new.value))
-    bump(connection, f"files.{old.value}", -1)
-    bump(connection, f"files.{new.value}", 1)
 
 
 def attach(connection: Connection, main: int, companions: Sequence[int]) -> None:
@@ -258,7 +254,7 @@ def _replace(connection: Connection, old: RowMapping, new: int) -> None:
         copy = duplicate(connection, old)
         if copy is not None:
             # The content is still there under another path, whose row now stands for it.
-            _set_state(connection, copy, State.DUPLICATE, State.QUEUED)
+            move(connection, copy, Event.ORIGINAL_GONE)
         hand_over(connection, old["id"], new if copy is None else copy)
 
 

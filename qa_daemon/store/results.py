@@ -69,8 +69,9 @@ class Results:
             if file.is_companion and _main_of(connection, file) is not None:
                 return None  # its main file came meanwhile and took it along
             superseded = self._set_aside(connection, [file, *companions])
-            # Other content under the same name is another delivery, with an instant of its own.
-            point_ns = superseded.get(file.sha256) or _free_instant(
+            at = made.performed_at.isoformat() if made.performed_at else None
+            # Other content, machine or time is another point, with an instant of its own.
+            point_ns = superseded.get((file.sha256, made.machine, at)) or _free_instant(
                 connection, made.machine, _instant(made.performed_at, file), file.sha256
             )
             identity = connection.execute(
@@ -126,11 +127,11 @@ class Results:
                 _enqueue(connection, sink, identity)
             return len(identities_)
 
-    def _set_aside(self, connection: Connection, of: Iterable[LedgerFile]) -> dict[str, int]:
+    def _set_aside(
+        self, connection: Connection, of: Iterable[LedgerFile]
+    ) -> dict[tuple[str, str | None, str | None], int]:
         rows = connection.execute(
-            select(results.c.id, results.c.sha256, results.c.point_ns)
-            .where(results.c.file.in_([f.id for f in of]))
-            .where(results.c.active)
+            select(results).where(results.c.file.in_([f.id for f in of])).where(results.c.active)
         ).all()
         ids = [row.id for row in rows]
         connection.execute(update(results).where(results.c.id.in_(ids)).values(active=False))
@@ -138,7 +139,7 @@ class Results:
             update(measurements).where(measurements.c.result.in_(ids)).values(active=False)
         )
         bump(connection, "results", 1 - len(ids))
-        return {row.sha256: row.point_ns for row in rows}
+        return {(row.sha256, row.machine, row.performed_at): row.point_ns for row in rows}
 
     def _link(self, connection: Connection, of: Iterable[LedgerFile], successor: int) -> None:
         connection.execute(
