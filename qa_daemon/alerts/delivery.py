@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
 from sqlalchemy import select, update
 
-from qa_daemon.alerts import rota
+from qa_daemon.alerts import rota, storm
 from qa_daemon.alerts.channels import Channels
 from qa_daemon.site.site import Site
 from qa_daemon.store.outbox import Outbox
@@ -72,6 +72,7 @@ class Delivery:
         self._failures = 0
         self._again_at = 0.0
         self._has_complained = False
+        self._joined_at = -storm.EVERY_S
 
     def send_next(self) -> float:
         """Try one message; how many seconds there is nothing more to do."""
@@ -85,13 +86,36 @@ class Delivery:
         left_s = self._again_at - monotonic()
         if message.attempts and left_s > 0.0:
             return left_s
-        for person in people:
-            kind = self._channels.send(person, message.title, _numbered(message))
-            if kind is not None:
-                self._sent(message, f"{person} by {kind}")
-                return 0.0
-        self._failed(message)
+        if storm.is_on(self._store, self._clock()):
+            pile = storm.pile(self._store, self._site.base_url)
+            early_s = self._joined_at + storm.EVERY_S - monotonic()
+            if early_s > 0.0:
+                return early_s
+            if pile is not None:
+                return self._send_pile(message, pile, people)
+        to = self._told(people, message.title, _numbered(message))
+        if to is None:
+            self._failed(message)
+        else:
+            self._sent([message.number], to)
         return 0.0
+
+    def _send_pile(self, first: Waiting, pile: storm.Pile, people: Sequence[str]) -> float:
+        to = self._told(people, pile.title, f"{pile.body}\n\nMessages from {pile.numbers[0]}")
+        if to is None:
+            self._failed(first)
+        else:
+            self._joined_at = monotonic()
+            self._sent(pile.numbers, to)
+        return 0.0
+
+    def _told(self, people: Sequence[str], title: str, body: str) -> str | None:
+        """Who accepted it first, and how."""
+        for person in people:
+            kind = self._channels.send(person, title, body)
+            if kind is not None:
+                return f"{person} by {kind}"
+        return None
 
     def recipients(self) -> list[str]:
         """Everybody, in the order in which they are tried now."""
@@ -111,24 +135,24 @@ class Delivery:
             row = connection.execute(query).first()
         return Waiting(row.id, row.title, row.body, row.attempts) if row else None
 
-    def _sent(self, message: Waiting, to: str) -> None:
-        self._update(message, state="sent", sent_to=to, sent_at=self._store.now())
+    def _sent(self, numbers: Sequence[int], to: str) -> None:
+        self._update(numbers, state="sent", sent_to=to, sent_at=self._store.now())
         self._outbox.done([])  # remembers the success
         self._failures, self._again_at, self._has_complained = 0, 0.0, False
-        LOG.info("alerts: message %d sent to %s", message.number, to)
+        LOG.info("alerts: %d messages from %d sent to %s", len(numbers), numbers[0], to)
 
     def _failed(self, message: Waiting) -> None:
-        self._update(message)
+        self._update([message.number])
         self._failures += 1
         self._again_at = monotonic() + self._patience.pause_s(self._failures)
         self._complain(NO_CHANNEL)
 
-    def _update(self, message: Waiting, **values: object) -> None:
+    def _update(self, numbers: Sequence[int], **values: object) -> None:
         with self._store.write() as connection:
             connection.execute(
                 update(notifications)
-                .where(notifications.c.id == message.number)
-                .values(attempts=message.attempts + 1, **values)
+                .where(notifications.c.id.in_(numbers))
+                .values(attempts=notifications.c.attempts + 1, **values)
             )
 
     def _complain(self, why: str) -> None:
