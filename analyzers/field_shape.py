@@ -28,6 +28,8 @@ State = Callable[[Axis], FloatArray]
 EXPECTED: State = attrgetter("expected")
 ACTUAL: State = attrgetter("actual")
 
+LEAF_AXES = {50}
+"""Axes that hold leaves, by the makers' codes."""
 LAST_PULSES = 10
 """Within so many samples of a sub-beam's start the last pulses of the one before may come."""
 MOVES_MM = 0.5
@@ -37,6 +39,19 @@ OPEN_MM = 0.6
 
 Real logs hold closed pairs up to 0.5 mm apart (the smallest dynamic gap) and stray by 0.03 mm.
 """
+
+
+def no_leaves(delivery: Delivery, machine_class: str) -> AnalysisError | NotApplicable:
+    """Why a delivery without leaf positions cannot be judged, to be raised.
+
+    These machines log their leaves always: a log without any, or with some that fit no known MLC,
+    is not a log in order.
+    """
+    if delivery.other_axes.keys() & LEAF_AXES:
+        return AnalysisError("the leaf positions fit no known MLC model")
+    if machine_class in ("truebeam", "halcyon"):
+        return AnalysisError("the log has no leaf positions, which a machine of this class has")
+    return NotApplicable("the log has no leaf positions")
 
 
 def beam_on_samples(delivery: Delivery, fewest: int) -> BoolArray:

@@ -55,6 +55,8 @@ def delivery(
         "gantry_deg": 0.0,
         "collimator_deg": 0.0,
         "couch_rotation_deg": 0.0,
+        "couch_pitch_deg": 0.0,
+        "couch_roll_deg": 0.0,
         "couch_vertical_mm": -120.0,
         "couch_longitudinal_mm": 900.0,
         "couch_lateral_mm": 5.0,
@@ -103,7 +105,8 @@ def static_field(
 def vmat(samples: int = 401, **more: Any) -> Delivery:
     """An arc from 181 to 179 degrees through zero, the sweeping field seen on the way."""
     arc_deg = np.linspace(181.0, 539.0, samples) % 360.0
-    return sweeping_field(samples, **({"gantry_deg": arc_deg, "collimator_deg": 30.0} | more))
+    slow = {"gantry_deg": arc_deg, "collimator_deg": 30.0, "interval_s": 0.2}
+    return sweeping_field(samples, **(slow | more))
 
 
 def two_fields(samples: int = 202) -> Delivery:

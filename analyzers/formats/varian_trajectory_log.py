@@ -3,8 +3,10 @@
 Versions 1.5 to 5.x.  Bytes are in `varian_trajectory_log_layout`, axes and scales in
 `varian_trajectory_log_axes`, metadata, companion text and file names in
 `varian_trajectory_log_text`.  The meterset axis is required; any other axis may be missing.
-A file whose announced size, checksum or values do not hold is refused, never repaired.  The file is
-read into memory, not mapped: a mapped file that another program cuts ends the process.
+A file whose announced size, checksum or values do not hold is refused, never repaired; a couch
+axis that is not available in some samples is NaN there.  Where sources of the planned meterset
+differ, the one furthest from what was delivered is taken, so that no difference hides an error.
+The file is read into memory, not mapped: a mapped file that another program cuts ends the process.
 """
 
 from __future__ import annotations
@@ -125,7 +127,11 @@ def _leaves(
 def _sub_beams(
     raw: layout.RawLog, control_point: Axis | None, warnings: list[str]
 ) -> tuple[SubBeam, ...]:
-    """Where each sub-beam begins and ends, by the actual control point."""
+    """Where each sub-beam begins and ends, by the actual control point.
+
+    Begins do not fall, as the records' control points do not.  A sub-beam without a sample was not
+    reached, or ends where it begins, and is not delivered.
+    """
     records, samples = raw.sub_beams, raw.header.snapshots
     if control_point is None:
         if len(records) > 1:
@@ -134,7 +140,7 @@ def _sub_beams(
         starts = [0] * len(records)
     else:
         starts = [_first_at(control_point, record.control_point) for record in records]
-    stops = [max(a, b) for a, b in zip(starts, [*starts[1:], samples], strict=False)]
+    stops = [*starts[1:], samples]
     return tuple(
         SubBeam(
             sequence=record.sequence,
@@ -142,7 +148,7 @@ def _sub_beams(
             planned_mu=record.planned_mu,
             start=start,
             stop=stop,
-            delivered=start < samples,
+            delivered=start < stop,
         )
         for record, start, stop in zip(records, starts, stops, strict=False)
     )
@@ -166,7 +172,9 @@ def _described(
     companion = _companion(companions, warnings)
     names = tuple(text.beam_name(record.name) for record in raw.sub_beams)
     first, second = metadata.identity, companion.identity
-    planned_mu, source = _planned(raw, metadata.planned_mu, companion.planned_mu, warnings)
+    stated = {"metadata": metadata, "companion": companion}
+    delivered_mu = float(delivery.meterset_mu.actual[-1])
+    planned_mu, source = _planned(raw, stated, delivered_mu, warnings)
     return replace(
         delivery,
         planned_mu=planned_mu or None,
@@ -202,31 +210,57 @@ def _companion(companions: Sequence[NamedFile], warnings: list[str]) -> text.Des
 
 
 def _planned(
-    raw: layout.RawLog, metadata_mu: float | None, companion_mu: float | None, warnings: list[str]
+    raw: layout.RawLog,
+    stated: Mapping[str, text.Description],
+    delivered_mu: float,
+    warnings: list[str],
 ) -> tuple[float | None, str | None]:
     """The planned meterset (0: a source says so; None: no source) and the source of a positive one.
 
-    In a log of several sub-beams, metadata and companion give the first one's meterset only
-    (a real companion says 107 where the sub-beams are 107 and 9), so that the records are added up.
+    Of positive sources that differ, the one furthest from the delivered meterset: whichever of them
+    is wrong, an overdose or underdose against the other is not hidden.
     """
-    records_mu = sum(record.planned_mu for record in raw.sub_beams)
-    if len(raw.sub_beams) > 1 and records_mu > 0.0:
-        return records_mu, "sub-beam records"
-    stated = {
-        "metadata": metadata_mu,
-        "companion": companion_mu,
-        "sub-beam records": records_mu if raw.sub_beams else None,
+    warnings.extend(
+        f"the planned meterset of the {source} is not a number of MU and is left out"
+        for source, description in stated.items()
+        if description.planned_mu_unusable
+    )
+    found = {
+        source: description.planned_mu
+        for source, description in stated.items()
+        if description.planned_mu is not None
     }
-    found = {source: mu for source, mu in stated.items() if mu is not None}
-    largest_mu = max(found.values(), default=0.0)
-    if largest_mu == 0.0:
-        return (0.0 if found else None), None
-    if largest_mu - min(found.values()) > SAME_MU:
+    found = _with_records(found, [record.planned_mu for record in raw.sub_beams])
+    if found and max(found.values()) - min(found.values()) > SAME_MU:
         said = ", ".join(f"{source} {mu:g}" for source, mu in found.items())
-        warnings.append(f"planned meterset in MU differs, the largest is used: {said}")
-        found = {source: mu for source, mu in found.items() if mu == largest_mu}
-    source, planned_mu = next((source, mu) for source, mu in found.items() if mu > 0.0)
-    return planned_mu, source
+        warnings.append(
+            "planned meterset in MU differs, "
+            f"the one furthest from the delivered {delivered_mu:g} is used: {said}"
+        )
+    positive = {source: mu for source, mu in found.items() if mu > 0.0}
+    if not positive:
+        return (0.0 if found else None), None
+    source = max(positive, key=lambda name: abs(positive[name] - delivered_mu))
+    return positive[source], source
+
+
+def _with_records(stated_mu: Mapping[str, float], records_mu: Sequence[float]) -> dict[str, float]:
+    """What sources say of the whole log's planned meterset.
+
+    In a log of several sub-beams the records are added up, and metadata and companion give either
+    that sum or the first one's meterset only (a real companion says 107 where the sub-beams are 107
+    and 9); only one that gives neither is a source of its own.
+    """
+    if not records_mu:
+        return dict(stated_mu)
+    sum_mu = sum(records_mu)
+    if len(records_mu) > 1:
+        stated_mu = {
+            source: mu
+            for source, mu in stated_mu.items()
+            if min(abs(mu - sum_mu), abs(mu - records_mu[0])) > SAME_MU
+        }
+    return {**stated_mu, "sub-beam records": sum_mu}
 
 
 def _not_judged(delivery: Delivery, planned_mu: float | None) -> str | None:

@@ -9,7 +9,8 @@ the X2 side and leaf k the plan's pair k: shown by a plan with single leaves off
 follow public readers.
 
 Couch vertical grows downwards in machine scale: real treatments log 108 to 127 cm, and no patient
-lies above the isocenter.  A position that is not available is written as the largest float.
+lies above the isocenter.  A position that is not available is written as the largest float: an axis
+that has no other is missing, a couch axis that has some is NaN there.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Kind:
     lowest: float = -1e6
     highest: float = 1e6
     may_drop_out: bool = False
-    """An axis that is not available in some samples only is left out instead of refused."""
+    """An axis that is not available in some samples is NaN there instead of refused."""
 
     @property
     def title(self) -> str:
@@ -149,7 +150,8 @@ def available(
 ) -> dict[int, slice]:
     """The columns of the axes that hold positions, all of them within their range.
 
-    Axes nobody interprets are passed on unchecked.  Raises `ReadError` TLOG_NAN or TLOG_RANGE.
+    A couch axis may lack some of its positions: its warning says how many.  Axes nobody interprets
+    are passed on unchecked.  Raises `ReadError` TLOG_NAN or TLOG_RANGE.
     """
     lowest = _extreme(np.minimum, snapshots)
     highest = _extreme(np.maximum, snapshots)
@@ -161,10 +163,15 @@ def available(
             usable[code] = column
         elif low.min() == NOT_AVAILABLE and code != METERSET:
             continue
-        elif np.any(high == NOT_AVAILABLE) and kind.may_drop_out:
-            warnings.append(f"{kind.title}: not available in some samples, left out")
         else:
-            _refuse(kind, snapshots[:, column], first_sample=column.start)
+            values = snapshots[:, column]
+            _check(kind, values, first_sample=column.start)
+            lacking = np.count_nonzero((values == NOT_AVAILABLE).any(axis=(1, 2)))
+            warnings.append(
+                f"{kind.title}: not available in {lacking} of {len(values)} snapshots, "
+                "unknown there"
+            )
+            usable[code] = column
     return usable
 
 
@@ -181,9 +188,13 @@ def _extreme(of: np.ufunc, snapshots: Samples) -> Samples:
     return extreme
 
 
-def _refuse(kind: Kind, values: Samples, first_sample: int) -> None:
-    """Say which value is impossible; comparisons with NaN are false."""
+def _check(kind: Kind, values: Samples, first_sample: int) -> None:
+    """Refuse the first value that is impossible; comparisons with NaN are false."""
     possible = (values >= kind.lowest) & (values <= kind.highest)
+    if kind.may_drop_out:
+        possible |= values == NOT_AVAILABLE
+    if possible.all():
+        return
     row, sample, which = np.argwhere(~possible)[0]
     value = float(values[row, sample, which])
     where = (
@@ -211,13 +222,24 @@ def single(
     first, last = min(known.values()), max(known.values())
     # One copy for all: taken one by one, each axis would walk through the whole log.
     together = np.ascontiguousarray(snapshots[:, first : last + 1].transpose(1, 2, 0))
-    converted = {code: Axis(*convert[code](together[at - first])) for code, at in known.items()}
+    converted = {
+        code: Axis(*convert[code](_where_available(KINDS[code], together[at - first])))
+        for code, at in known.items()
+    }
     others = {
         code: unchanged(snapshots, column)
         for code, column in columns.items()
         if code not in convert and code != LEAVES
     }
     return converted, others
+
+
+def _where_available(kind: Kind, values: Samples) -> Samples:
+    """The values of an axis, NaN where it was not available."""
+    if not kind.may_drop_out:
+        return values
+    lacking = values == NOT_AVAILABLE
+    return np.where(lacking, np.float32(np.nan), values) if lacking.any() else values
 
 
 def unchanged(snapshots: Samples, column: slice) -> Axis:

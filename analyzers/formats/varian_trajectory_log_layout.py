@@ -3,8 +3,9 @@
 All numbers are little-endian.  A file is a header of 1024 bytes, the sub-beam records, the
 snapshots (for each axis in header order, for each sample, expected then actual as 32-bit floats)
 and a checksum of two bytes: CRC-16, polynomial 0x1021, start value 0xFFFF, over all bytes before.
-Checked on real machine files of versions 2.1 and 3.0, which all carry the checksum; versions 4 and
-5 follow public readers.  Nothing is allocated by a count before the count fits the file's size.
+Checked on real machine files of versions 2.1 and 3.0: all of them (6 and 40) carry the checksum,
+so that below version 4 a file without it is cut.  Versions 4 and 5 follow public readers, and there
+its absence is only told.  Nothing is allocated by a count before the count fits the file's size.
 """
 
 from __future__ import annotations
@@ -250,14 +251,19 @@ def _check_counts(sub_beams: int, snapshots: int, *, offset: int) -> None:
 
 
 def _check_size(header: Header, size: int) -> bool:
-    """True when the file has exactly its announced size, False when only the checksum is absent."""
+    """True when the file has exactly its announced size, False when only the checksum is absent.
+
+    The latter is possible from version 4 on; every real log below it carries the checksum.
+    """
     announced = header.data_end + CRC_BYTES
     if announced > LARGEST_FILE:
         raise ReadError(
             "TLOG_SIZE", f"{announced} bytes announced, {LARGEST_FILE} at most; {COPY_AGAIN}"
         )
-    if size in (announced, announced - CRC_BYTES):
-        return size == announced
+    if size == announced:
+        return True
+    if size == announced - CRC_BYTES and header.version >= (4, 0):
+        return False
     found = (
         f"{size} bytes, {announced} announced ({header.sub_beams} sub-beams, "
         f"{header.snapshots} snapshots of {header.samples} samples)"
@@ -268,7 +274,7 @@ def _check_size(header: Header, size: int) -> bool:
 
 
 def _sub_beams(content: bytes, header: Header) -> tuple[SubBeamRecord, ...]:
-    records = []
+    records: list[SubBeamRecord] = []
     for k in range(header.sub_beams):
         offset = HEADER_BYTES + k * header.record_bytes
         control_point, planned_mu, _, sequence = SUB_BEAM.unpack_from(content, offset)
@@ -277,6 +283,14 @@ def _sub_beams(content: bytes, header: Header) -> tuple[SubBeamRecord, ...]:
                 "TLOG_RANGE",
                 f"sub-beam {k + 1}: planned meterset {planned_mu:g} MU at offset {offset + 4}; "
                 f"{COPY_AGAIN}",
+            )
+        before = records[-1].control_point if records else 0
+        if control_point < before:
+            raise ReadError(
+                "TLOG_RANGE",
+                f"sub-beam {k + 1}: it begins at control point {control_point} (offset {offset}), "
+                f"{before} or more expected: control points are not negative and do not fall from "
+                f"one sub-beam to the next; {COPY_AGAIN}",
             )
         name = content[offset + SUB_BEAM.size : offset + SUB_BEAM.size + header.name_bytes]
         # The number was a 32-bit float: more digits than seven are not the plan's.

@@ -46,6 +46,12 @@ METADATA_ORDER = (
     "beam_name",
 )
 NUMBER = re.compile(r"[+-]?\d{1,15}(?:[.,]\d{1,15})?(?:[eE][+-]?\d{1,2})?")
+GROUPED = re.compile(
+    r"(?P<whole>[+-]?[1-9]\d{0,2}(?P<mark>[ \u00a0\u202f,.'\u2019])\d{3}(?:(?P=mark)\d{3}){0,3})"
+    r"(?:(?!(?P=mark))[.,](?P<part>\d{1,15}))?"
+)
+AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+MOST_PLANNED_MU = 1e6
 NAME = re.compile(r"(?P<prefix>.*)_(?P<stamp>\d{14})\.(?:bin|txt)", re.IGNORECASE | re.DOTALL)
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - differences of local stamps, no zone is known
 
@@ -56,6 +62,8 @@ class Description:
 
     identity: Identity = field(default_factory=Identity)
     planned_mu: float | None = None
+    planned_mu_unusable: bool = False
+    """A planned meterset is stated, but not as a number of MU."""
     energy: str | None = None
     machine_parameters: Mapping[str, float] = field(default_factory=dict)
 
@@ -161,13 +169,27 @@ def _is_companion(rows: Sequence[tuple[str, str]]) -> bool:
 
 
 def _number(text: str) -> float | None:
-    return float(text.replace(",", ".")) if NUMBER.fullmatch(text) else None
+    """A number with a decimal point or comma, thousands apart or not; `1,300` may be either."""
+    if AMBIGUOUS.fullmatch(text):
+        return None
+    if NUMBER.fullmatch(text):
+        return float(text.replace(",", "."))
+    grouped = GROUPED.fullmatch(text)
+    if grouped is None:
+        return None
+    return float(f"{grouped['whole'].replace(grouped['mark'], '')}.{grouped['part'] or 0}")
+
+
+def _planned_mu(text: str) -> float | None:
+    """A planned meterset; any other unit than MU makes it unusable."""
+    planned_mu = _number(text[:-2].rstrip() if text[-2:].casefold() == "mu" else text)
+    return planned_mu if planned_mu is not None and 0.0 <= planned_mu <= MOST_PLANNED_MU else None
 
 
 def _description(
     known: Mapping[str, str], machine_parameters: Mapping[str, float] | None = None
 ) -> Description:
-    planned_mu = _number(known.get("planned_mu", ""))
+    planned_mu = _planned_mu(known.get("planned_mu", ""))
     number = known.get("beam_number", "")
     return Description(
         identity=Identity(
@@ -177,7 +199,8 @@ def _description(
             beam_name=known.get("beam_name") or None,
             beam_number=int(number) if re.fullmatch(r"\d{1,9}", number, re.ASCII) else None,
         ),
-        planned_mu=planned_mu if planned_mu is not None and planned_mu >= 0.0 else None,
+        planned_mu=planned_mu,
+        planned_mu_unusable="planned_mu" in known and planned_mu is None,
         energy=known.get("energy") or None,
         machine_parameters=machine_parameters or {},
     )

@@ -78,6 +78,18 @@ COUCH_ROTATION_LARGEST_ERROR = Metric(
     "Largest error of the couch angle",
     _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
 )
+COUCH_PITCH_LARGEST_ERROR = Metric(
+    "couch_pitch_largest_error",
+    "deg",
+    "Largest error of the couch pitch",
+    _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
+)
+COUCH_ROLL_LARGEST_ERROR = Metric(
+    "couch_roll_largest_error",
+    "deg",
+    "Largest error of the couch roll",
+    _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
+)
 COUCH_LARGEST_ERROR = Metric(
     "couch_largest_error",
     "mm",
@@ -98,16 +110,29 @@ class AxesSettings(Settings):
 def analyze(delivery: Delivery, context: Context[AxesSettings]) -> Analysis:
     """Measure the axis errors of one delivery; an axis that the log lacks is left out."""
     beam_on = beam_on_samples(delivery, context.settings.fewest_samples)
+    _refuse_without_axes(delivery, context.machine_class)
     measurements = [
         *_gantry(delivery.gantry_deg, beam_on),
         *_rotation(COLLIMATOR_LARGEST_ERROR, delivery.collimator_deg, beam_on, "collimator"),
         *_jaws(delivery, beam_on),
         *_rotation(COUCH_ROTATION_LARGEST_ERROR, delivery.couch_rotation_deg, beam_on, "couch"),
+        *_rotation(COUCH_PITCH_LARGEST_ERROR, delivery.couch_pitch_deg, beam_on, "couch pitch"),
+        *_rotation(COUCH_ROLL_LARGEST_ERROR, delivery.couch_roll_deg, beam_on, "couch roll"),
         *_couch(delivery, beam_on),
     ]
     if not measurements:
         raise NotApplicable("the log has no gantry, collimator, jaw or couch")
     return Analysis(measurements, traces=_traces(delivery, context.settings.trace_points))
+
+
+def _refuse_without_axes(delivery: Delivery, machine_class: str) -> None:
+    """A machine of these classes logs these axes always: a log without them is not in order."""
+    needed = {"gantry": delivery.gantry_deg, "collimator": delivery.collimator_deg}
+    if machine_class == "truebeam":
+        needed |= {f"jaw {name}": delivery.jaws_mm.get(name) for name in ("X1", "X2", "Y1", "Y2")}
+    missing = [name for name, axis in needed.items() if axis is None]
+    if machine_class in ("truebeam", "halcyon") and missing:
+        raise AnalysisError(f"the log lacks axes that this machine has: {', '.join(missing)}")
 
 
 def _gantry(axis: Axis | None, beam_on: BoolArray) -> list[Measurement]:
@@ -216,6 +241,8 @@ ANALYZER = Analyzer(
         COLLIMATOR_LARGEST_ERROR,
         JAW_LARGEST_ERROR,
         COUCH_ROTATION_LARGEST_ERROR,
+        COUCH_PITCH_LARGEST_ERROR,
+        COUCH_ROLL_LARGEST_ERROR,
         COUCH_LARGEST_ERROR,
     ),
     analyze=analyze,

@@ -26,7 +26,7 @@ from analyzers.core import (
     NotApplicable,
     Settings,
 )
-from analyzers.field_shape import ACTUAL, EXPECTED, beam_on_samples, sub_beam_samples
+from analyzers.field_shape import ACTUAL, EXPECTED, beam_on_samples, no_leaves, sub_beam_samples
 from analyzers.numerics.gamma import gamma_index
 from analyzers.numerics.statistics import angle_difference_deg
 from analyzers.open_field import (
@@ -115,7 +115,7 @@ class _Compared:
 def analyze(delivery: Delivery, context: Context[DeliveredFluenceSettings]) -> Analysis:
     """Compare the actual with the expected fluence, sub-beam by sub-beam; report the worst."""
     if not delivery.mlc:
-        raise NotApplicable("the log has no leaf positions")
+        raise no_leaves(delivery, context.machine_class)
     beam_on_samples(delivery, context.settings.fewest_samples)
 
     beams = []

@@ -21,7 +21,9 @@ from analyzers.core import (
     Metric,
     Settings,
 )
+from analyzers.field_shape import sub_beam_samples
 from analyzers.records import Delivery
+from analyzers.wholeness import TRUEBEAM, Pace, missing_parts
 
 _TRUEBEAM = Limits.within(
     tolerance=0.1,
@@ -52,10 +54,16 @@ PLANNED_ERROR = Metric(
 PLANNED_ERROR_PERCENT = Metric(
     "planned_error_percent", "%", "Delivered minus planned meterset over the planned"
 )
+SUB_BEAM_ERROR = Metric(
+    "sub_beam_error",
+    "MU",
+    "Delivered minus planned meterset of the sub-beam that is furthest off",
+    _METERSET,
+)
 COMPLETE = Metric(
     "complete",
     "1",
-    "1 where the log ends at a control point and holds every sub-beam, else 0",
+    "1 where the log holds the delivery from first to last control point without a gap, else 0",
     dict.fromkeys(_METERSET, _WHOLE),
 )
 
@@ -63,8 +71,8 @@ COMPLETE = Metric(
 class MetersetSettings(Settings):
     """Settings of this analyzer."""
 
-    control_point_reach: PositiveFloat = 0.02
-    """A control point this close to a whole number is reached."""
+    control_point_reach: PositiveFloat = 0.001
+    """So close to a whole number, a control point is reached; completed logs end at one exactly."""
 
 
 def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
@@ -77,11 +85,15 @@ def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
 
     delivered_mu = float(meterset_mu.actual[-1])
     expected_mu = float(meterset_mu.expected[-1])
-    missing = _missing(delivery, context.settings.control_point_reach)
+    pace = TRUEBEAM if context.machine_class == "truebeam" else Pace()
+    missing = missing_parts(delivery, pace, context.settings.control_point_reach)
+    if delivery.planned_mu is None and context.machine_class in ("truebeam", "halcyon"):
+        missing.append("no planned meterset to compare with")
     return Analysis(
         [
             *_error(DELIVERED_ERROR, DELIVERED_ERROR_PERCENT, delivered_mu, expected_mu),
             *_planned_error(delivery, delivered_mu),
+            *_sub_beam_error(delivery, context.machine_class),
             COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None),
         ]
     )
@@ -106,23 +118,22 @@ def _planned_error(delivery: Delivery, delivered_mu: float) -> list[Measurement]
     return _error(PLANNED_ERROR, PLANNED_ERROR_PERCENT, delivered_mu, delivery.planned_mu)
 
 
-def _missing(delivery: Delivery, reach: float) -> list[str]:
-    """What this delivery lacks, in words without identity."""
-    missing = ["log truncated"] if delivery.truncated else []
-    missing += [
-        f"sub-beam {beam.sequence + 1} not delivered"
-        for beam in delivery.sub_beams
-        if not beam.delivered
-    ]
-    if not delivery.beam_on.any() and delivery.planned_mu != 0.0:
-        missing.append("the beam was never on")
-    if delivery.control_point is not None:
-        last = float(delivery.control_point.actual[-1])
-        if not np.isfinite(last):
-            raise AnalysisError("the last control point is not a number")
-        if abs(last - round(last)) > reach:
-            missing.append(f"control point {last:.2f}")
-    return missing
+def _sub_beam_error(delivery: Delivery, machine_class: str) -> list[Measurement]:
+    """The worst sub-beam of several: too much in one and too little in another can add up."""
+    planned = [beam for beam in delivery.sub_beams if beam.delivered]
+    if len(planned) < 2 or not delivery.planned_mu:
+        return []
+    actual_mu = np.asarray(delivery.meterset_mu.actual, dtype=np.float64)
+    limits = _METERSET.get(machine_class, _TRUEBEAM)
+    worst: tuple[float, Measurement] | None = None
+    for beam, (name, samples) in zip(planned, sub_beam_samples(delivery), strict=True):
+        before_mu = actual_mu[samples.start - 1] if samples.start else 0.0
+        error_mu = float(actual_mu[samples.stop - 1] - before_mu - beam.planned_mu)
+        share = abs(error_mu) / (limits.resolved(beam.planned_mu).action_high or 1.0)
+        if worst is None or share > worst[0]:
+            measured = SUB_BEAM_ERROR.measured(error_mu, at=name, reference=beam.planned_mu)
+            worst = (share, measured)
+    return [worst[1]] if worst else []
 
 
 ANALYZER = Analyzer(
@@ -136,6 +147,7 @@ ANALYZER = Analyzer(
         DELIVERED_ERROR_PERCENT,
         PLANNED_ERROR,
         PLANNED_ERROR_PERCENT,
+        SUB_BEAM_ERROR,
         COMPLETE,
     ),
     analyze=analyze,

@@ -25,10 +25,9 @@ from analyzers.core import (
     Limits,
     Measurement,
     Metric,
-    NotApplicable,
     Settings,
 )
-from analyzers.field_shape import BoolArray, beam_on_samples, shaping_leaves
+from analyzers.field_shape import BoolArray, beam_on_samples, no_leaves, shaping_leaves
 from analyzers.numerics.statistics import rms
 from analyzers.records import Delivery
 
@@ -99,7 +98,7 @@ class _Leaves:
 def analyze(delivery: Delivery, context: Context[MlcPositionsSettings]) -> Analysis:
     """Measure the leaf errors of one delivery."""
     if not delivery.mlc:
-        raise NotApplicable("the log has no leaf positions")
+        raise no_leaves(delivery, context.machine_class)
     leaves = _leaves(delivery, beam_on_samples(delivery, context.settings.fewest_samples))
 
     unknown = ~np.isfinite(leaves.error_mm).all(axis=0)

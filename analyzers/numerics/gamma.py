@@ -133,6 +133,8 @@ def gamma_index(
 
 
 def _dose(values: ArrayLike, name: str) -> Floats:
+    if isinstance(values, np.ma.MaskedArray) or np.iscomplexobj(values):
+        raise ValueError(f"{name} must be plain real numbers, not a masked or complex array")
     dose = np.array(values, dtype=np.float64, order="C")
     if np.ndim(values) not in (1, 2, 3) or dose.size == 0:
         raise ValueError(

@@ -48,6 +48,8 @@ def analyze(paths: Sequence[Path], config: Path | None, *, as_json: bool) -> int
             # The boundary of a command: the other files still get their results.
             traceback.print_exc()
             code = BUG
+            fault = Report(error_code="BUG", error_message="a fault of this program, not the file")
+            found.append(forms.one_shot(_shown(group.main), (), None, None, None, fault, ()))
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:

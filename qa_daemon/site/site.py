@@ -97,7 +97,9 @@ class Site:
         `metric` is `analyzer.metric`.  None means trend-only.
         """
         declared = self.metrics[metric]
-        default = declared.limits.get(machine_class)
+        # A class that a judged metric has no limits for is a mistake, not a trend: it never passes.
+        unknown = Limits(source="no limits for this machine class") if declared.limits else None
+        default = declared.limits.get(machine_class, unknown)
         entries = [
             e
             for e in self.file.limits
@@ -109,7 +111,9 @@ class Site:
         if not entries:
             return default
         chosen = max(entries, key=lambda e: (e.machine is not None, e.effective_from))
-        return _own_limits(chosen, default or next(iter(declared.limits.values()), None))
+        return _own_limits(
+            chosen, declared.limits.get(machine_class) or next(iter(declared.limits.values()), None)
+        )
 
     def settings_for(self, analyzer: str) -> dict[str, object]:
         """The site's own settings of an analyzer."""

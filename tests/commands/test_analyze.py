@@ -158,3 +158,16 @@ def test_a_wrong_site_file_ends_with_78(tmp_path: Path) -> None:
     assert ended.returncode == 78
     assert "site.time_zone" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_fault_of_ours_is_told_as_one_and_the_file_is_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = simulate(tmp_path / "x.bin", **FIELD)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("qa_daemon.commands.analyze.measure", fail)
+    code, (result,) = analyze(log)
+    assert (code, result["verdict"], result["error"]["code"]) == (70, "INVALID", "BUG")

@@ -169,6 +169,18 @@ def test_a_sub_beam_that_was_not_reached_is_not_delivered(tmp_path: Path) -> Non
     assert not delivery.truncated
 
 
+def test_a_sub_beam_that_ends_where_it_begins_is_not_delivered(tmp_path: Path) -> None:
+    """Two records with the same control point: no sample belongs to the first."""
+    path = tmp_path / "x.bin"
+    path.write_bytes(patched(small_log(beams=2), RECORDS + 560, "i", 0))
+    delivery = read(path)
+    assert [(s.start, s.stop, s.delivered) for s in delivery.sub_beams] == [
+        (0, 0, False),
+        (0, delivery.samples, True),
+    ]
+    assert delivery.planned_mu == 2.0
+
+
 def test_control_points_that_stay_at_zero(tmp_path: Path) -> None:
     """As in the logs of some static fields."""
     content = bytearray(small_log())

@@ -67,6 +67,7 @@ def test_the_small_log_is_sound(tmp_path: Path) -> None:
         (LOG[:1023], "TLOG_SHORT", True),
         (LOG[:1024], "TLOG_SIZE", True),
         (LOG[:-1], "TLOG_SIZE", True),
+        (LOG[:-2], "TLOG_SIZE", True),
         (LOG[:-3], "TLOG_SIZE", True),
         (LOG + b"\0", "TLOG_SIZE", False),
         (LOG + LOG, "TLOG_SIZE", False),
@@ -184,11 +185,33 @@ def test_every_cut_is_an_early_end(tmp_path: Path) -> None:
         )
 
 
-def test_a_log_without_its_checksum_is_read_with_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1.5", "2.1", "3.0"])
+def test_below_version_4_a_log_without_its_checksum_is_cut(version: str, tmp_path: Path) -> None:
+    """Every real log of versions 2.1 and 3.0 carries it."""
+    log = small_log(version)
+    error = refused(log[:-2], tmp_path)
+    assert (type(error), error.code) == (TruncatedError, "TLOG_SIZE")
+    assert f"{len(log) - 2} bytes, {len(log)} announced" in str(error)
+
+
+@pytest.mark.parametrize("version", ["4.0", "5.0"])
+def test_from_version_4_on_a_log_without_its_checksum_is_read_with_a_warning(
+    version: str, tmp_path: Path
+) -> None:
     path = tmp_path / "x.bin"
-    path.write_bytes(LOG[:-2])
+    path.write_bytes(small_log(version)[:-2])
     (warning,) = read(path).warnings
     assert "CRC absent" in warning
+
+
+@pytest.mark.parametrize(("first", "second"), [(-1, 1), (0, -1), (2, 1), (5, 0)])
+def test_control_points_of_sub_beams_that_fall_or_are_negative(
+    first: int, second: int, tmp_path: Path
+) -> None:
+    content = patched(small_log(beams=2), RECORDS, "i", first)
+    error = refused(patched(content, RECORDS + 560, "i", second), tmp_path)
+    assert error.code == "TLOG_RANGE"
+    assert "control point" in str(error)
 
 
 def test_a_log_the_machine_cut_says_so(tmp_path: Path) -> None:
@@ -206,14 +229,62 @@ def test_an_axis_that_is_not_available_is_missing(tmp_path: Path) -> None:
     assert read(path).couch_pitch_deg is None
 
 
-def test_a_couch_axis_that_drops_out_is_left_out_with_a_warning(tmp_path: Path) -> None:
+COUCH = {
+    COUCH_VERTICAL: "couch_vertical_mm",
+    COUCH_VERTICAL + 1: "couch_longitudinal_mm",
+    COUCH_VERTICAL + 2: "couch_lateral_mm",
+    COUCH_VERTICAL + 3: "couch_rotation_deg",
+}
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("which", [EXPECTED, ACTUAL])
+@pytest.mark.parametrize("sample", COUCH)
+@pytest.mark.filterwarnings("error")
+def test_a_couch_axis_that_drops_out_is_unknown_there_and_nowhere_else(
+    sample: int, which: int, scale: int, tmp_path: Path
+) -> None:
     path = tmp_path / "x.bin"
-    path.write_bytes(with_value(LOG, 5, COUCH_VERTICAL, ACTUAL, FLT_MAX))
+    sound = patched(LOG, SCALE, "i", scale)
+    path.write_bytes(sound)
+    wanted = getattr(read(path), COUCH[sample])
+    path.write_bytes(with_value(sound, 5, sample, which, FLT_MAX))
     delivery = read(path)
-    assert delivery.couch_vertical_mm is None
-    assert delivery.warnings == ("couch vertical: not available in some samples, left out",)
+    found = getattr(delivery, COUCH[sample])
+    gone = np.arange(delivery.samples) == 5
+    kind, other = (("expected", "actual"), ("actual", "expected"))[which]
+    np.testing.assert_array_equal(np.isnan(getattr(found, kind)), gone)
+    np.testing.assert_array_equal(getattr(found, kind)[~gone], getattr(wanted, kind)[~gone])
+    np.testing.assert_array_equal(getattr(found, other), getattr(wanted, other))
+    assert getattr(found, kind).dtype == np.float32
+    (warning,) = delivery.warnings
+    assert f"not available in 1 of {delivery.samples} snapshots, unknown there" in warning
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_couch_tilt_that_is_available_once_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
     path.write_bytes(with_value(LOG, 5, PITCH, ACTUAL, 0.5))
-    assert read(path).couch_pitch_deg is None
+    pitch = read(path).couch_pitch_deg
+    assert pitch is not None
+    assert pitch.actual[5] == 0.5
+    assert np.count_nonzero(np.isfinite(pitch.actual)) == 1
+    assert not np.isfinite(pitch.expected).any()
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [(np.nan, "TLOG_NAN"), (np.inf, "TLOG_NAN"), (-FLT_MAX, "TLOG_NAN"), (400.0, "TLOG_RANGE")],
+)
+@pytest.mark.parametrize("which", [EXPECTED, ACTUAL])
+def test_a_couch_axis_that_drops_out_is_checked_elsewhere(
+    value: float, code: str, which: int, tmp_path: Path
+) -> None:
+    """The error comes after the drop-out, and is the one that is told."""
+    content = with_value(LOG, 5, COUCH_VERTICAL + 3, ACTUAL, FLT_MAX)
+    error = refused(with_value(content, 7, COUCH_VERTICAL + 3, which, value), tmp_path)
+    assert error.code == code
+    assert "snapshot 8" in str(error)
 
 
 @pytest.mark.parametrize("code", [0, 1, 6, 99, -1])
@@ -224,7 +295,26 @@ def test_a_leaf_model_that_does_not_fit_is_not_guessed(code: int, tmp_path: Path
     delivery = read(path)
     assert (delivery.mlc, delivery.mlc_model) == ((), None)
     assert "fluence unsupported" in delivery.warnings[0]
-    assert delivery.other_axes[50].actual.shape == (delivery.samples, 122)
+    leaves = delivery.other_axes[50]
+    assert leaves.actual.shape == leaves.expected.shape == (delivery.samples, 122)
+    raw = np.frombuffer(LOG, "<f4", 2 * 122, DATA + 8 * 15).reshape(122, 2)
+    np.testing.assert_array_equal(leaves.expected[0], raw[:, 0])
+    np.testing.assert_array_equal(leaves.actual[0], raw[:, 1])
+
+
+@pytest.mark.parametrize("code", [2, 99])
+def test_leaves_that_are_never_available_are_absent(code: int, tmp_path: Path) -> None:
+    """Whether the model is known or not: nothing says where they are."""
+    content = bytearray(patched(LOG, MLC_MODEL, "i", code))
+    gone = struct.pack("<f", FLT_MAX) * (2 * 122)
+    for start in range(DATA + 8 * 15, len(content) - 2, 8 * 137):
+        content[start : start + len(gone)] = gone
+    path = tmp_path / "x.bin"
+    path.write_bytes(with_crc(bytes(content)))
+    delivery = read(path)
+    assert (delivery.mlc, delivery.mlc_model) == ((), None)
+    assert 50 not in delivery.other_axes
+    assert delivery.warnings == ("fluence unsupported: the log holds no leaf positions",)
 
 
 def test_unknown_axes_are_kept_in_the_makers_unit(tmp_path: Path) -> None:
@@ -303,6 +393,7 @@ def assert_holds_together(delivery: Delivery) -> None:
             assert np.isfinite(axis.actual).all()
     for sub_beam in delivery.sub_beams:
         assert 0 <= sub_beam.start <= sub_beam.stop <= samples
+        assert sub_beam.delivered == (sub_beam.start < sub_beam.stop)
 
 
 @pytest.mark.parametrize("change", range(6))

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from analyzers.core import NamedFile
+from analyzers.core import NamedFile, TruncatedError
 from analyzers.formats.varian_trajectory_log import FORMAT, read
 from analyzers.formats.varian_trajectory_log_layout import read_raw
 from analyzers.records import Axis, Delivery
 from tests import real_data
+from tests.formats.small_logs import RECORDS, patched
 
+FLT_MAX = float(np.finfo(np.float32).max)
 LOGS = real_data.files("tlog", "*/*.bin")
 TEXTS = real_data.files("tlog", "*/*.txt")
 pytestmark = real_data.skip_without("tlog")
@@ -225,6 +227,55 @@ def test_sub_beams_are_added_up_where_the_companion_knows_only_the_first() -> No
     assert (delivery.planned_mu, delivery.planned_mu_source) == (116.0, "sub-beam records")
     assert delivery.identity.beam_names == ("1.5:TX", "1.6:TX")
     assert [(s.start, s.stop) for s in delivery.sub_beams] == [(0, 1068), (1068, 1450)]
+
+
+def spoiled(path: Path, folder: Path, offset: int, layout: str, value: float) -> Path:
+    """A copy of a real log with another number and the checksum that goes with it."""
+    copy = folder / "x.bin"
+    copy.write_bytes(patched(path.read_bytes(), offset, layout, value))
+    return copy
+
+
+def test_a_real_companion_that_disagrees_does_not_hide_an_overdose(tmp_path: Path) -> None:
+    """218 MU delivered; the record says 200, the companion 218."""
+    (path,) = [path for path in LOGS if "1.1_TX_20151015100142" in path.name]
+    copy = spoiled(path, tmp_path, RECORDS + 4, "f", 200.0)
+    delivery = FORMAT.read(NamedFile(copy, path.name), companions_of(path))
+    assert (delivery.planned_mu, delivery.planned_mu_source) == (200.0, "sub-beam records")
+    assert "companion 218, sub-beam records 200" in delivery.warnings[0]
+
+
+def test_a_real_companion_that_fits_no_sub_beam_is_told(tmp_path: Path) -> None:
+    """Records of 107 and 9 MU, 116 delivered, companion 107; now the first record says 100."""
+    (path,) = [path for path in LOGS if "1.5_TX_20151015101452" in path.name]
+    copy = spoiled(path, tmp_path, RECORDS + 4, "f", 100.0)
+    delivery = FORMAT.read(NamedFile(copy, path.name), companions_of(path))
+    assert (delivery.planned_mu, delivery.planned_mu_source) == (107.0, "companion")
+    assert "companion 107, sub-beam records 109" in delivery.warnings[0]
+
+
+def test_a_real_log_without_its_checksum_is_cut(tmp_path: Path) -> None:
+    for path in LOGS:
+        content = path.read_bytes()
+        (tmp_path / "x.bin").write_bytes(content[:-2])
+        with pytest.raises(TruncatedError) as raised:
+            read(tmp_path / "x.bin")
+        assert raised.value.code == "TLOG_SIZE"
+
+
+def test_a_real_couch_that_drops_out_keeps_its_other_samples(tmp_path: Path) -> None:
+    (path,) = [path for path in LOGS if "1.1_TX_20151015100142" in path.name]
+    with path.open("rb") as content:
+        header = read_raw(content, path.stat().st_size).header
+    sample = header.samples * 1000 + header.columns[6].start
+    copy = spoiled(path, tmp_path, header.data_offset + 8 * sample + 4, "f", FLT_MAX)
+    wanted, found = read(path).couch_vertical_mm, read(copy).couch_vertical_mm
+    assert wanted is not None
+    assert found is not None
+    assert np.flatnonzero(np.isnan(found.actual)).tolist() == [1000]
+    known = np.arange(header.snapshots) != 1000
+    assert_array_equal(found.actual[known], wanted.actual[known])
+    assert_array_equal(found.expected, wanted.expected)
 
 
 def test_companions_are_paired_across_a_second() -> None:

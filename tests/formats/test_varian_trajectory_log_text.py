@@ -19,7 +19,8 @@ from analyzers.formats.varian_trajectory_log_text import (
     performed,
     recognize_companion,
 )
-from tests.formats.small_logs import small_log
+from analyzers.records import Delivery
+from tests.formats.small_logs import RECORDS, patched, small_log, with_crc
 
 METADATA = (
     b"Patient ID:\tX_1\r\nPlan Name:\tPlan: A\r\nPlan UID:\t1.2.3\r\nOriginal MU:\t107.5\r\n"
@@ -64,14 +65,39 @@ def test_metadata_in_other_spellings(written: bytes, spelled: bytes) -> None:
     [
         (b"107,5", 107.5),
         (b"1e2", 100.0),
+        (b"0", 0.0),
+        (b"300 MU", 300.0),
+        (b"300mu", 300.0),
+        (b"1,300.0", 1300.0),
+        (b"1.300,5 MU", 1300.5),
+        (b"1 300", 1300.0),
+        (b"1'300.25", 1300.25),
+        (b"1,300,000", None),  # more than any plan
+        (b"1,000,000", 1e6),
+        (b"1.300", 1.3),  # real files write a point and no thousands
+        (b"1,300", None),  # 1300, or 1.3 with a comma
+        (b"1,30,000", None),
+        (b"1,300,0", None),
+        (b"0,300.0", None),
+        (b"300 cGy", None),
+        (b"MU", None),
         (b"nan", None),
         (b"", None),
         (b"-5", None),
+        (b"-5 MU", None),
         (b"1_0", None),
     ],
 )
-def test_planned_meterset_is_a_number_or_nothing(number: bytes, planned_mu: float | None) -> None:
-    assert metadata(METADATA.replace(b"107.5", number)).planned_mu == planned_mu
+def test_planned_meterset_is_a_number_or_unusable(number: bytes, planned_mu: float | None) -> None:
+    said = metadata(METADATA.replace(b"Original MU:\t107.5", b"Original MU:\t" + number))
+    assert (said.planned_mu, said.planned_mu_unusable) == (planned_mu, planned_mu is None)
+
+
+def test_a_planned_meterset_that_is_not_stated_is_not_unusable() -> None:
+    said = companion(COMPANION.replace("Original MU :\t1\r\n", "").encode())
+    assert said is not None
+    assert (said.planned_mu, said.planned_mu_unusable) == (None, False)
+    assert not metadata(b"").planned_mu_unusable
 
 
 @given(st.binary(max_size=745))
@@ -139,14 +165,99 @@ def test_a_companion_that_is_none_costs_a_warning(tmp_path: Path) -> None:
         assert "Mustermann" not in warning
 
 
-def test_sources_of_the_planned_meterset_that_disagree(tmp_path: Path) -> None:
-    """The sub-beam says 1 MU, the companion 92: the larger is used and the difference told."""
-    log, text = tmp_path / "1", tmp_path / "2"
-    log.write_bytes(small_log())
-    text.write_bytes(COMPANION.replace("MU :\t1", "MU :\t92").encode())
-    delivery = FORMAT.read(NamedFile(log, "1"), [NamedFile(text, "2")])
-    assert (delivery.planned_mu, delivery.planned_mu_source) == (92.0, "companion")
-    assert "companion 92, sub-beam records 1" in delivery.warnings[0]
+def read_planned(folder: Path, content: bytes, companion_mu: str) -> Delivery:
+    """A log with a companion of that planned meterset, neither with a name that says anything."""
+    log, text = folder / "1", folder / "2"
+    log.write_bytes(content)
+    text.write_bytes(COMPANION.replace("MU :\t1", f"MU :\t{companion_mu}").encode())
+    return FORMAT.read(NamedFile(log, "1"), [NamedFile(text, "2")])
+
+
+@pytest.mark.parametrize(
+    ("record_mu", "companion_mu", "planned_mu", "source"),
+    [
+        # 1 MU was delivered.
+        (1.0, "92", 92.0, "companion"),
+        (92.0, "1", 92.0, "sub-beam records"),
+        (1.0, "0.5", 0.5, "companion"),
+        (0.5, "1.0", 0.5, "sub-beam records"),
+        (1.5, "0.4", 0.4, "companion"),
+        (1.5, "0.9", 1.5, "sub-beam records"),
+        (1.0, "0", 1.0, "sub-beam records"),
+        (0.0, "1", 1.0, "companion"),
+    ],
+)
+def test_of_sources_that_disagree_the_one_furthest_from_the_delivered_is_planned(
+    record_mu: float, companion_mu: str, planned_mu: float, source: str, tmp_path: Path
+) -> None:
+    content = patched(small_log(), RECORDS + 4, "f", record_mu)
+    delivery = read_planned(tmp_path, content, companion_mu)
+    assert (delivery.planned_mu, delivery.planned_mu_source) == (planned_mu, source)
+    (warning,) = delivery.warnings
+    assert f"companion {companion_mu.removesuffix('.0')}, sub-beam records {record_mu:g}" in warning
+    assert "X_1" not in warning
+
+
+def test_sources_that_agree_cost_no_warning(tmp_path: Path) -> None:
+    delivery = read_planned(tmp_path, small_log(), "1.04")
+    assert (delivery.planned_mu, delivery.warnings) == (1.04, ())
+
+
+def test_three_sources_that_disagree(tmp_path: Path) -> None:
+    """The metadata say 1 MU, as delivered."""
+    content = patched(small_log("4.0"), RECORDS + 4, "f", 1.5)
+    delivery = read_planned(tmp_path, content, "0.3")
+    assert (delivery.planned_mu, delivery.planned_mu_source) == (0.3, "companion")
+    assert "metadata 1, companion 0.3, sub-beam records 1.5" in delivery.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("companion_mu", "planned_mu", "source"),
+    [
+        # Two records of 1 MU each, 2 MU delivered.
+        ("1", 2.0, "sub-beam records"),
+        ("1.04", 2.0, "sub-beam records"),
+        ("2", 2.0, "sub-beam records"),
+        ("1.96", 2.0, "sub-beam records"),
+        ("1.5", 1.5, "companion"),
+        ("92", 92.0, "companion"),
+        ("0", 2.0, "sub-beam records"),
+    ],
+)
+def test_a_companion_of_several_sub_beams_states_the_first_or_the_sum(
+    companion_mu: str, planned_mu: float, source: str, tmp_path: Path
+) -> None:
+    delivery = read_planned(tmp_path, small_log(beams=2), companion_mu)
+    assert (delivery.planned_mu, delivery.planned_mu_source) == (planned_mu, source)
+    assert bool(delivery.warnings) == (companion_mu in ("1.5", "92", "0"))
+
+
+def test_records_of_several_sub_beams_that_are_further_than_the_companion(tmp_path: Path) -> None:
+    content = patched(small_log(beams=2), RECORDS + 4, "f", 50.0)
+    delivery = read_planned(tmp_path, content, "2")
+    assert (delivery.planned_mu, delivery.planned_mu_source) == (51.0, "sub-beam records")
+    assert "companion 2, sub-beam records 51" in delivery.warnings[0]
+
+
+@pytest.mark.parametrize("written", ["300 Gy", "Mustermann", "-5", ""])
+def test_a_planned_meterset_that_is_unusable_is_told_without_its_text(
+    written: str, tmp_path: Path
+) -> None:
+    delivery = read_planned(tmp_path, small_log(), written)
+    assert (delivery.planned_mu, delivery.planned_mu_source) == (1.0, "sub-beam records")
+    assert delivery.warnings == (
+        "the planned meterset of the companion is not a number of MU and is left out",
+    )
+
+
+def test_a_planned_meterset_in_the_metadata_that_is_unusable_is_told(tmp_path: Path) -> None:
+    content = small_log("4.0")
+    assert content.count(b"MU Planned:\t1\r") == 1
+    path = tmp_path / "1"
+    path.write_bytes(with_crc(content.replace(b"MU Planned:\t1\r", b"MU Planned:\t?\r")))
+    (warning,) = read(path).warnings
+    assert "metadata" in warning
+    assert "?" not in warning
 
 
 def test_metadata_goes_before_the_companion(tmp_path: Path) -> None:

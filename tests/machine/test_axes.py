@@ -16,6 +16,8 @@ OF_AXIS = {
     "gantry_deg": "gantry_largest_error",
     "collimator_deg": "collimator_largest_error",
     "couch_rotation_deg": "couch_rotation_largest_error",
+    "couch_pitch_deg": "couch_pitch_largest_error",
+    "couch_roll_deg": "couch_roll_largest_error",
     "jaw_y2_mm": "jaw_largest_error",
 }
 
@@ -91,6 +93,8 @@ def test_an_absent_axis_is_left_out() -> None:
         "gantry_largest_error",
         "gantry_rms_error",
         "collimator_largest_error",
+        "couch_pitch_largest_error",
+        "couch_roll_largest_error",
         "couch_largest_error",
     }
 
@@ -100,7 +104,12 @@ def test_a_log_with_no_axis_at_all_is_not_applicable() -> None:
     without = [*OF_AXIS, "couch_vertical_mm", "couch_longitudinal_mm", "couch_lateral_mm"]
     record = replace(delivery(meterset_mu, (), jaws_mm=None), **dict.fromkeys(without))
     with pytest.raises(NotApplicable, match="no gantry"):
-        run(ANALYZER, record)
+        run(ANALYZER, record, "clinac")
+    # What a machine always logs cannot just be absent.
+    with pytest.raises(AnalysisError, match="gantry, collimator, jaw X1"):
+        run(ANALYZER, record, "truebeam")
+    with pytest.raises(AnalysisError, match=r"lacks axes .*: gantry, collimator$"):
+        run(ANALYZER, record, "halcyon")
 
 
 @pytest.mark.parametrize("name", [*OF_AXIS, "couch_vertical_mm"])

@@ -204,6 +204,8 @@ def test_an_unknown_leaf_is_never_passed(bank: str) -> None:
 
 def test_no_leaves_no_beam_and_too_short_a_beam_are_told_apart() -> None:
     with pytest.raises(NotApplicable, match="no leaf positions"):
+        run(ANALYZER, replace(sweeping_field(), mlc=()), "clinac")
+    with pytest.raises(AnalysisError, match="no leaf positions, which"):
         run(ANALYZER, replace(sweeping_field(), mlc=()))
     with pytest.raises(NotApplicable, match="never on"):
         run(ANALYZER, replace(sweeping_field(), meterset_mu=axis(0.0, 201)))

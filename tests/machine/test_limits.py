@@ -24,6 +24,8 @@ AT_MOST = {
     "axes.collimator_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
     "axes.jaw_largest_error": ((0.5, 1.0), (1.0, 2.0), (4.0, 6.0)),
     "axes.couch_rotation_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
+    "axes.couch_pitch_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
+    "axes.couch_roll_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
     "axes.couch_largest_error": ((0.5, 1.0), (1.0, 2.0), (1.0, 2.0)),
 }
 AT_LEAST = {
@@ -34,6 +36,7 @@ AT_LEAST = {
 WITHIN = {
     "meterset.delivered_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
     "meterset.planned_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
+    "meterset.sub_beam_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
     "delivered_fluence.fluence_error": ((1.0, 2.0, None, None),) * 3,
 }
 TREND_ONLY = {

@@ -11,7 +11,7 @@ import pytest
 from analyzers.core import AnalysisError
 from analyzers.machine.meterset import ANALYZER
 from analyzers.records import Delivery
-from tests.deliveries import axis, static_field, sweeping_field, two_fields
+from tests.deliveries import axis, static_field, sweeping_field, two_fields, vmat
 from tests.machine.judging import measured, run, verdict, worst
 
 
@@ -26,7 +26,7 @@ def control_points(last: float) -> Any:
 
 
 def test_a_perfect_delivery_has_no_error_and_is_complete() -> None:
-    found = measured(ANALYZER, sweeping_field())
+    found = measured(ANALYZER, two_fields())
     assert set(found) == {metric.name for metric in ANALYZER.metrics}
     assert (found["complete"].value, found["complete"].at) == (1.0, None)
     assert {m.value for name, m in found.items() if name != "complete"} == {0.0}
@@ -90,7 +90,7 @@ def test_an_interrupted_beam_is_never_passed_though_its_expected_values_stop_too
     found = measured(ANALYZER, interrupted(mu=36.1, control_point=7.52))
     assert found["delivered_error"].value == 0.0
     assert verdict(found["planned_error"]) == "ACTION"
-    assert (found["complete"].value, found["complete"].at) == (0.0, "control point 7.52")
+    assert (found["complete"].value, found["complete"].at) == (0.0, "control point 7.520")
     assert verdict(found["complete"]) == "ACTION"
 
 
@@ -103,7 +103,9 @@ def test_a_beam_interrupted_before_its_start_is_at_action() -> None:
     assert found["planned_error"].value == -100.0
     assert verdict(found["planned_error"]) == "ACTION"
     unplanned = measured(ANALYZER, replace(record, planned_mu=None))
-    assert unplanned["complete"].at == "the beam was never on"
+    assert unplanned["complete"].at == (
+        "the beam was never on; no planned meterset to compare with"
+    )
     assert worst(unplanned) == "ACTION"
 
 
@@ -112,11 +114,11 @@ def test_a_beam_interrupted_before_its_start_is_at_action() -> None:
     ("change", "at"),
     [
         ({"truncated": True}, "log truncated"),
-        ({"control_point": control_points(9.5)}, "control point 9.50"),
-        ({"control_point": control_points(9.97)}, "control point 9.97"),
+        ({"control_point": control_points(9.5)}, "control point 9.500"),
+        ({"control_point": control_points(9.97)}, "control point 9.970"),
         (
             {"truncated": True, "control_point": control_points(0.4)},
-            "log truncated; control point 0.40",
+            "log truncated; control point 0.400",
         ),
     ],
 )
@@ -126,7 +128,7 @@ def test_what_is_missing_is_said(machine_class: str, change: dict[str, Any], at:
     assert verdict(complete, machine_class) == "ACTION"
 
 
-@pytest.mark.parametrize("last", [9.985, 10.0, 10.015])
+@pytest.mark.parametrize("last", [9.9995, 10.0, 10.0005])
 def test_a_control_point_near_a_whole_number_is_reached(last: float) -> None:
     record = replace(sweeping_field(), control_point=control_points(last))
     assert measured(ANALYZER, record)["complete"].value == 1.0
@@ -163,3 +165,71 @@ def test_an_unknown_end_or_plan_is_never_passed() -> None:
         run(ANALYZER, sweeping_field(planned_mu=np.nan))
     with pytest.raises(AnalysisError, match="no samples"):
         run(ANALYZER, replace(record, meterset_mu=axis([], 0)))
+
+
+def cut(record: Delivery, first: int, stop: int) -> Delivery:
+    """The log without the samples from `first` up to `stop`."""
+    kept = np.r_[0:first, stop : record.samples]
+
+    def of(one: Any) -> Any:
+        return replace(one, expected=one.expected[kept], actual=one.actual[kept])
+
+    layers = tuple(
+        replace(one, bank_a_mm=of(one.bank_a_mm), bank_b_mm=of(one.bank_b_mm)) for one in record.mlc
+    )
+    axes = {
+        name: of(getattr(record, name))
+        for name in ("meterset_mu", "control_point", "gantry_deg")
+        if getattr(record, name) is not None
+    }
+    return replace(record, mlc=layers, **axes)
+
+
+@pytest.mark.parametrize(
+    ("first", "stop", "at"),
+    [
+        (0, 80, "the log begins at 40.00 MU"),
+        (60, 120, "samples missing at 1.20 s"),
+        (199, 200, None),  # a sample less than 1 MU away may be as far as this beam goes
+    ],
+)
+def test_a_log_that_lost_a_part_is_not_complete(first: int, stop: int, at: str | None) -> None:
+    # 100 MU in 200 steps of 0.5 MU, 0.02 s apart: what was lost is nowhere but in the steps.
+    record = cut(sweeping_field(), first, stop)
+    found = measured(ANALYZER, record)
+    assert found["planned_error"].value == 0.0
+    assert (found["complete"].value, found["complete"].at) == (float(at is None), at)
+
+
+def test_a_jump_of_gantry_or_leaves_with_the_beam_on_is_a_gap() -> None:
+    turned = vmat()
+    assert turned.gantry_deg is not None
+    turned.gantry_deg.expected[200:] += 5.0
+    assert measured(ANALYZER, turned)["complete"].at == "samples missing at 40.00 s"
+    moved = sweeping_field()
+    moved.mlc[0].bank_a_mm.expected[100:, 30] += 3.0
+    assert measured(ANALYZER, moved)["complete"].at == "samples missing at 2.00 s"
+
+
+def test_control_points_that_lag_behind_the_expected_ones_are_said() -> None:
+    record = sweeping_field()
+    assert record.control_point is not None
+    record.control_point.actual[:] /= 2.0
+    assert measured(ANALYZER, record)["complete"].at == "control point 5.000 of 10.000"
+
+
+def test_too_much_in_one_sub_beam_is_not_made_up_for_by_another() -> None:
+    record = two_fields()
+    first, second = record.sub_beams
+    swapped = (replace(first, planned_mu=55.0), replace(second, planned_mu=45.0))
+    found = measured(ANALYZER, replace(record, sub_beams=swapped))
+    assert found["planned_error"].value == 0.0
+    assert abs(found["sub_beam_error"].value) == pytest.approx(5.0)
+    assert found["sub_beam_error"].at == "sub-beam 2"  # 5 of 45 is more than 5 of 55
+    assert worst(found) == "ACTION"
+
+
+def test_only_machines_that_log_a_planned_meterset_must() -> None:
+    for machine_class, value in (("truebeam", 0.0), ("halcyon", 0.0), ("clinac", 1.0)):
+        found = measured(ANALYZER, sweeping_field(planned_mu=None), machine_class)
+        assert found["complete"].value == value

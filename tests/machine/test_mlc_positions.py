@@ -9,7 +9,7 @@ import pytest
 
 from analyzers.core import AnalysisError, NotApplicable
 from analyzers.machine.mlc_positions import ANALYZER
-from tests.deliveries import dual_layer_field, static_field, sweeping_field, vmat
+from tests.deliveries import axis, dual_layer_field, static_field, sweeping_field, vmat
 from tests.machine.judging import measured, run, worst
 
 PARKED, SHAPING = 5, 30
@@ -155,7 +155,13 @@ def test_too_short_a_beam_is_refused_not_passed() -> None:
 
 def test_no_leaves_and_no_beam_are_not_applicable() -> None:
     with pytest.raises(NotApplicable, match="no leaf positions"):
-        run(ANALYZER, replace(sweeping_field(), mlc=()))
+        run(ANALYZER, replace(sweeping_field(), mlc=()), "clinac")
+    # Leaves that nobody can place, and a machine that always has leaves, are never passed over.
+    with pytest.raises(AnalysisError, match="no leaf positions, which"):
+        run(ANALYZER, replace(sweeping_field(), mlc=()), "truebeam")
+    unplaced = replace(sweeping_field(), mlc=(), other_axes={50: axis(0.0, 201)})
+    with pytest.raises(AnalysisError, match="fit no known MLC"):
+        run(ANALYZER, unplaced, "clinac")
     record = sweeping_field()
     record.meterset_mu.actual[:] = 0.0
     with pytest.raises(NotApplicable, match="never on"):

@@ -109,7 +109,7 @@ def test_a_real_log_is_a_pass_unless_it_was_interrupted(path: Path) -> None:
     found = not_passed(treatment(path))
     if path.name.startswith(INTERRUPTED):
         assert found.pop("meterset.planned_error")[2] == "ACTION"
-        assert found.pop("meterset.complete") == (0.0, "control point 7.52", "ACTION")
+        assert found.pop("meterset.complete") == (0.0, "control point 7.520", "ACTION")
     assert found == {}
 
 

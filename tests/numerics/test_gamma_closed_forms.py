@@ -294,3 +294,14 @@ def test_quadratic_bowl(r_mm: float) -> None:
         evaluated_offset_mm=(-10.0 - r_mm,),
     )
     assert gamma.map[0] == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    "dose", [np.ma.masked_less(np.arange(5.0), 2.0), np.arange(5.0) + 1j], ids=["masked", "complex"]
+)
+def test_what_is_no_plain_dose_is_refused(dose: Any) -> None:
+    # A mask would be dropped in silence, and what it hid would be judged.
+    with pytest.raises(ValueError, match="plain real numbers"):
+        gamma_index(dose, np.arange(5.0), (1.0,))
+    with pytest.raises(ValueError, match="plain real numbers"):
+        gamma_index(np.arange(5.0), dose, (1.0,))

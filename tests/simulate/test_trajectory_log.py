@@ -91,6 +91,7 @@ deliveries = st.builds(
     st.booleans(),
 )
 def test_what_is_written_is_read(delivery: Delivery, version: str, scale: int, crc: bool) -> None:
+    crc = crc or version < "4.0"  # every older log carries one, and none is read without
     found = written_and_read(delivery, version=version, scale=scale, crc=crc)
     for name in AXES:
         turn = 360.0 if name.endswith("_deg") else None

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from analyzers import catalogue
+from qa_daemon.model import Verdict
 from qa_daemon.site import site as sites
 from qa_daemon.site.site import Site, SiteError
+from qa_daemon.verdict import judge
 
 CONTRACT = """
 [site]
@@ -170,3 +172,12 @@ def test_a_clinac_is_not_judged_by_truebeam_limits(tmp_path: Path) -> None:
 def test_wrong_limits_and_settings_refuse_to_start(tmp_path: Path, extra: str, said: str) -> None:
     with pytest.raises(SiteError, match=said):
         load(tmp_path, CONTRACT + extra)
+
+
+def test_a_class_without_limits_for_a_judged_metric_never_passes(tmp_path: Path) -> None:
+    site = load(tmp_path, CONTRACT)
+    day = date(2026, 3, 1)
+    limits = site.limits_for("mlc_positions.worst_leaf_rms", "srt", None, day)
+    assert limits is not None
+    assert judge(0.0, limits) is Verdict.INVALID
+    assert site.limits_for("beam_holds.count", "srt", None, day) is None  # trend-only stays so
