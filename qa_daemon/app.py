@@ -21,8 +21,10 @@ import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from analyzers import catalogue as physics
+from analyzers import numerics as kernels
 from qa_daemon.alerts.channels import AppriseChannels
 from qa_daemon.alerts.engine import AlertEngine
+from qa_daemon.alerts.outages import Outages
 from qa_daemon.failures import Unavailable
 from qa_daemon.ingest.dispatch import Dispatcher
 from qa_daemon.ingest.folders import watched_folders
@@ -33,7 +35,7 @@ from qa_daemon.jobs import WorkerLimits, Workers
 from qa_daemon.lock import StateLock
 from qa_daemon.notify import Notifier
 from qa_daemon.pipeline import Pipeline
-from qa_daemon.requests import carry_out_all
+from qa_daemon.requests import RequestDesk
 from qa_daemon.site import site as sites
 from qa_daemon.site.site import Site
 from qa_daemon.status import followers_of, status_form
@@ -100,7 +102,11 @@ class Core:
         self.catalogue = physics.load()
         self.workers = Workers(
             rules.workers,
-            WorkerLimits(rules.job_time_limit.total_seconds(), int(rules.job_memory_gb * 2**30)),
+            WorkerLimits(
+                rules.job_time_limit.total_seconds(),
+                int(rules.job_memory_gb * 2**30),
+                cache=_kernel_cache(site),
+            ),
         )
         self.workers.warm_up(rules.workers)
         pipeline = Pipeline(self.workers.measure, site, self.archive, self.ledger, self.results)
@@ -137,10 +143,12 @@ class Service:
             AppriseChannels(site),
             utc_now,
             {a.name: a.title for a in self.core.catalogue.analyzers},
+            outages=Outages(self.core.store, site, self.core.scanner.status),
         )
         self._parts: list[Part] = [
             self.core.dispatcher,
             self.core.scanner,
+            RequestDesk(site.state_dir, self.core.store),
             Watcher(self.core.scanner.folders, self.core.scanner.hint),
             self.alerts,
             *_sinks(site, self.core),
@@ -150,6 +158,9 @@ class Service:
         ]
         self._web = _web_server(site, self.core, self.is_ready)
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+        self._web_thread = threading.Thread(
+            target=self._web.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True
+        )
         self._stopping = threading.Event()
         self._started = False
 
@@ -167,16 +178,13 @@ class Service:
         for part in self._parts:
             part.start()
         self._started = True
-        threading.Thread(
-            target=self._web.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True
-        ).start()
+        self._web_thread.start()
         LOG.info("serving %s on port %d", self.site.name, self.port)
         self._notifier.tell("READY=1")
 
     def wait(self) -> None:
         """Serve until `ask_to_stop`; systemd hears from us only while every part moves on."""
         while not self._stopping.wait(1.0):
-            carry_out_all(self.site.state_dir, self.core.store)
             if self._moving():
                 self._notifier.tell("WATCHDOG=1")
 
@@ -194,10 +202,21 @@ class Service:
         self.core.close()
 
     def _moving(self) -> bool:
-        late = [p for p in self._progress if monotonic() - p() > STALLED_AFTER_S]
+        late = sum(monotonic() - p() > STALLED_AFTER_S for p in self._progress)
+        late += not self._web_thread.is_alive()
         if late:
-            LOG.error("%d parts of the service have stopped moving", len(late))
+            LOG.error("%d parts of the service have stopped moving", late)
         return not late
+
+
+def _kernel_cache(site: Site) -> str | None:
+    """Where compiled kernels are kept when they cannot lie beside the code."""
+    beside = Path(kernels.__file__).parent
+    if "NUMBA_CACHE_DIR" in os.environ or os.access(beside, os.W_OK):
+        return None
+    folder = site.state_dir / "cache"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return str(folder)
 
 
 def _bind(site: Site) -> socket.socket:
@@ -207,6 +226,7 @@ def _bind(site: Site) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((web.host, web.port))
+        listener.listen()
     except OSError as why:
         raise Unavailable(
             f"port {web.port} on {web.host} cannot be opened ({why.strerror}): "
@@ -231,7 +251,10 @@ def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Se
         site=site,
         queries=core.queries,
         archive=core.archive,
-        status=lambda: status_form(site, core.store),
+        status=lambda: {
+            **status_form(site, core.store),
+            "folders": [folder.form() for folder in core.scanner.status()],
+        },
         ready=ready,
         clock=utc_now,
         titles={a.name: a.title for a in core.catalogue.analyzers},

@@ -56,6 +56,8 @@ class WorkerLimits:
     time_s: float = 180.0
     memory_bytes: int = 4 << 30
     threads: int = 1
+    cache: str | None = None
+    """Where compiled kernels are kept; None: beside the code."""
 
 
 class Workers:
@@ -259,6 +261,8 @@ def _start_worker(limits: WorkerLimits, parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)  # the parent was killed before we asked
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["NUMBA_NUM_THREADS"] = str(limits.threads)
+    if limits.cache is not None:
+        os.environ["NUMBA_CACHE_DIR"] = limits.cache
     os.environ["OMP_NUM_THREADS"] = str(limits.threads)
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from analyzers import catalogue as physics
-from qa_daemon.jobs import WorkerDied, WorkerLimits, Workers, measure
+from qa_daemon.jobs import WorkerDied, WorkerLimits, Workers, WorkersLost, measure
 from qa_daemon.model import Job, NamedPath, Report
 from qa_daemon.simulate.trajectory_log import simulate
 
@@ -61,7 +61,7 @@ def test_a_killed_worker_costs_one_file_and_the_next_is_read(workers: Workers, j
         try:
             for _ in range(2000):
                 workers.measure(job)
-        except WorkerDied as why:
+        except (WorkerDied, WorkersLost) as why:  # killed at work, or between two files
             died.append(why)
 
     thread = threading.Thread(target=many)

@@ -96,11 +96,12 @@ def machines(clinic: Clinic) -> list[MachineView]:
 
 
 def facts(clinic: Clinic) -> Iterator[Fact]:
-    """Files that could not be read, backlog, sinks and alerts."""
+    """Folders that cannot be reached, files that could not be read, backlog, sinks and alerts."""
     status = clinic.status()
     files, alerts = _part(status, "files"), _part(status, "alerts")
     if not clinic.ready():
         yield Fact("Not taking in files now", is_bad=True, detail="the service starts or stops")
+    yield from _lost_folders(status.get("folders"), clinic.clock())
     unread = _count(files, "quarantined")
     yield Fact(
         f"{plural(unread, 'file')} could not be read" if unread else "All files could be read",
@@ -212,6 +213,17 @@ def _sink(name: str, sink: Mapping[object, object], now: datetime) -> Fact:
     late = count > 0 and when is not None and now - when > LATE_AFTER
     text = f"{name}: {plural(count, 'result')} behind" if count else f"{name}: up to date"
     return Fact(text, is_bad=error is not None or late, detail=str(error) if error else took)
+
+
+def _lost_folders(folders: object, now: datetime) -> Iterator[Fact]:
+    """One fact for each machine whose watched folders cannot all be listed."""
+    lost: dict[str, float | None] = {}
+    for folder in folders if isinstance(folders, list) else []:
+        if not folder["is_reachable"]:
+            lost.setdefault(folder["machine"] or "Several machines", folder["last_scan_s_ago"])
+    for machine, ago_s in lost.items():
+        seen = f"last looked through {age(now - timedelta(seconds=ago_s), now)}" if ago_s else ""
+        yield Fact(f"{machine}: watched folder cannot be reached", is_bad=True, detail=seen)
 
 
 def _part(status: Mapping[str, object], name: str) -> Mapping[str, object]:

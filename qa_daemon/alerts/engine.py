@@ -12,8 +12,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from qa_daemon.alerts.channels import Channels
 from qa_daemon.alerts.delivery import IDLE_S, Delivery, Patience
-from qa_daemon.alerts.evaluate import evaluate, is_waiting, notify, take_off
+from qa_daemon.alerts.evaluate import (
+    close_unreadable,
+    evaluate,
+    is_waiting,
+    notify,
+    take_off,
+)
 from qa_daemon.alerts.messages import Wording
+from qa_daemon.alerts.outages import Outages
 from qa_daemon.site.site import Site
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.queries import Queries, StoredResult
@@ -40,10 +47,12 @@ class AlertEngine:
         clock: Callable[[], datetime],
         titles: Mapping[str, str],
         patience: Patience | None = None,
+        outages: Outages | None = None,
     ) -> None:
         self._store = store
         self._queries = queries
         self._outbox = outbox
+        self._outages = outages
         self._wording = Wording(site, titles)
         self._delivery = Delivery(store, outbox, site, channels, clock, patience)
         self._stopping = threading.Event()
@@ -100,13 +109,15 @@ class AlertEngine:
             LOG.exception("alerts: result %d could not be looked through", result.id)
             with self._store.write() as connection:
                 text = self._wording.last_resort(result)
-                notify(connection, result, text, self._store.now())
+                notify(connection, result.id, text, self._store.now())
                 take_off(connection, passed)
 
     def _record(self, result: StoredResult, passed: list[int]) -> None:
         with self._store.write() as connection:
             if is_waiting(connection, result.id):
                 evaluate(connection, result, self._wording, self._store.now())
+            else:
+                close_unreadable(connection, result, self._wording, self._store.now())
             take_off(connection, passed)
 
     def _run(self) -> None:
@@ -115,6 +126,8 @@ class AlertEngine:
             self._moved_at = monotonic()
             try:
                 self.look_through()
+                if self._outages is not None:
+                    self._outages.look()
                 idle_s = self.deliver()
             except Exception:
                 # The boundary of the thread: whatever happens, it goes on and nothing is lost.

@@ -17,29 +17,26 @@ SINK = "alerts"
 
 
 def evaluate(connection: Connection, result: StoredResult, wording: Wording, now: str) -> None:
-    """Bring the incidents up to date; one message for what got worse, one for what cleared."""
-    worse: list[tuple[str, Reason, Verdict]] = []
-    cleared: list[str] = []
-    for finding in list(_findings(connection, result)):
-        before = _incident(connection, finding.key)
-        reason, after = decide(before, finding, now)
-        if after is not None and after != before:
-            _keep(connection, before, after)
-        if reason is Reason.CLEARED:
-            cleared.append(finding.test)
-        elif reason is not None and finding.verdict is not None:
-            worse.append((finding.test, reason, finding.verdict))
-    if worse:
-        notify(connection, result, wording.alarm(result, worse), now)
-    if cleared:
-        notify(connection, result, wording.all_clear(result, cleared), now)
+    """Bring the incidents up to date with everything that a new result says."""
+    _take_in(connection, result, list(_findings(connection, result)), wording, now)
 
 
-def notify(connection: Connection, result: StoredResult, text: Text, now: str) -> None:
-    """Put a message among those to be sent."""
+def close_unreadable(
+    connection: Connection, result: StoredResult, wording: Wording, now: str
+) -> None:
+    """A result that was looked through before took the place of another: its tests are no news.
+
+    A file that could not be read may have become a copy of the one it is of.
+    """
+    if result.error_code is None:
+        _take_in(connection, result, list(_read_now(connection, result)), wording, now)
+
+
+def notify(connection: Connection, result: int | None, text: Text, now: str) -> None:
+    """Put a message among those to be sent; `result` is what it is about, if it is one."""
     connection.execute(
         insert(notifications).values(
-            result=result.id,
+            result=result,
             title=text.title,
             body=text.body,
             state="pending",
@@ -59,6 +56,31 @@ def take_off(connection: Connection, looked_through: Sequence[int]) -> None:
     connection.execute(
         delete(outbox).where(outbox.c.sink == SINK, outbox.c.result.in_(looked_through))
     )
+
+
+def _take_in(
+    connection: Connection,
+    result: StoredResult,
+    findings: Sequence[Finding],
+    wording: Wording,
+    now: str,
+) -> None:
+    """Keep the incidents; one message for what got worse, one for what cleared."""
+    worse: list[tuple[str, Reason, Verdict]] = []
+    cleared: list[str] = []
+    for finding in findings:
+        before = _incident(connection, finding.key)
+        reason, after = decide(before, finding, now)
+        if after is not None and after != before:
+            _keep(connection, before, after)
+        if reason is Reason.CLEARED:
+            cleared.append(finding.test)
+        elif reason is not None and finding.verdict is not None:
+            worse.append((finding.test, reason, finding.verdict))
+    if worse:
+        notify(connection, result.id, wording.alarm(result, worse), now)
+    if cleared:
+        notify(connection, result.id, wording.all_clear(result, list(dict.fromkeys(cleared))), now)
 
 
 def _findings(connection: Connection, result: StoredResult) -> Iterator[Finding]:
@@ -81,11 +103,20 @@ def _findings(connection: Connection, result: StoredResult) -> Iterator[Finding]
 
 def _read_now(connection: Connection, result: StoredResult) -> Iterator[Finding]:
     """Files that could not be read before, and are read now: this one, and what it took along."""
-    taken_along = select(results.c.sha256).where(results.c.superseded_by == result.id)
-    for sha256 in {result.sha256, *connection.execute(taken_along).scalars()}:
+    for sha256 in {result.sha256, *_taken_along(connection, result.id)}:
         before = _incident(connection, _unreadable_key(sha256))
         if before is not None and before.open:
             yield _unreadable(result, sha256, Verdict.PASS, before.point_ns)
+
+
+def _taken_along(connection: Connection, result: int) -> Iterator[str]:
+    """The contents whose results led to this one: a file may be copied several times in vain."""
+    generation = [result]
+    while generation:
+        query = select(results.c.id, results.c.sha256)
+        rows = connection.execute(query.where(results.c.superseded_by.in_(generation))).all()
+        generation = [row.id for row in rows]
+        yield from (row.sha256 for row in rows)
 
 
 def _unreadable(result: StoredResult, sha256: str, verdict: Verdict, point_ns: int) -> Finding:

@@ -18,6 +18,7 @@ from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredRes
 
 UNREADABLE = "unreadable file"
 """The name of the test that a file which cannot be read has failed."""
+AWAY = "watched folder cannot be reached"
 # Where on the machine a value was found: leaf, jaw, direction.  Other words stay in the store.
 PLACE = re.compile(
     r"\d{0,2}[ABXY]\d{1,3}|sub-beam \d{1,4}|lateral|longitudinal|vertical|lat|lng|vrt"
@@ -91,6 +92,28 @@ class Wording:
         at = datetime.fromisoformat(result.performed_at)
         local = at.astimezone(self.site.zone) if at.tzinfo else at
         return f"{local:%Y-%m-%d %H:%M} local time"
+
+
+def folder_away(site: Site, machine: str) -> Text:
+    """The watched folder of a machine cannot be reached; an empty name: of several machines."""
+    says = (
+        "For more than five minutes a watched folder, or a folder in it, could not be listed.\n"
+        "Files in it are not taken in until it can; then those that are still there are."
+    )
+    return _about_folder(site, machine, AWAY, says)
+
+
+def folder_back(site: Site, machine: str) -> Text:
+    """The watched folder of a machine is there again."""
+    says = "Files that have arrived in it meanwhile are taken in now."
+    return _about_folder(site, machine, "watched folder can be reached again", says)
+
+
+def _about_folder(site: Site, machine: str, what: str, says: str) -> Text:
+    # Without its path: names of folders may identify.
+    name = _one_line(machine) or "Several machines"
+    head = f"Site: {_one_line(site.name)}\nMachine: {name}"
+    return Text(f"{name}: {what}", "\n\n".join([head, says, f"{site.base_url}/"]))
 
 
 def _analyses(result: StoredResult, test: str) -> list[StoredAnalysis]:

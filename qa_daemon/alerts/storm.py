@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from qa_daemon.alerts.messages import AWAY
 from qa_daemon.store.schema import notifications
 from qa_daemon.store.store import Store
 
@@ -57,7 +58,11 @@ def pile(store: Store, base_url: str) -> Pile | None:
         rows = connection.execute(query).all()
     if len(rows) < 2:
         return None
-    lines = sorted((f"{row.title}: {base_url}/results/{row.result}" for row in rows), key=_urgency)
+    lines = [
+        f"{row.title}: {base_url}/" + (f"results/{row.result}" if row.result is not None else "")
+        for row in rows
+    ]
+    lines.sort(key=_urgency)
     return Pile(
         tuple(row.id for row in rows), f"{len(rows)} messages together", _body(lines, base_url)
     )
@@ -71,4 +76,7 @@ def _body(lines: Sequence[str], base_url: str) -> str:
 
 
 def _urgency(line: str) -> int:
-    return next((n for n, word in enumerate(("INVALID", "ACTION")) if line.startswith(word)), 2)
+    if AWAY in line:
+        return 0
+    words = enumerate(("INVALID", "ACTION"), start=1)
+    return next((n for n, word in words if line.startswith(word)), 3)

@@ -50,6 +50,11 @@ def _checks(site: Site) -> Iterator[tuple[bool, str]]:
     people = site.file.person
     yield bool(people), f"{len(people)} people can be told"
     yield site.file.rota is not None, "a weekly rota says who is on call"
+    for named in _secret_files(site):
+        yield named.is_file() and os.access(named, os.R_OK), f"secret file {named.name} can be read"
+    for person in people:
+        known = all(map(_is_known, person.channels))
+        yield known, f"the addresses of {person.name} are of a kind that is known"
     if site.file.influx is not None:
         yield _answers(site.file.influx.url), "the time-series database answers"
 
@@ -63,6 +68,19 @@ def _state(site: Site) -> Iterator[tuple[bool, str]]:
     version = ".".join(map(str, sqlite3.sqlite_version_info))
     fixed = sqlite3.sqlite_version_info >= FIXED_SQLITE
     yield True, f"SQLite {version}" + ("" if fixed else " (used with one writing connection)")
+
+
+def _secret_files(site: Site) -> Iterator[Path]:
+    influx = site.file.influx
+    named = [influx.password_file, influx.token_file] if influx else []
+    named += [person.channels_file for person in site.file.person]
+    return (site.resolve(path) for path in named if path is not None)
+
+
+def _is_known(address: str) -> bool:
+    from apprise import Apprise
+
+    return address.startswith(("http://", "https://")) or Apprise.instantiate(address) is not None
 
 
 def _answers(url: str) -> bool:

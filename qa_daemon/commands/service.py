@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import shutil
 import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import typer
 
@@ -17,7 +19,7 @@ from qa_daemon.failures import Unavailable
 from qa_daemon.ingest.names import as_text
 from qa_daemon.lock import AlreadyRunning
 from qa_daemon.site.site import Site
-from qa_daemon.store.queries import Queries
+from qa_daemon.store.queries import PAGE, Queries
 
 UNREADABLE = 65
 
@@ -46,23 +48,24 @@ def serve(site: Site) -> None:
 def ingest(paths: Sequence[Path], config: Path, *, wait: bool) -> int:
     """Put files into the inbox; without a running daemon, process them here when asked to wait."""
     site = open_site(config)
+    check_user(site)
     files = list(_files(paths))
     drop(site, files)
     if not wait:
         typer.echo(f"{len(files)} files are in the inbox")
         return 0
-    before = _unreadable(site)
-    try:
-        core = Core(site)
-    except AlreadyRunning:
-        _wait_for_daemon(site)
-    else:
+    while not _is_processed(site):
+        try:
+            core = Core(site)
+        except AlreadyRunning:
+            sleep(0.2)  # the daemon does it, or dies and leaves it to us
+            continue
         try:
             process_all(core)
         finally:
             core.close()
     typer.echo(f"{len(files)} files are processed")
-    return UNREADABLE if _unreadable(site) > before else 0
+    return UNREADABLE if _any_unreadable(site, files) else 0
 
 
 def process_all(core: Core) -> None:
@@ -105,15 +108,22 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             raise typer.BadParameter("a path given is neither a file nor a folder")
 
 
-def _wait_for_daemon(site: Site) -> None:
-    inbox, store = site.state_dir / "inbox", open_store(site)
-    queries, told = Queries(store), monotonic()
-    while any(inbox.iterdir()) or queries.counts().get("files.queued", 0):
-        sleep(0.2)
-        if monotonic() - told > 30:
-            told = monotonic()
-            typer.echo("waiting for the running daemon", err=True)
+def check_user(site: Site) -> None:
+    """Refuse to leave files that the service, which runs as another user, could not read."""
+    folder = site.state_dir
+    if folder.is_dir() and folder.stat().st_uid != os.geteuid():
+        owner = pwd.getpwuid(folder.stat().st_uid).pw_name
+        raise Unavailable(f"the state folder belongs to {owner}: run this with sudo -u {owner}")
 
 
-def _unreadable(site: Site) -> int:
-    return Queries(open_store(site)).counts().get("files.quarantined", 0)
+def _is_processed(site: Site) -> bool:
+    inbox = site.state_dir / "inbox"
+    counts = Queries(open_store(site)).counts()
+    return not any(inbox.iterdir()) and not counts.get("files.queued", 0)
+
+
+def _any_unreadable(site: Site, files: Sequence[Path]) -> bool:
+    queries = Queries(open_store(site))
+    paths = [as_text(str(file.absolute())) for file in files]
+    pages = [paths[n : n + PAGE] for n in range(0, len(paths), PAGE)]
+    return any(r.error_code for page in pages for r in queries.results_at(page))

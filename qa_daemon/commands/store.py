@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -13,14 +14,15 @@ import typer
 
 from qa_daemon.app import open_site, open_store
 from qa_daemon.commands import forms
+from qa_daemon.commands.service import check_user
 from qa_daemon.failures import Damaged
 from qa_daemon.model import State
-from qa_daemon.requests import ALL, Request, hand_in
+from qa_daemon.requests import Request, hand_in
 from qa_daemon.site.site import Site
 from qa_daemon.status import followers_of, status_form
 from qa_daemon.store import audit
 from qa_daemon.store.archive import Archive
-from qa_daemon.store.queries import Queries
+from qa_daemon.store.queries import Queries, StoredResult
 
 ACTOR = "command line"
 
@@ -35,9 +37,9 @@ def status(config: Path, *, as_json: bool) -> None:
 def results(config: Path, machine: str | None, since: str | None, *, as_json: bool) -> None:
     """`qa-daemon results`"""
     site = open_site(config)
-    found = Queries(open_store(site)).results_since(_instant_ns(site, since), machine, ALL)
+    found = Queries(open_store(site)).every_result(_instant_ns(site, since), machine)
     if as_json:
-        typer.echo(json.dumps([forms.stored(r) for r in found], indent=1))
+        _print_array(forms.stored(r) for r in found)
         return
     for r in found:
         verdict = r.verdict.name if r.verdict is not None else "not judged"
@@ -62,13 +64,14 @@ def replay(config: Path, sink: str, since: str) -> None:
 
 def quarantine_list(config: Path, *, as_json: bool) -> None:
     """`qa-daemon quarantine list`"""
-    found = Queries(open_store(open_site(config))).quarantined()
+    found = _every_quarantined(Queries(open_store(open_site(config))))
     if as_json:
-        typer.echo(json.dumps([forms.stored(r) for r in found], indent=1))
+        _print_array(forms.stored(r) for r in found)
         return
     for result in found:
         typer.echo(f"{result.id:6} {result.machine or '-'}: {result.error_code}")
         typer.echo(f"       {result.error_message}")
+        typer.echo(f"       {result.path}")
 
 
 def quarantine_release(config: Path, result: int) -> None:
@@ -101,8 +104,13 @@ def backup(config: Path, to: Path) -> None:
     if to.exists():
         raise typer.BadParameter("the backup must be a new file")
     source = site.state_dir / "store.sqlite3"
+    if not source.is_file():
+        raise Damaged("there is no store to copy in this site's state folder")
     part = to.with_name(to.name + ".part")
-    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(part)) as copy:
+    with (
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as original,
+        closing(sqlite3.connect(part)) as copy,
+    ):
         original.backup(copy)
         _check_integrity(copy)
     part.rename(to)
@@ -117,7 +125,7 @@ def verify(config: Path) -> None:
         _check_integrity(connection)
     audit_verify(config)
     archive = Archive(site.state_dir)
-    for result in Queries(store).results_since(limit=ALL):
+    for result in Queries(store).every_result(0, None):
         path = archive.path_of(result.sha256)
         if result.error_code in ("EMPTY", "UNREADABLE", "TOO_LARGE"):
             continue
@@ -135,7 +143,23 @@ def _check_integrity(connection: sqlite3.Connection) -> None:
         raise Damaged("the store's file is damaged: restore the last backup")
 
 
+def _print_array(items: Iterator[forms.Form]) -> None:
+    """A JSON array, written as it comes: a store of years does not fit into memory."""
+    typer.echo("[", nl=False)
+    for number, item in enumerate(items):
+        typer.echo((",\n" if number else "\n") + json.dumps(item, indent=1), nl=False)
+    typer.echo("\n]")
+
+
+def _every_quarantined(queries: Queries) -> Iterator[StoredResult]:
+    page = queries.quarantined()
+    while page:
+        yield from page
+        page = queries.quarantined(before=page[-1].file)
+
+
 def _hand_in(site: Site, request: Request) -> None:
+    check_user(site)
     done = hand_in(site.state_dir, open_store(site), request)
     if done is None:
         typer.echo("the running daemon has been asked to do it")
@@ -152,7 +176,10 @@ def _instant_ns(site: Site, text: str | None) -> int:
         raise typer.BadParameter("a time is written like 2026-03-01 or 2026-03-01T08:00") from None
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=site.zone)
-    return int(instant.timestamp()) * 1_000_000_000
+    instant_ns = int(instant.timestamp()) * 1_000_000_000
+    if not 0 <= instant_ns < 2**63:
+        raise typer.BadParameter("this time lies outside what the store can hold")
+    return instant_ns
 
 
 def _as_lines(form: dict[str, object]) -> str:

@@ -54,7 +54,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Reach:
-    """Whether a watched folder answers, and when it was last looked through."""
+    """Whether a watched folder and all in it answers, and when it was last looked through."""
 
     reachable: bool = True
     scanned_at: float | None = None
@@ -218,17 +218,19 @@ class Lane:
         try:
             reach.device = device_of(folder.path, reach.device)
             if folder.is_inbox:
-                self._look_through_inbox(folder)
+                faults = self._look_through_inbox(folder)
             else:
-                self._look_below(folder.path, folder)
+                faults = self._look_below(folder.path, folder)
         except OSError as why:
             if folder.is_inbox and why.errno == errno.ENOENT:
                 return
+            faults = {str(why.strerror)}
+        if faults:
             if reach.reachable:
                 LOG.warning(
                     "a watched folder cannot be reached machine=%s: %s",
                     folder.machine,
-                    why.strerror,
+                    ", ".join(sorted(faults)),
                 )
             reach.reachable = False
             return
@@ -236,7 +238,8 @@ class Lane:
             LOG.info("a watched folder can be reached again machine=%s", folder.machine)
         reach.reachable, reach.scanned_at = True, self._clock()
 
-    def _look_through_inbox(self, folder: Folder) -> None:
+    def _look_through_inbox(self, folder: Folder) -> set[str]:
+        faults: set[str] = set()
         for entry in inbox.entries(folder.path):
             for found in entry.files:
                 try:
@@ -246,16 +249,20 @@ class Lane:
                 if stat.S_ISREG(status.st_mode):
                     self._see(found, status, is_complete=True)
             inbox.tidy(entry.path)
-        for source, status in files_below(folder.path):
+        for source, status in files_below(folder.path, (), faults):
             if not inbox.is_entry(source.rpartition("/")[0]):
                 self._see(found_at(source, None), status)
+        return faults
 
-    def _look_below(self, top: str, folder: Folder) -> None:
-        for source, status in files_below(top, folder.apart):
+    def _look_below(self, top: str, folder: Folder) -> set[str]:
+        """See every file; why some folders could not be listed."""
+        faults: set[str] = set()
+        for source, status in files_below(top, folder.apart, faults):
             if self.is_stopping:
-                return
+                break
             self.moved_at = self._clock()
             self._see(found_at(source, folder.machine), status)
+        return faults
 
     def _see(self, found: Found, status: os.stat_result, *, is_complete: bool = False) -> None:
         look, now = Look.of(status), self._clock()

@@ -9,7 +9,8 @@ import os
 
 IGNORED_ENDINGS = (".tmp", ".part", ".filepart", ".crdownload")
 IGNORED_BEGINNINGS = (".", "~$")
-IGNORED_NAMES = ("thumbs.db",)
+# The file system's own folders, which a reader may not list.
+IGNORED_NAMES = ("thumbs.db", "lost+found", "$recycle.bin", "system volume information")
 
 
 def is_ignored(name: str) -> bool:

@@ -33,6 +33,14 @@ class FolderStatus:
     is_reachable: bool
     last_scan_s_ago: float | None
 
+    def form(self) -> dict[str, object]:
+        """For the pages; without the path, since names of folders may identify."""
+        return {
+            "machine": self.machine,
+            "is_reachable": self.is_reachable,
+            "last_scan_s_ago": self.last_scan_s_ago,
+        }
+
 
 class Scanner:
     """Finds every file of the watched folders and hands those that have settled to the intake."""

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from qa_daemon.ingest.names import is_ignored
 
-LOG = logging.getLogger("qa_daemon.ingest")
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR)
 
 
-def files_below(top: str, apart: Collection[str] = ()) -> Iterator[tuple[str, os.stat_result]]:
+def files_below(
+    top: str, apart: Collection[str], faults: set[str]
+) -> Iterator[tuple[str, os.stat_result]]:
     """Every file with what `lstat` says of it.  Folders named in `apart` are left out.
 
-    A folder that cannot be listed is passed over: the next pass tries again.
+    A folder that cannot be listed is passed over, and why is added to `faults`: the next pass tries
+    again.
     """
     stack = [top]
     while stack:
@@ -30,12 +31,11 @@ def files_below(top: str, apart: Collection[str] = ()) -> Iterator[tuple[str, os
                         if entry.path not in apart:
                             stack.append(entry.path)
                     elif entry.is_file(follow_symlinks=False):
-                        status = _status(entry)
+                        status = _status(entry, faults)
                         if status is not None:
                             yield entry.path, status
         except OSError as why:
-            if why.errno not in GONE:
-                LOG.debug("a folder below a watched one cannot be listed: %s", why.strerror)
+            _remember(why, faults)
 
 
 def device_of(folder: str, before: int | None) -> int:
@@ -52,8 +52,14 @@ def device_of(folder: str, before: int | None) -> int:
     return device
 
 
-def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+def _status(entry: os.DirEntry[str], faults: set[str]) -> os.stat_result | None:
     try:
         return entry.stat(follow_symlinks=False)
-    except OSError:
+    except OSError as why:
+        _remember(why, faults)
         return None
+
+
+def _remember(why: OSError, faults: set[str]) -> None:
+    if why.errno not in GONE:
+        faults.add(str(why.strerror))

@@ -9,10 +9,12 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -37,7 +39,7 @@ class Model(BaseModel):
 class SiteSection(Model):
     """`[site]`"""
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=ONE_LINE)
     """What people call the clinic; shown on every page and alert."""
     time_zone: str
     """IANA name; machine logs carry local time."""
@@ -57,7 +59,7 @@ class SiteSection(Model):
 class Machine(Model):
     """`[[machine]]`"""
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=ONE_LINE)
     """What people call it; shown on every page and alert."""
     machine_class: Literal["truebeam", "halcyon", "clinac", "elekta", "srt"]
     """Decides the default limits."""
@@ -74,7 +76,7 @@ class Ingest(Model):
 
     settle_time: Duration = timedelta(seconds=5)
     """A file is taken when it has not changed for this long."""
-    rescan_every: Duration = timedelta(seconds=60)
+    rescan_every: Duration = Field(default=timedelta(seconds=60), ge=timedelta(seconds=1))
     """The scan is the truth; file events only make it come sooner."""
     workers: int = Field(default=2, ge=1, le=64)
     """Processes that read and measure files."""
@@ -99,6 +101,16 @@ class Influx(Model):
     bucket: str | None = None
     token_file: Path | None = None
     timeout: Duration = timedelta(seconds=10)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an address is written like http://127.0.0.1:8086")
+        if parts.username or parts.password:
+            raise ValueError("no user or password here: use user and password_file, or token_file")
+        return url
 
     @model_validator(mode="after")
     def _complete(self) -> Influx:

@@ -160,6 +160,7 @@ def load(
         raise SiteError("\n".join(f"{path}: {line}" for line in lines)) from None
     site = Site(file, path.absolute(), metrics_of(analyzers), clock)
     _check_names(site, analyzers)
+    _check_folders(site)
     return site
 
 
@@ -172,6 +173,17 @@ def without_file(analyzers: Sequence[Analyzer[Any, Any]], clock: Callable[[], da
 def metrics_of(analyzers: Sequence[Analyzer[Any, Any]]) -> dict[str, Metric]:
     """Every metric by `analyzer.metric`."""
     return {f"{a.name}.{m.name}": m for a in analyzers for m in a.metrics}
+
+
+def _check_folders(site: Site) -> None:
+    state = site.state_dir.resolve()
+    for number, machine in enumerate(site.machines):
+        for folder in site.folders_of(machine):
+            if state.is_relative_to(folder.resolve()):
+                raise SiteError(
+                    f"{site.path}: machine.{number}.folders: the state folder lies inside a "
+                    "watched folder, and the daemon would take in its own files: put it elsewhere"
+                )
 
 
 def _check_names(site: Site, analyzers: Sequence[Analyzer[Any, Any]]) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, or_, select, update
 
 from qa_daemon.model import State
-from qa_daemon.store.schema import analyses, files, latest, measurements, results
+from qa_daemon.store.schema import analyses, files, latest, measurements, outbox, results
 from qa_daemon.store.store import bump
 
 Row = Mapping[str, Any] | RowMapping
@@ -77,6 +77,7 @@ def hand_over(connection: Connection, old: int, heir: int) -> None:
         bump(connection, "results", -1 if had.active else 0)
         if successor is not None:
             _repoint_latest(connection, had.id, successor)
+            _look_again(connection, had.id)
 
 
 def _same(of: Row) -> list[ColumnElement[bool]]:
@@ -101,9 +102,23 @@ def _beside(connection: Connection, copy: RowMapping, reach: float) -> list[RowM
 
 
 def _active_result(connection: Connection, file: int) -> int | None:
-    query = select(results.c.id).where(results.c.file == file, results.c.active)
-    found: int | None = connection.execute(query).scalar_one_or_none()
+    """The result of a file; that of a side file is the one of the main file it was read with."""
+    main = select(files.c.main_file).where(files.c.id == file).scalar_subquery()
+    of = or_(results.c.file == file, results.c.file == main)
+    query = select(results.c.id).where(of, results.c.active).order_by(results.c.file != file)
+    found: int | None = connection.execute(query.limit(1)).scalar()
     return found
+
+
+def _look_again(connection: Connection, superseded: int) -> None:
+    """Have the alert engine look at a result that was superseded without a new one.
+
+    Nobody else tells it that a file which could not be read is there as a whole now.
+    """
+    here = (outbox.c.sink == "alerts", outbox.c.result == superseded)
+    if connection.execute(select(outbox.c.id).where(*here)).first() is None:
+        values = {"sink": "alerts", "result": superseded, "state": "pending"}
+        connection.execute(insert(outbox).values(**values))
 
 
 def _repoint_latest(connection: Connection, old: int, new: int) -> None:

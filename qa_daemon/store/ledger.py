@@ -157,20 +157,34 @@ class Ledger:
             row = connection.execute(query).one()
         return Summary(row.machine, row.format, row.verdict, row.error_code)
 
-    def move(self, file: LedgerFile, event: Event, actor: str = "daemon") -> None:
+    def move(self, file: LedgerFile, event: Event) -> None:
         """Let an event happen to a file."""
         with self._store.write() as connection:
             move(connection, file.id, event)
-            if event is Event.RELEASED:
-                connection.execute(update(files).where(files.c.id == file.id).values(crashes=0))
-                audit.record(
-                    connection,
-                    at=self._store.now(),
-                    actor=actor,
-                    action="file released",
-                    subject=f"file {file.id}",
-                    detail={"sha256": file.sha256},
-                )
+
+    def release(self, identities: Sequence[int], actor: str) -> int:
+        """Queue files for another try, in one transaction; how many could be.
+
+        A file that was replaced, or is a copy, has nothing to try again.
+        """
+        with self._store.write() as connection:
+            able = select(files.c.id).where(
+                files.c.id.in_(identities),
+                files.c.state.not_in([State.REPLACED.value, State.DUPLICATE.value]),
+            )
+            released = list(connection.execute(able).scalars())
+            for identity in released:
+                move(connection, identity, Event.RELEASED)
+            connection.execute(update(files).where(files.c.id.in_(released)).values(crashes=0))
+            audit.record(
+                connection,
+                at=self._store.now(),
+                actor=actor,
+                action="files released",
+                subject=f"{len(released)} files",
+                detail={"files": released},
+            )
+            return len(released)
 
     def _enter(self, connection: Connection, arrival: Arrival) -> int:
         old = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select
 
 from analyzers.core import Limits
 from qa_daemon.model import State, Verdict
@@ -21,6 +21,8 @@ from qa_daemon.store.schema import (
     results,
 )
 from qa_daemon.store.store import Store
+
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Queries:
         return found[0] if found else None
 
     def results_of(self, identities_: Sequence[int]) -> list[StoredResult]:
-        """Several results, in the order of their ids."""
+        """Several results (at most a page of them), in the order of their ids."""
         return self._results(
             select(results).where(results.c.id.in_(identities_)).order_by(results.c.id)
         )
@@ -144,6 +146,53 @@ class Queries:
         if before_ns is not None:
             query = query.where(results.c.point_ns < before_ns)
         return self._results(query.order_by(results.c.point_ns.desc()).limit(limit))
+
+    def every_result(self, since_ns: int, machine: str | None) -> Iterator[StoredResult]:
+        """All active results since an instant, newest first, a page at a time."""
+        query = select(results.c.id, results.c.point_ns).where(
+            results.c.active, results.c.point_ns >= since_ns
+        )
+        if machine is not None:
+            query = query.where(results.c.machine == machine)
+        query = query.order_by(results.c.point_ns.desc(), results.c.id.desc()).limit(PAGE)
+        page = query
+        while True:
+            with self._store.read() as connection:
+                rows = connection.execute(page).all()
+            if not rows:
+                return
+            by_id = {r.id: r for r in self.results_of([row.id for row in rows])}
+            yield from (by_id[row.id] for row in rows)
+            at, last = rows[-1].point_ns, rows[-1].id
+            page = query.where(
+                or_(results.c.point_ns < at, and_(results.c.point_ns == at, results.c.id < last))
+            )
+
+    def last_result_id(self) -> int:
+        """The highest number of a result; 0 when there is none."""
+        with self._store.read() as connection:
+            return connection.execute(select(func.max(results.c.id))).scalar_one() or 0
+
+    def active_after(
+        self, after: int, last: int, since_ns: int, machine: str | None, limit: int
+    ) -> list[tuple[int, int]]:
+        """Active results by number, from `after` to `last`: result and file."""
+        query = select(results.c.id, results.c.file).where(
+            results.c.id > after,
+            results.c.id <= last,
+            results.c.active,
+            results.c.point_ns >= since_ns,
+        )
+        if machine is not None:
+            query = query.where(results.c.machine == machine)
+        with self._store.read() as connection:
+            rows = connection.execute(query.order_by(results.c.id).limit(limit)).all()
+        return [(row.id, row.file) for row in rows]
+
+    def results_at(self, paths: Sequence[str]) -> list[StoredResult]:
+        """The active results of the files at these paths (at most a page of them)."""
+        query = select(results).join(files, files.c.id == results.c.file)
+        return self._results(query.where(results.c.active, files.c.path.in_(paths)))
 
     def identity_of(self, result: int) -> dict[str, str]:
         """Whose result it is: for a signed-in physicist's page, and nowhere else."""
@@ -219,8 +268,8 @@ class Queries:
             for r in reversed(rows)
         ]
 
-    def quarantined(self, limit: int = 200) -> list[StoredResult]:
-        """The results of files that could not be read, newest first."""
+    def quarantined(self, limit: int = 200, before: int | None = None) -> list[StoredResult]:
+        """The results of files that could not be read, newest first; `before` a file's number."""
         query = (
             select(results)
             .join(files, files.c.id == results.c.file)
@@ -228,6 +277,8 @@ class Queries:
             .order_by(files.c.id.desc())
             .limit(limit)
         )
+        if before is not None:
+            query = query.where(files.c.id < before)
         return self._results(query)
 
     def counts(self) -> dict[str, int]:

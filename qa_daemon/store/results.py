@@ -114,15 +114,9 @@ class Results:
             )
             return int(identity)
 
-    def enqueue_again(self, sink: str, since_ns: int) -> int:
-        """Replay: put every active result since an instant into a sink's outbox; how many."""
+    def enqueue_again(self, sink: str, identities_: Sequence[int]) -> int:
+        """Replay: put results into a sink's outbox once more, in one transaction; how many."""
         with self._store.write() as connection:
-            found = connection.execute(
-                select(results.c.id)
-                .where(results.c.active, results.c.point_ns >= since_ns)
-                .order_by(results.c.point_ns)
-            ).scalars()
-            identities_ = list(found)
             for identity in identities_:
                 _enqueue(connection, sink, identity)
             return len(identities_)

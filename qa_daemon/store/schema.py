@@ -199,7 +199,7 @@ notifications = Table(
     "notifications",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("result", Integer, ForeignKey("results.id")),  # null: it is about a watched folder
     Column("title", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("state", String(20), nullable=False),  # pending, sent
@@ -208,6 +208,13 @@ notifications = Table(
     Column("sent_at", String(32)),
     Column("created_at", String(32), nullable=False),
     Index("notifications_by_state", "state", "id"),
+)
+
+outages = Table(  # watched folders of which people were told that they cannot be reached
+    "outages",
+    metadata,
+    Column("machine", String(200), primary_key=True),  # empty: folders of no single machine
+    Column("told_at", String(32), nullable=False),
 )
 
 audit = Table(  # append-only and hash-chained: each row holds the hash of the one before

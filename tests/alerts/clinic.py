@@ -76,10 +76,16 @@ class Clinic:
     def clock(self) -> datetime:
         return self.now
 
-    def file(self, machine: str | None = "TB1", name: str | None = None) -> LedgerFile:
-        """A new file, or new content under a name that was there before."""
+    def file(
+        self,
+        machine: str | None = "TB1",
+        name: str | None = None,
+        same_as: LedgerFile | None = None,
+    ) -> LedgerFile:
+        """A new file, or new content under a name that was there before, or a copy."""
         self._files += 1
         sha256 = hashlib.sha256(str(self._files).encode()).hexdigest()
+        sha256 = same_as.sha256 if same_as else sha256
         name = name or f"{CANARY}{self._files}.bin"
         fingerprint = Fingerprint(f"/{CANARY}/{name}", 3, 1_760_000_000_123_456_789, name)
         return self.ledger.add(Arrival(fingerprint, f"/{CANARY}", name, machine, sha256))

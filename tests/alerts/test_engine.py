@@ -7,7 +7,7 @@ import pytest
 
 from qa_daemon.alerts.engine import AlertEngine
 from qa_daemon.alerts.messages import Wording
-from qa_daemon.model import Verdict
+from qa_daemon.model import State, Verdict
 from tests.alerts.alarms import PEOPLE, engine_of, messages, open_tests, run
 from tests.alerts.clinic import Clinic, Recorder, analysis
 from tests.sinks.sending import wait_until
@@ -212,6 +212,50 @@ def test_an_unreadable_file_that_is_copied_again_is_cleared(clinic: Clinic) -> N
     clinic.put(analysis(PASS), file=clinic.file(name=file.name))
     run(engine)
     assert channels.titles == ["INVALID TB1: unreadable file", "Cleared TB1: unreadable file"]
+    assert open_tests(clinic) == []
+
+
+def test_an_unreadable_copy_that_is_copied_again_whole_is_cleared(clinic: Clinic) -> None:
+    channels = Recorder()
+    engine = engine_of(clinic, channels)
+    good = clinic.file()
+    clinic.put(analysis(PASS), file=good)
+    cut = clinic.file()
+    clinic.put_unreadable(cut)
+    run(engine)
+    assert clinic.file(name=cut.name, same_as=good).state is State.DUPLICATE
+    run(engine)
+    assert channels.titles == ["INVALID TB1: unreadable file", "Cleared TB1: unreadable file"]
+    assert open_tests(clinic) == [] and clinic.alerts_box.pending(10) == []
+
+
+def test_what_a_whole_copy_says_was_told_before(clinic: Clinic) -> None:
+    channels = Recorder()
+    engine = engine_of(clinic, channels)
+    bad = clinic.file()
+    clinic.put(analysis(ACTION), file=bad)
+    clinic.put(analysis(PASS), minutes=1)
+    cut = clinic.file()
+    clinic.put_unreadable(cut)
+    run(engine)
+    clinic.file(name=cut.name, same_as=bad)
+    run(engine)
+    assert channels.titles[2:] == ["INVALID TB1: unreadable file", "Cleared TB1: unreadable file"]
+    assert open_tests(clinic) == []
+
+
+def test_a_file_copied_in_vain_several_times_is_cleared_with_all_of_it(clinic: Clinic) -> None:
+    channels = Recorder()
+    engine = engine_of(clinic, channels)
+    first = clinic.file()
+    clinic.put_unreadable(first)
+    run(engine)
+    clinic.put_unreadable(clinic.file(name=first.name))
+    run(engine)
+    clinic.put(analysis(PASS), file=clinic.file(name=first.name))
+    run(engine)
+    assert [title.split()[0] for title in channels.titles] == ["INVALID", "INVALID", "Cleared"]
+    assert channels.titles[-1] == "Cleared TB1: unreadable file"
     assert open_tests(clinic) == []
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from qa_daemon.alerts import storm
+from qa_daemon.alerts.evaluate import notify
+from qa_daemon.alerts.messages import folder_away
 from qa_daemon.model import Verdict
 from tests.alerts.alarms import PEOPLE, engine_of, messages
 from tests.alerts.clinic import Clinic, Recorder, analysis
@@ -54,6 +56,18 @@ def test_twenty_messages_on_different_days_are_no_storm(tmp_path: Path) -> None:
     now = clinic.clock()
     assert storm.is_on(clinic.store, now)
     assert not storm.is_on(clinic.store, now + storm.WITHIN + timedelta(seconds=1))
+
+
+def test_a_lost_folder_comes_first_and_links_to_the_board(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path, PEOPLE)
+    engine = engine_of(clinic, Recorder())
+    clinic.put(analysis(Verdict.INVALID))
+    engine.look_through()
+    with clinic.store.write() as connection:
+        notify(connection, None, folder_away(clinic.site, "TB2"), clinic.store.now())
+    pile = storm.pile(clinic.store, "http://qa")
+    assert pile is not None
+    assert pile.body.splitlines()[2] == "TB2: watched folder cannot be reached: http://qa/"
 
 
 def test_the_worst_comes_first_and_what_is_cut_is_counted(tmp_path: Path) -> None:

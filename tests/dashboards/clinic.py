@@ -66,6 +66,7 @@ class Clinic:
     def __init__(self, folder: Path, now: datetime = NOW) -> None:
         (folder / "site.toml").write_text(SITE)
         self.now, self.is_ready = now, True
+        self.folders: list[dict[str, object]] = []
         self.catalogue = catalogue.load()
         self.site = sites.load(folder / "site.toml", self.catalogue.analyzers, lambda: self.now)
         self.site.state_dir.mkdir(parents=True)
@@ -81,7 +82,7 @@ class Clinic:
             site=self.site,
             queries=self.queries,
             archive=self.archive,
-            status=lambda: status_form(self.site, self.store),
+            status=lambda: {**status_form(self.site, self.store), "folders": self.folders},
             ready=lambda: self.is_ready,
             clock=lambda: self.now,
             titles={a.name: a.title for a in self.catalogue.analyzers},

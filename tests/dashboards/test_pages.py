@@ -80,6 +80,25 @@ def test_board_tells_unreadable_files_backlog_sinks_and_alerts(served: Served) -
     assert "controller-reported, not an independent measurement" in page
 
 
+def test_board_tells_a_watched_folder_that_cannot_be_reached(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    with serving(clinic) as pages:
+        clinic.folders = [
+            {"machine": "TB1", "is_reachable": False, "last_scan_s_ago": 720.0},
+            {"machine": "TB1", "is_reachable": False, "last_scan_s_ago": None},
+            {"machine": "TB2", "is_reachable": True, "last_scan_s_ago": 3.0},
+            {"machine": None, "is_reachable": False, "last_scan_s_ago": None},
+        ]
+        facts = re.findall(r'<li class="bad">.*?</li>', pages.get("/").text, re.DOTALL)
+        lost = [words(fact).strip() for fact in facts if "watched folder" in fact]
+        assert lost == [
+            "! TB1: watched folder cannot be reached last looked through 12 min ago",
+            "! Several machines: watched folder cannot be reached",
+        ]
+        clinic.folders[:2] = [{"machine": "TB1", "is_reachable": True, "last_scan_s_ago": 0.0}]
+        assert "TB1: watched folder" not in words(pages.get("/").text)
+
+
 def test_board_refreshes_itself_without_script(served: Served) -> None:
     page = served.get("/").text
     assert '<meta http-equiv="refresh" content="30">' in page

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from qa_daemon import jobs
 from qa_daemon.jobs import WorkerDied, WorkersLost
-from qa_daemon.model import Event, Job, Report
+from qa_daemon.model import Job, Report
 from tests.ingest.clinic import CATALOGUE, Clinic
 
 
@@ -123,7 +123,7 @@ def test_a_released_file_is_processed_again(tmp_path: Path) -> None:
     clinic, measuring = clinic_with(tmp_path, {"b_1.bin": [WorkerDied("x")] * 2})
     clinic.process()
     (poison,) = clinic.queries.quarantined()
-    clinic.ledger.move(clinic.ledger.file(poison.file), Event.RELEASED, "test")
+    clinic.ledger.release([poison.file], "test")
     assert judged(clinic) == OTHERS | {"b_1.bin": (None, 1.0)}
     assert measuring.names.count("b_1.bin") == 3
 

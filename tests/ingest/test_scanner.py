@@ -14,6 +14,7 @@ import pytest
 
 from qa_daemon.ingest.folders import Folder
 from qa_daemon.store.archive import Archive, Forbidden
+from qa_daemon.store.outbox import Outbox
 from tests.ingest.clinic import Clinic
 
 
@@ -267,6 +268,40 @@ def test_a_share_that_goes_and_comes_is_no_change(
     clinic.close()
 
 
+def test_a_folder_below_that_we_may_not_list_is_no_silence(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.drop("a_1.bin", b"MAIN 1")
+    clinic.drop("CANARY/b_1.bin", b"MAIN 2")
+    really = os.scandir
+
+    def scandir(path: str) -> object:
+        if path.endswith("CANARY"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return really(path)
+
+    def of_machine() -> dict[str, object]:
+        (status,) = [s for s in clinic.scanner.status() if s.machine == "TB1"]
+        assert str(clinic.top) not in repr(status.form())
+        return status.form()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", scandir)
+        clinic.process()
+        assert of_machine()["is_reachable"] is False
+        assert clinic.states() == {"a_1.bin": "done"}
+    clinic.process()
+    assert of_machine()["is_reachable"] is True
+    assert clinic.states() == {"a_1.bin": "done", "b_1.bin": "done"}
+
+
+def test_a_folder_of_the_file_system_itself_is_left_alone(clinic: Clinic) -> None:
+    for name in ("lost+found", "System Volume Information", "$RECYCLE.BIN"):
+        clinic.drop(f"{name}/a_1.bin", b"MAIN 1")
+    clinic.process()
+    assert clinic.rows() == []
+
+
 def test_after_a_restart_nothing_is_taken_twice(tmp_path: Path) -> None:
     first = Clinic(tmp_path, settle_time=0.05)
     first.drop("a_1.bin", b"MAIN 1")
@@ -329,6 +364,23 @@ def test_a_file_we_may_not_read_is_visible_and_taken_when_we_may(tmp_path: Path)
     clinic.process()
     assert clinic.active() == {"x_1.bin": (None, 1.0), "a_1.bin": (None, 2.0)}
     clinic.assert_sound()
+    clinic.close()
+
+
+def test_a_copy_we_may_read_now_is_looked_at_by_the_alerts(tmp_path: Path) -> None:
+    ForbiddingArchive.forbidden = True
+    clinic = Clinic(tmp_path, archive=ForbiddingArchive, settle_time=0.05)
+    clinic.drop("a_1.bin", b"MAIN 1")
+    secret = clinic.drop("x_1.bin", b"MAIN 1")
+    clinic.process()
+    (unread,) = [r.id for r in clinic.queries.results_since() if r.error_code]
+    alerts = Outbox(clinic.store, "alerts")
+    alerts.done(alerts.pending(9))
+    ForbiddingArchive.forbidden = False
+    secret.chmod(0o644)
+    clinic.process()
+    assert clinic.states() == {"a_1.bin": "done", "x_1.bin": "duplicate"}
+    assert [item.result for item in alerts.pending(9)] == [unread]
     clinic.close()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qa_daemon.model import Verdict
+from qa_daemon.requests import Request, carry_out
 from qa_daemon.sinks.drain import Misconfigured
 from qa_daemon.store.queries import StoredResult
 from tests.alerts.clinic import Clinic, analysis
@@ -18,6 +19,10 @@ from tests.sinks.sending import drain_of, empty_folder, fill, v1, v2, wait_until
 
 LIMITS = ("tolerance_low", "tolerance_high", "action_low", "action_high")
 Point = tuple[tuple[str, str | float | int | None], ...]
+
+
+def replay(clinic: Clinic) -> int | None:
+    return carry_out(clinic.store, Request(action="replay", actor="test", sink="influx"))
 
 
 def stored(clinic: Clinic) -> list[StoredResult]:
@@ -74,7 +79,7 @@ def test_influxdb_holds_what_the_store_holds_however_often_it_is_written(
         found = read_points(influx, "whole")
         assert found == expected_points(stored(clinic))
         assert len(found["qa"]) > 150
-        assert clinic.results.enqueue_again("influx", 0) == 150
+        assert replay(clinic) == 150
 
 
 def test_a_rebuilt_database_is_the_same_again(influx: InfluxServer, tmp_path: Path) -> None:
@@ -84,7 +89,7 @@ def test_a_rebuilt_database_is_the_same_again(influx: InfluxServer, tmp_path: Pa
     drain_of(clinic).drain()
     before = read_points(influx, "again")
     influx.query("DROP DATABASE again")
-    clinic.results.enqueue_again("influx", 0)
+    replay(clinic)
     with pytest.raises(Misconfigured, match="404: database not found"):
         drain_of(clinic).drain()
     assert waiting(clinic) == 40
@@ -216,7 +221,7 @@ def test_victoriametrics_holds_what_the_store_holds_however_often_it_is_written(
         drain.drain()
         assert waiting(clinic) == 0
         assert _samples(victoria) == expected
-        clinic.results.enqueue_again("influx", 0)
+        replay(clinic)
 
 
 def _expected_samples(points: dict[str, set[Point]]) -> dict[tuple[object, ...], float]:

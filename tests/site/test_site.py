@@ -81,6 +81,11 @@ def test_the_contract_is_a_complete_site(tmp_path: Path) -> None:
         ('name = "CL1"', 'name = "TB1"', "two \\[\\[machine\\]\\]"),
         ('host = "127.0.0.1"', 'host = "0.0.0.0"', "no sign-in"),
         ("[web]", "[web", "not TOML"),
+        ('folders = ["incoming/TB1"]', 'folders = ["."]', "machine.0.folders: the state folder"),
+        ('"http://127.0.0.1:8086"', '"127.0.0.1:8086"', "influx.url"),
+        ('"http://127.0.0.1:8086"', '"http://bob:secret@127.0.0.1:8086"', "no user or password"),
+        ('"60 s"', '"0 s"', "ingest.rescan_every"),
+        ('name = "TB1"', 'name = "TB\\n1"', "machine.0.name"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:

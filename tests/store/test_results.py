@@ -10,6 +10,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from qa_daemon.model import Event, Report, State, Verdict
+from qa_daemon.requests import Request, carry_out
 from qa_daemon.store import audit, schema
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.results import Provenance
@@ -120,6 +121,24 @@ def test_a_side_file_is_taken_along_and_its_own_result_superseded(site: TestStor
     assert site.results.save(site.ledger.file(side.id), [], alone, [], made) is None
 
 
+def test_a_broken_copy_of_a_side_file_is_superseded_by_the_result_of_its_main_file(
+    site: TestStore,
+) -> None:
+    side = site.arrive("a.txt", "side", is_companion=True, pair=("a", 10.0))
+    main = site.arrive("a.bin", pair=("a", 9.0))
+    result = site.judge(main, 0.1, companions=(site.ledger.file(side.id),))
+    broken = site.arrive("copy.txt", "cut off")
+    made = Provenance("0", "site", "TB1", "truebeam", DAY)
+    cut = site.results.save(broken, [], Report(error_code="EMPTY", error_message="e"), [], made)
+    alerts = Outbox(site.store, "alerts")
+    alerts.done(alerts.pending(9))
+    whole = site.arrive("copy.txt", "side", is_companion=True, pair=("a", 10.0))
+    assert whole.state is State.DUPLICATE and cut is not None
+    old = site.queries.result(cut)
+    assert old is not None and (old.active, old.superseded_by) == (False, result)
+    assert [item.result for item in alerts.pending(9)] == [cut]
+
+
 def test_files_that_are_too_far_apart_do_not_belong_together(site: TestStore) -> None:
     site.arrive("a.txt", is_companion=True, pair=("a", 10.0))
     assert site.ledger.near(site.arrive("a.bin", pair=("a", 16.0)), 5.0) == []
@@ -173,8 +192,9 @@ def test_replay_asks_a_sink_to_take_everything_again_once(site: TestStore) -> No
     first = site.judge(site.arrive("a.bin"), 0.1)
     outbox = Outbox(site.store, "influx")
     outbox.done(outbox.pending(9))
-    assert site.results.enqueue_again("influx", 0) == 1
-    assert site.results.enqueue_again("influx", 0) == 1
+    for _ in range(2):
+        again = Request(action="replay", actor="test", sink="influx")
+        assert carry_out(site.store, again) == 1
     assert [i.result for i in outbox.pending(9)] == [first]
 
 
