@@ -107,6 +107,28 @@ class Limits:
         )
 
 
+def at_most_by_class(
+    truebeam: tuple[float, float],
+    clinac: tuple[float, float],
+    elekta: tuple[float, float] | None = None,
+) -> dict[str, Limits]:
+    """Upper limits (tolerance, action) by machine class, from published distributions.
+
+    Halcyon takes the TrueBeam values; Elekta takes Clinac's where it has none of its own.
+    """
+    source = "product default (from published distributions of the class)"
+    by_class = {
+        "truebeam": truebeam,
+        "halcyon": truebeam,
+        "clinac": clinac,
+        "elekta": elekta or clinac,
+    }
+    return {
+        name: Limits.at_most(tolerance=tolerance, action=action, source=source)
+        for name, (tolerance, action) in by_class.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One number that an analyzer measures.

@@ -19,82 +19,63 @@ from analyzers.core import (
     AnalysisError,
     Analyzer,
     Context,
-    Limits,
     Measurement,
     Metric,
     NotApplicable,
     Settings,
+    at_most_by_class,
 )
 from analyzers.field_shape import BoolArray, beam_on_samples, sub_beam_samples
 from analyzers.numerics.statistics import angle_difference_deg, rms
 from analyzers.records import Axis, Delivery, FloatArray
 
-
-def _limits(
-    truebeam: tuple[float, float],
-    clinac: tuple[float, float],
-    elekta: tuple[float, float] | None = None,
-) -> Mapping[str, Limits]:
-    """Upper limits (tolerance, action); where Elekta has none of its own it takes Clinac's."""
-    elekta = elekta or clinac
-    by_class = {"truebeam": truebeam, "halcyon": truebeam, "clinac": clinac, "elekta": elekta}
-    return {
-        name: Limits.at_most(
-            tolerance=tolerance,
-            action=action,
-            source="product default (from published distributions of the class)",
-        )
-        for name, (tolerance, action) in by_class.items()
-    }
-
-
 GANTRY_LARGEST_ERROR = Metric(
     "gantry_largest_error",
     "deg",
     "Largest error of the gantry angle",
-    _limits(truebeam=(0.3, 0.5), clinac=(0.5, 1.0), elekta=(2.0, 3.0)),
+    at_most_by_class(truebeam=(0.3, 0.5), clinac=(0.5, 1.0), elekta=(2.0, 3.0)),
 )
 GANTRY_RMS_ERROR = Metric(
     "gantry_rms_error",
     "deg",
     "RMS error of the gantry angle",
-    _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0), elekta=(0.5, 1.0)),
+    at_most_by_class(truebeam=(0.2, 0.5), clinac=(0.5, 1.0), elekta=(0.5, 1.0)),
 )
 COLLIMATOR_LARGEST_ERROR = Metric(
     "collimator_largest_error",
     "deg",
     "Largest error of the collimator angle",
-    _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
+    at_most_by_class(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
 )
 JAW_LARGEST_ERROR = Metric(
     "jaw_largest_error",
     "mm",
     "Largest error of any jaw",
-    _limits(truebeam=(0.5, 1.0), clinac=(1.0, 2.0), elekta=(4.0, 6.0)),
+    at_most_by_class(truebeam=(0.5, 1.0), clinac=(1.0, 2.0), elekta=(4.0, 6.0)),
 )
 COUCH_ROTATION_LARGEST_ERROR = Metric(
     "couch_rotation_largest_error",
     "deg",
     "Largest error of the couch angle",
-    _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
+    at_most_by_class(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
 )
 COUCH_PITCH_LARGEST_ERROR = Metric(
     "couch_pitch_largest_error",
     "deg",
     "Largest error of the couch pitch",
-    _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
+    at_most_by_class(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
 )
 COUCH_ROLL_LARGEST_ERROR = Metric(
     "couch_roll_largest_error",
     "deg",
     "Largest error of the couch roll",
-    _limits(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
+    at_most_by_class(truebeam=(0.2, 0.5), clinac=(0.5, 1.0)),
 )
 COUCH_LARGEST_ERROR = Metric(
     "couch_largest_error",
     "mm",
     "Largest excursion of the couch from where it stood when the sub-beam began",
-    _limits(truebeam=(0.5, 1.0), clinac=(1.0, 2.0)),
+    at_most_by_class(truebeam=(0.5, 1.0), clinac=(1.0, 2.0)),
 )
 
 

@@ -10,7 +10,6 @@ TG-142's limit for logs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,48 +21,32 @@ from analyzers.core import (
     AnalysisError,
     Analyzer,
     Context,
-    Limits,
     Measurement,
     Metric,
     Settings,
+    at_most_by_class,
 )
 from analyzers.field_shape import BoolArray, beam_on_samples, no_leaves, shaping_leaves
 from analyzers.numerics.statistics import rms
 from analyzers.records import Delivery
 
-
-def _limits(
-    truebeam: tuple[float, float], clinac: tuple[float, float], elekta: tuple[float, float]
-) -> Mapping[str, Limits]:
-    """Upper limits (tolerance, action) in mm; Halcyon takes the TrueBeam values."""
-    by_class = {"truebeam": truebeam, "halcyon": truebeam, "clinac": clinac, "elekta": elekta}
-    return {
-        name: Limits.at_most(
-            tolerance=tolerance,
-            action=action,
-            source="product default (from published distributions of the class)",
-        )
-        for name, (tolerance, action) in by_class.items()
-    }
-
-
 WORST_LEAF_RMS = Metric(
     "worst_leaf_rms",
     "mm",
     "RMS error of the worst leaf that shapes the field",
-    _limits(truebeam=(0.15, 0.35), clinac=(1.0, 1.5), elekta=(0.6, 1.0)),
+    at_most_by_class(truebeam=(0.15, 0.35), clinac=(1.0, 1.5), elekta=(0.6, 1.0)),
 )
 ERROR_P95 = Metric(
     "error_p95",
     "mm",
     "95 % of all errors are below this, over the leaves that shape the field",
-    _limits(truebeam=(0.2, 0.5), clinac=(1.0, 2.0), elekta=(1.0, 2.0)),
+    at_most_by_class(truebeam=(0.2, 0.5), clinac=(1.0, 2.0), elekta=(1.0, 2.0)),
 )
 LARGEST_ERROR = Metric(
     "largest_error",
     "mm",
     "Largest error of any leaf that shapes the field",
-    _limits(truebeam=(0.5, 1.0), clinac=(2.0, 3.5), elekta=(5.0, 8.0)),
+    at_most_by_class(truebeam=(0.5, 1.0), clinac=(2.0, 3.5), elekta=(5.0, 8.0)),
 )
 BANK_A_MEAN_ERROR = Metric("bank_a_mean_error", "mm", "Mean signed error of bank A (X2 side)")
 BANK_B_MEAN_ERROR = Metric("bank_b_mean_error", "mm", "Mean signed error of bank B (X1 side)")
@@ -72,7 +55,7 @@ PARKED_LARGEST_ERROR = Metric(
     "mm",
     "Largest error of any leaf that is parked or behind the jaws",
     # A leaf that is off where nothing comes through is off all the same.
-    _limits(truebeam=(0.5, 1.0), clinac=(2.0, 3.5), elekta=(5.0, 8.0)),
+    at_most_by_class(truebeam=(0.5, 1.0), clinac=(2.0, 3.5), elekta=(5.0, 8.0)),
 )
 COUNTED_LEAVES = Metric("counted_leaves", "1", "Number of leaves that shape the field")
 
