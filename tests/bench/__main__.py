@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RESULTS = ROOT / "bench-results.json"
 ALONE = "--alone"
+FEW = 4
 
 
 def main(wanted: list[str]) -> int:
@@ -99,6 +100,10 @@ def _flat(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
     for name, value in found.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and len(value) <= FEW:
+            yield from _flat({str(n): item for n, item in enumerate(value)}, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            yield f"{prefix}{name}", f"{len(value)} values, in the file"
         else:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
             yield f"{prefix}{name}", shown.replace("[", r"\[")
