@@ -78,18 +78,17 @@ def write_site(folder: Path, port: int) -> Path:
 
 def treatments(days: int, today: datetime) -> Iterator[Treatment]:
     """Every beam of the last `days` days, oldest first; weekends are left out, but not today."""
-    for day in range(days):
-        date = today - timedelta(days=days - 1 - day)
-        if date.weekday() >= 5 and day < days - 1:
-            continue
+    dates = [today - timedelta(days=ago) for ago in reversed(range(days))]
+    worked = [date for date in dates if date.weekday() < 5 or date is dates[-1]]
+    for day, date in enumerate(worked):
         for machine in MLC:
             for number, (clock, patient, plan, field, mu) in enumerate(BEAMS):
                 hour, minute = map(int, clock.split(":"))
                 at = date.replace(hour=hour, minute=minute, second=7 * day % 60, microsecond=0)
                 if at > today:
                     at = today - timedelta(minutes=30 - number)
-                errors, cut_off = _fault(machine, number, day, days)
-                seed = 1000 * day + 10 * number + len(machine) + list(MLC).index(machine)
+                errors, cut_off = _fault(machine, number, day, len(worked))
+                seed = 1000 * day + 10 * number + list(MLC).index(machine)
                 yield Treatment(
                     machine, at, patient, plan, field, mu, errors, seed, cut_off=cut_off
                 )
