@@ -140,6 +140,11 @@ class Delivery:
     not_judged: str | None = None
 
     @property
+    def machine_class(self) -> str | None:
+        """The class of the machine where its leaves tell it; None where they do not."""
+        return "halcyon" if self.mlc_model == "halcyon" else None
+
+    @property
     def samples(self) -> int:
         """Number of samples."""
         return len(self.meterset_mu.actual)

@@ -76,6 +76,14 @@ def test_what_a_log_gamma_of_others_does_not_see_is_at_action(
     assert number(result, metric)["verdict"] == "ACTION"
 
 
+@pytest.mark.parametrize("mlc", ["millennium120", "hd120", "millennium80", "halcyon"])
+@pytest.mark.parametrize("field", ["static", "sliding-window", "vmat", "picket-fence"])
+def test_every_machine_s_clean_log_passes(tmp_path: Path, mlc: str, field: str) -> None:
+    log = simulate(tmp_path / "x.bin", mlc=mlc, field=field, mu=100.0)
+    _, (result,) = analyze(log)
+    assert (result["verdict"], result["warnings"]) == ("PASS", [])
+
+
 def test_an_unreadable_file_goes_before_action_and_the_others_are_still_told(
     tmp_path: Path,
 ) -> None:
