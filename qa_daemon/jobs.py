@@ -158,7 +158,8 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         record = recognized.format.read(_named(job.file), [_named(c) for c in job.companions])
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
-    machine_class = job.machine_class or record.machine_class or recognized.format.machine_class
+    told = getattr(record, "machine_class", None)  # not every kind of record tells its machine
+    machine_class = job.machine_class or told or recognized.format.machine_class
     reports: list[AnalysisReport] = []
     traces: dict[str, Any] = {}
     if record.not_judged is None:
