@@ -7,10 +7,6 @@ class Unavailable(Exception):  # noqa: N818 - a fact about a service
     """A service that is needed does not answer: exit 69."""
 
 
-class Busy(Exception):  # noqa: N818
-    """Somebody else holds what is needed: exit 69."""
-
-
 class Damaged(Exception):  # noqa: N818
     """A check found damage: exit 74."""
 
@@ -18,6 +14,7 @@ class Damaged(Exception):  # noqa: N818
 def exit_code_of(why: Exception) -> tuple[int, str | None]:
     """Exit code and sentence of a known failure; no sentence for a bug, which keeps its trace."""
     # Imported here: help must not wait for the settings' models.
+    from qa_daemon.lock import AlreadyRunning
     from qa_daemon.site.site import SiteError
     from qa_daemon.store.store import StoreError
 
@@ -25,7 +22,7 @@ def exit_code_of(why: Exception) -> tuple[int, str | None]:
         return 78, str(why)
     if isinstance(why, StoreError | Damaged):
         return 74, str(why)
-    if isinstance(why, Unavailable | Busy):
+    if isinstance(why, Unavailable | AlreadyRunning):
         return 69, str(why)
     if isinstance(why, OSError):
         return 74, f"input or output failed: {why.strerror}"

@@ -102,7 +102,7 @@ def _one(group: Group, catalogue: Catalogue, site: Site, *, has_site: bool) -> f
             file=_named(group.main),
             companions=tuple(_named(c) for c in group.companions),
             machine_class=machine.machine_class if machine else None,
-            settings={name: dict(keys) for name, keys in site.file.analyzer.items()},
+            settings=site.analyzer_settings,
         ),
         catalogue,
     )

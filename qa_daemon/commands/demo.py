@@ -9,8 +9,6 @@ import typer
 
 from qa_daemon.app import Core, open_site, set_up_logging, utc_now
 from qa_daemon.commands.service import process_all, serve
-from qa_daemon.failures import Unavailable
-from qa_daemon.lock import AlreadyRunning
 from qa_daemon.simulate import clinic
 
 COMPLETE = ".complete"
@@ -26,10 +24,7 @@ def demo(directory: Path, days: int, port: int, *, pages: bool) -> None:
         return
     _write(directory, days)
     set_up_logging()
-    try:
-        core = Core(open_site(config))
-    except AlreadyRunning as why:
-        raise Unavailable(str(why)) from None
+    core = Core(open_site(config))
     try:
         process_all(core)
     finally:

@@ -32,10 +32,7 @@ def run(config: Path) -> None:
 def serve(site: Site) -> None:
     """Run the whole service for a checked site."""
     set_up_logging()
-    try:
-        service = Service(site)
-    except AlreadyRunning as why:
-        raise Unavailable(str(why)) from None
+    service = Service(site)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.ask_to_stop())
     try:

@@ -115,9 +115,10 @@ class Site:
             chosen, declared.limits.get(machine_class) or next(iter(declared.limits.values()), None)
         )
 
-    def settings_for(self, analyzer: str) -> dict[str, object]:
-        """The site's own settings of an analyzer."""
-        return dict(self.file.analyzer.get(analyzer, {}))
+    @property
+    def analyzer_settings(self) -> dict[str, dict[str, object]]:
+        """The site's own settings by analyzer."""
+        return {name: dict(keys) for name, keys in self.file.analyzer.items()}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -99,7 +99,7 @@ class Archive:
             file=self._named(file),
             companions=tuple(self._named(c) for c in companions),
             machine_class=machine.machine_class if machine else None,
-            settings={name: dict(keys) for name, keys in site.file.analyzer.items()},
+            settings=site.analyzer_settings,
             scratch=str(self.scratch),
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,15 +18,9 @@ from typing import Any, Self
 
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.store import Store, url_of
+from tests.servers import free_port
 
 PATIENCE_S = 120.0
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def write_site(folder: Path, *, settle: str = "500 ms", more: str = "") -> Path:
