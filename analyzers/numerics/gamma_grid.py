@@ -25,8 +25,11 @@ class Axis:
     position: Floats
     size: int
     """Evaluated points."""
-    width: float
-    """Evaluated spacing over the distance criterion."""
+    spacing_mm: float
+    """Of the evaluated points."""
+    first_mm: float
+    """Position of the first of them; the first reference point is the origin."""
+    reference_spacing_mm: float
 
     @property
     def home(self) -> Indices:
@@ -39,57 +42,56 @@ class Axis:
         """The rest of the way, in cells."""
         return self.position - self.home
 
-    def outside(self, reach: float) -> Flags:
-        """Whether a search as far as `reach`, in distance criteria, leaves the evaluated grid.
+    def outside(self, reach_mm: float) -> Flags:
+        """Whether a search as far as `reach_mm` leaves the evaluated grid.
 
         A single plane is not searched along its axis: only the point itself can be off it.
         """
-        margin = reach / self.width if self.size > 1 else 0.0
+        margin = reach_mm / self.spacing_mm if self.size > 1 else 0.0
         rounding = 1e-9
         return (self.position < margin - rounding) | (
             self.position > self.size - 1 - margin + rounding
         )
 
-    def offsets(self, reach: float) -> tuple[Indices, Floats]:
-        """Cells relative to the home cell, and how close each can at least come to a point."""
+    def offsets(self, reach_mm: float) -> tuple[Indices, Floats]:
+        """Cells relative to the home cell, and how many mm each is at least from a point."""
         home, fraction = self.home, self.fraction
         if self.size == 1:
-            return np.zeros(1, dtype=np.int64), np.array([np.abs(fraction).min() * self.width])
-        most = int(min(reach / self.width, self.size + np.abs(self.position).max())) + 2
+            return np.zeros(1, dtype=np.int64), np.array([np.abs(fraction).min() * self.spacing_mm])
+        most = int(min(reach_mm / self.spacing_mm, self.size + np.abs(self.position).max())) + 2
         first, last = max(-most, -int(home.max())), min(most, self.size - 2 - int(home.min()))
         offset = np.arange(first, last + 1, dtype=np.int64)
         closest = np.maximum(offset - fraction.max(), fraction.min() - offset - 1)
-        return offset, np.maximum(closest, 0.0) * self.width
+        return offset, np.maximum(closest, 0.0) * self.spacing_mm
 
 
 FARTHEST = 1e9
 """In spacings; beyond, a position is no longer a cell and a fraction."""
-NO_AXIS = Axis(np.zeros(1), 1, 1.0)
+NO_AXIS = Axis(np.zeros(1), 1, 1.0, 0.0, 1.0)
 """Completes a grid of fewer dimensions to three."""
 
 
 def match_grids(
-    reference: Floats,
-    evaluated: Floats,
+    reference: tuple[int, ...],
+    evaluated: tuple[int, ...],
     spacing_mm: ArrayLike,
     evaluated_spacing_mm: ArrayLike | None,
     evaluated_offset_mm: ArrayLike | None,
-    distance_mm: float,
 ) -> list[Axis]:
-    """The axes of two grids; ValueError where they do not fit together."""
-    ndim = reference.ndim
-    if evaluated.ndim != ndim:
-        raise ValueError(f"reference has {ndim} dimensions, evaluated {evaluated.ndim}")
-    if reference.shape != evaluated.shape and evaluated_offset_mm is None:
+    """The axes of two grids of these shapes; ValueError where they do not fit together."""
+    ndim = len(reference)
+    if len(evaluated) != ndim:
+        raise ValueError(f"reference has {ndim} dimensions, evaluated {len(evaluated)}")
+    if reference != evaluated and evaluated_offset_mm is None:
         raise ValueError(
-            f"reference is {reference.shape}, evaluated {evaluated.shape}: evaluated_offset_mm must"
+            f"reference is {reference}, evaluated {evaluated}: evaluated_offset_mm must"
             " say where the evaluated grid lies"
         )
     other = spacing_mm if evaluated_spacing_mm is None else evaluated_spacing_mm
     offset = np.zeros(ndim) if evaluated_offset_mm is None else evaluated_offset_mm
     along = zip(
-        reference.shape,
-        evaluated.shape,
+        reference,
+        evaluated,
         _positive(_per_axis(spacing_mm, ndim, "spacing_mm"), "spacing_mm"),
         _positive(_per_axis(other, ndim, "evaluated_spacing_mm"), "evaluated_spacing_mm"),
         _per_axis(offset, ndim, "evaluated_offset_mm"),
@@ -97,9 +99,11 @@ def match_grids(
     )
     axes = [
         Axis(
-            _on_planes((np.arange(points) * mm - first_mm) / evaluated_mm),
+            _on_planes((np.arange(points, dtype=np.float64) * mm - first_mm) / evaluated_mm),
             size,
-            evaluated_mm / distance_mm,
+            evaluated_mm,
+            first_mm,
+            mm,
         )
         for points, size, mm, evaluated_mm, first_mm in along
     ]
@@ -127,17 +131,17 @@ def _on_planes(position: Floats) -> Floats:
     return np.where(np.abs(position - whole) <= 1e-12 * (1 + np.abs(whole)), whole, position)
 
 
-def visiting_order(axes: Sequence[Axis], reach: float) -> tuple[Indices, Floats]:
-    """Offsets from the home cell that a point can reach, nearest first, and their squared distance.
+def visiting_order(axes: Sequence[Axis], reach_mm: float) -> tuple[Indices, Floats]:
+    """Offsets from the home cell that a point can reach, nearest first, and mm² to them.
 
     The distance is the least over all points, so that one list serves them all; where the grids
     share their points it is the distance itself.
     """
-    offsets, closest = zip(*(axis.offsets(reach) for axis in axes), strict=True)
+    offsets, closest = zip(*(axis.offsets(reach_mm) for axis in axes), strict=True)
     total = np.zeros(())
     for distance in closest:
         total = np.add.outer(total, distance**2)
-    near = np.argwhere(total <= reach**2)
+    near = np.argwhere(total <= reach_mm**2)
     squared = total[tuple(near.T)]
     order = np.argsort(squared, kind="stable")
     cells = np.stack([offset[near[order, axis]] for axis, offset in enumerate(offsets)], axis=1)

@@ -1,10 +1,10 @@
 """The smallest gamma at each reference point, with a proof of how small it can be.
 
-Space of Low et al. 1998 (Med. Phys. 25, 656) with the reference point at the origin: lengths are in
-units of the distance criterion, doses are differences to the reference dose in units of the dose
-criterion.  In a cell the evaluated dose is a trilinear surface s(u); gamma squared is the minimum
-of f(u) = |u|² + s(u)².  Grids are three-dimensional here; a missing axis has one plane, and cells
-without thickness.
+Space of Low et al. 1998 (Med. Phys. 25, 656) with the reference point at the origin and lengths in
+mm; doses are differences to the reference dose, times the ratio of distance to dose criterion, so
+that they are lengths as well.  In a cell the evaluated dose is a trilinear surface s(u); gamma
+squared, times the distance criterion squared, is the minimum of f(u) = |u|² + s(u)².  Grids are
+three-dimensional here; a missing axis has one plane, and cells without thickness.
 
 Cells are visited in order of distance (Wendling et al. 2007, Med. Phys. 34, 1647) and skipped if
 distance and the gap between reference dose and the cell's range of doses exceed the best value.  In
@@ -26,11 +26,12 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-kernel = njit(cache=True, nogil=True, error_model="numpy")
+kernel = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 parallel_kernel = njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Vector = tuple[float, float, float]
 Box = tuple[Vector, Vector]
 Surface = tuple[Vector, float, Vector, Vector, float]
@@ -40,12 +41,14 @@ Best = tuple[float, Vector, float]
 Cell = tuple[int, int, int]
 Positions = tuple[Indices, Indices, Floats]
 """Shape of the reference; home cell and fraction of the indices of its axes, axis after axis."""
-Grid = tuple[Floats, Floats, Floats, Floats]
-"""Dose; smallest and largest dose of each cell; cell widths over the distance criterion."""
+Grid = tuple[Floats, Floats, Floats, Floats, Floats]
+"""Dose; smallest and largest dose of each cell; cell widths in mm, and their inverse."""
 Order = tuple[Indices, Floats]
-"""Cells relative to the home cell, nearest first; squared distance below which none of them is."""
+"""Cells relative to the home cell, nearest first; mm² of distance below which none of them is."""
 Sought = tuple[float, float, Cell, Vector]
-"""Reference dose and dose criterion; home cell and fraction."""
+"""Reference dose; ratio of distance to dose criterion; home cell and fraction."""
+Proof = tuple[Floats, float]
+"""Distance criteria that the root of f is compared with, and tolerance, in mm."""
 
 DESCENTS = 12
 """Gauss-Newton steps before a box is split instead; the error falls by |k| |M| at each."""
@@ -154,10 +157,11 @@ def convex_bound(
     if abs(pull) * twist > MOST_TWIST:
         k = math.copysign(MOST_TWIST / twist, pull)
     convexity = 1.0 - abs(k) * twist
+    shorten = -0.5 / convexity
     bound = dot(at, at) + k * (2.0 * value - k)
     for axis in range(3):
         gradient = 2.0 * (at[axis] + k * slope[axis])
-        move = clip(-0.5 * gradient / convexity, low[axis] - at[axis], high[axis] - at[axis])
+        move = clip(shorten * gradient, low[axis] - at[axis], high[axis] - at[axis])
         bound += move * (gradient + convexity * move)
     return bound
 
@@ -236,26 +240,29 @@ def split(surface: Surface, box: Box) -> tuple[Box, Box]:
 
 
 @kernel
-def least_to_matter(best: float, tolerance: float) -> float:
+def least_to_matter(best: float, proof: Proof) -> float:
     """What f must stay below to change the result.
 
-    That is for gamma to fall by more than `tolerance`, or to 1: a point that passes is found to.
+    That is for gamma to fall by more than the tolerance, or to 1 by one of the criteria: a point
+    that passes is found to.
     """
-    gamma = math.sqrt(best)
-    least = max(gamma - tolerance, 0.0)
-    if least < PASSES < gamma:
-        least = PASSES
+    distances_mm, tolerance_mm = proof
+    length = math.sqrt(best)
+    least = max(length - tolerance_mm, 0.0)
+    for distance_mm in distances_mm:
+        if least < PASSES * distance_mm < length:
+            least = PASSES * distance_mm
     return least * least
 
 
 @kernel
-def search_cell(surface: Surface, box: Box, best: Best, tolerance: float) -> Best:
-    """The better of `best` and the minimum of f in the box; its root is right to `tolerance`."""
+def search_cell(surface: Surface, box: Box, best: Best, proof: Proof) -> Best:
+    """The better of `best` and the minimum of f in the box; its root is right to the tolerance."""
     waiting = [box]
     while len(waiting) > 0:
         part = waiting.pop()
         best, bound = search_box(surface, part, best)
-        enough = least_to_matter(best[0], tolerance)
+        enough = least_to_matter(best[0], proof)
         if bound < enough and slab_bound(surface, part) < enough:
             first, second = split(surface, part)
             waiting.append(second)
@@ -266,22 +273,22 @@ def search_cell(surface: Surface, box: Box, best: Best, tolerance: float) -> Bes
 @kernel
 def box_of(cell: Cell, sought: Sought, grid: Grid) -> Box:
     """Where a cell lies as seen from the reference point."""
-    home, fraction = sought[2], sought[3]
-    size, widths = grid[0].shape, grid[3]
-    low0 = (cell[0] - home[0] - fraction[0]) * widths[0]
-    low1 = (cell[1] - home[1] - fraction[1]) * widths[1]
-    low2 = (cell[2] - home[2] - fraction[2]) * widths[2]
+    _, _, home, fraction = sought
+    size, width = grid[0].shape, grid[3]
+    low0 = (cell[0] - home[0] - fraction[0]) * width[0]
+    low1 = (cell[1] - home[1] - fraction[1]) * width[1]
+    low2 = (cell[2] - home[2] - fraction[2]) * width[2]
     return (low0, low1, low2), (
-        low0 + widths[0] if size[0] > 1 else low0,
-        low1 + widths[1] if size[1] > 1 else low1,
-        low2 + widths[2] if size[2] > 1 else low2,
+        low0 + width[0] if size[0] > 1 else low0,
+        low1 + width[1] if size[1] > 1 else low1,
+        low2 + width[2] if size[2] > 1 else low2,
     )
 
 
 @kernel
 def surface_of(cell: Cell, box: Box, sought: Sought, grid: Grid) -> Surface:
-    """The trilinear surface of a cell in units of the criteria."""
-    expected, scale = sought[0], 1.0 / sought[1]
+    """The trilinear surface of a cell, as a length."""
+    expected, ratio, _, _ = sought
     dose = grid[0]
     c0, c1, c2 = cell
     n0 = min(c0 + 1, dose.shape[0] - 1)
@@ -291,28 +298,25 @@ def surface_of(cell: Cell, box: Box, sought: Sought, grid: Grid) -> Surface:
     d010, d011 = dose[c0, n1, c2], dose[c0, n1, n2]
     d100, d101 = dose[n0, c1, c2], dose[n0, c1, n2]
     d110, d111 = dose[n0, n1, c2], dose[n0, n1, n2]
-    low, high = box
-    w0, w1, w2 = high[0] - low[0], high[1] - low[1], high[2] - low[2]
-    i0 = 1.0 / w0 if w0 > 0.0 else 0.0
-    i1 = 1.0 / w1 if w1 > 0.0 else 0.0
-    i2 = 1.0 / w2 if w2 > 0.0 else 0.0
-    slope = ((d100 - d000) * i0 * scale, (d010 - d000) * i1 * scale, (d001 - d000) * i2 * scale)
-    m12 = ((d011 - d010) - (d001 - d000)) * scale
-    m02 = ((d101 - d100) - (d001 - d000)) * scale
-    m01 = ((d110 - d100) - (d010 - d000)) * scale
-    third = ((d111 - d110) - (d101 - d100)) * scale - m12
+    inverse = grid[4]
+    i0, i1, i2 = inverse[0], inverse[1], inverse[2]
+    slope = ((d100 - d000) * i0 * ratio, (d010 - d000) * i1 * ratio, (d001 - d000) * i2 * ratio)
+    m12 = ((d011 - d010) - (d001 - d000)) * ratio
+    m02 = ((d101 - d100) - (d001 - d000)) * ratio
+    m01 = ((d110 - d100) - (d010 - d000)) * ratio
+    third = ((d111 - d110) - (d101 - d100)) * ratio - m12
     mixed = (m12 * i1 * i2, m02 * i0 * i2, m01 * i0 * i1)
-    return low, (d000 - expected) * scale, slope, mixed, third * i0 * i1 * i2
+    return box[0], (d000 - expected) * ratio, slope, mixed, third * i0 * i1 * i2
 
 
 @kernel
 def cell_at(at: Vector, sought: Sought, grid: Grid) -> Cell:
     """The cell that holds a position; the closest one if it is outside the grid."""
-    home, fraction = sought[2], sought[3]
-    cells, widths = grid[1].shape, grid[3]
-    c0 = home[0] + math.floor(at[0] / widths[0] + fraction[0])
-    c1 = home[1] + math.floor(at[1] / widths[1] + fraction[1])
-    c2 = home[2] + math.floor(at[2] / widths[2] + fraction[2])
+    _, _, home, fraction = sought
+    cells, inverse = grid[1].shape, grid[4]
+    c0 = home[0] + math.floor(at[0] * inverse[0] + fraction[0])
+    c1 = home[1] + math.floor(at[1] * inverse[1] + fraction[1])
+    c2 = home[2] + math.floor(at[2] * inverse[2] + fraction[2])
     return (
         max(min(c0, cells[0] - 1), 0),
         max(min(c1, cells[1] - 1), 0),
@@ -329,13 +333,12 @@ def inside(home: int, fraction: float, size: int) -> tuple[int, float, float]:
 
 
 @kernel
-def closest_value(sought: Sought, grid: Grid) -> tuple[Vector, float]:
-    """The position in the grid closest to the reference point, and evaluated minus expected there.
+def closest_value(home: Cell, fraction: Vector, grid: Grid) -> tuple[Vector, float]:
+    """The way in mm to the position in the grid closest to a reference point, and the dose there.
 
-    Weighted doses, not a surface: on a grid point the difference is right to the last digit.
+    Weighted doses, not a surface: on a grid point the dose is right to the last digit.
     """
-    expected, _, home, fraction = sought
-    dose, widths = grid[0], grid[3]
+    dose, width = grid[0], grid[3]
     c0, t0, off0 = inside(home[0], fraction[0], dose.shape[0])
     c1, t1, off1 = inside(home[1], fraction[1], dose.shape[1])
     c2, t2, off2 = inside(home[2], fraction[2], dose.shape[2])
@@ -345,8 +348,7 @@ def closest_value(sought: Sought, grid: Grid) -> tuple[Vector, float]:
     d10 = dose[n0, c1, c2] * (1.0 - t2) + dose[n0, c1, n2] * t2
     d11 = dose[n0, n1, c2] * (1.0 - t2) + dose[n0, n1, n2] * t2
     low, high = d00 * (1.0 - t1) + d01 * t1, d10 * (1.0 - t1) + d11 * t1
-    at = (off0 * widths[0], off1 * widths[1], off2 * widths[2])
-    return at, low * (1.0 - t0) + high * t0 - expected
+    return (off0 * width[0], off1 * width[1], off2 * width[2]), low * (1.0 - t0) + high * t0
 
 
 @kernel
@@ -370,24 +372,25 @@ def walk(sought: Sought, grid: Grid, limit: float) -> Best:
 
 @kernel
 def sweep(
-    sought: Sought, grid: Grid, order: Order, best: Best, tolerance: float, certify: bool
+    sought: Sought, grid: Grid, order: Order, best: Best, proof: Proof, certify: bool
 ) -> tuple[Best, bool]:
-    """One pass over the cells around a point: the best, and whether it is proven to `tolerance`.
+    """One pass over the cells around a point: the best, and whether it is proven.
 
     Without `certify` a cell gets one descent; with it, branch and bound.
     """
-    expected, scale, home = sought[0], 1.0 / sought[1], sought[2]
-    _, lowest, highest, _ = grid
+    expected, ratio, home, _ = sought
+    lowest, highest = grid[1], grid[2]
     offsets, reach = order
     cells = lowest.shape
     proven = True
+    enough = least_to_matter(best[0], proof)
     for n in range(len(reach)):
         if reach[n] >= best[0]:
             break
         c0, c1, c2 = home[0] + offsets[n, 0], home[1] + offsets[n, 1], home[2] + offsets[n, 2]
         if not (0 <= c0 < cells[0] and 0 <= c1 < cells[1] and 0 <= c2 < cells[2]):
             continue
-        gap = max(lowest[c0, c1, c2] - expected, expected - highest[c0, c1, c2], 0.0) * scale
+        gap = max(lowest[c0, c1, c2] - expected, expected - highest[c0, c1, c2], 0.0) * ratio
         if reach[n] + gap * gap >= best[0]:
             continue
         box = box_of((c0, c1, c2), sought, grid)
@@ -396,60 +399,67 @@ def sweep(
             continue
         surface = surface_of((c0, c1, c2), box, sought, grid)
         if certify:
-            best = search_cell(surface, box, best, tolerance)
+            best = search_cell(surface, box, best, proof)
         else:
+            before = best[0]
             best, bound = search_box(surface, box, best)
-            proven = proven and bound >= least_to_matter(best[0], tolerance)
+            if best[0] < before:
+                enough = least_to_matter(best[0], proof)
+            proven = proven and bound >= enough
     return best, proven or certify
 
 
 @kernel
-def sought_at(point: int, expected: float, criterion: float, positions: Positions) -> Sought:
-    """What is sought for the reference point with this index into the flattened reference."""
+def place_of(point: int, positions: Positions) -> tuple[Cell, Vector]:
+    """Home cell and fraction of the reference point with this index into the flattened grid."""
     shape, home, fraction = positions
     rest, p2 = divmod(point, shape[2])
     p0, p1 = divmod(rest, shape[1])
     p1 += shape[0]
     p2 += shape[0] + shape[1]
-    cell = (home[p0], home[p1], home[p2])
-    return expected, criterion, cell, (fraction[p0], fraction[p1], fraction[p2])
+    return (home[p0], home[p1], home[p2]), (fraction[p0], fraction[p1], fraction[p2])
 
 
 @parallel_kernel
-def start_values(
-    points: Indices, reference: Floats, criterion: Floats, positions: Positions, grid: Grid
-) -> tuple[Floats, Floats]:
-    """At the grid's closest position to each point: evaluated minus reference dose, and f."""
-    difference = np.empty(len(points))
-    start = np.empty(len(points))
+def start_values(points: Indices, positions: Positions, grid: Grid) -> tuple[Floats, Floats]:
+    """At the grid's closest position to each point: evaluated dose, and mm² to it."""
+    dose = np.empty(len(points))
+    apart = np.empty(len(points))
     for n in prange(len(points)):
-        sought = sought_at(points[n], reference[n], criterion[n], positions)
-        at, difference[n] = closest_value(sought, grid)
-        start[n] = dot(at, at) + (difference[n] / criterion[n]) ** 2
-    return difference, start
+        home, fraction = place_of(points[n], positions)
+        way, dose[n] = closest_value(home, fraction, grid)
+        apart[n] = dot(way, way)
+    return dose, apart
 
 
 @parallel_kernel
-def smallest_gamma(
+def smallest_lengths(
     points: Indices,
-    reference: Floats,
-    criterion: Floats,
+    reference: tuple[Floats, Floats],
     limit: Floats,
+    distances_mm: Floats,
+    tolerance_mm: float,
+    certify: bool,
     positions: Positions,
     grid: Grid,
     order: Order,
-    tolerance: float,
 ) -> Floats:
-    """Gamma of each point: no farther than `tolerance` above the true minimum, never below it.
+    """The root of the smallest f of each point, in mm.
 
-    `limit` is an f that is known to be reached, or the square of the cap.
+    `reference` is the dose of the points and their ratio of distance to dose criterion; `limit` an
+    f that is known to be reached, or that of the cap; `distances_mm` what the root is compared
+    with.  No root is below the true minimum.  With `certify` none is farther above it than the
+    tolerance, nor on the wrong side of a distance.
     """
-    gamma = np.empty(len(points))
+    expected, ratio = reference
+    length = np.empty(len(points))
     for n in prange(len(points)):
-        sought = sought_at(points[n], reference[n], criterion[n], positions)
+        home, fraction = place_of(points[n], positions)
+        sought = (expected[n], ratio[n], home, fraction)
+        proof = (distances_mm, tolerance_mm)
         best = walk(sought, grid, limit[n])
-        best, proven = sweep(sought, grid, order, best, tolerance, False)
-        if not proven:
-            best, _ = sweep(sought, grid, order, best, tolerance, True)
-        gamma[n] = math.sqrt(best[0])
-    return gamma
+        best, proven = sweep(sought, grid, order, best, proof, False)
+        if certify and not proven:
+            best, _ = sweep(sought, grid, order, best, proof, True)
+        length[n] = math.sqrt(best[0])
+    return length

@@ -31,7 +31,7 @@ def test_says_what_it_was_computed_with() -> None:
     criteria = gamma.criteria
     assert (criteria.dose_percent, criteria.distance_mm, criteria.local) == (2, 1, True)
     assert (criteria.max_gamma, criteria.tolerance) == (3, 1e-4)
-    assert criteria.normalization == 50.0
+    assert gamma.normalization == 50.0
 
 
 def test_statistics_are_of_the_judged_points() -> None:
@@ -54,19 +54,15 @@ def test_statistics_are_of_the_judged_points() -> None:
 def test_normalization_sets_the_criterion_and_the_threshold() -> None:
     # 3 % of 200 is 6: an offset of 3 is gamma 0.5.  30 % of 200 is 60: nothing is judged.
     assert gamma_index(FLAT, FLAT + 3, (1.0,), normalization=200).mean == pytest.approx(0.5)
-    assert gamma_index(FLAT, FLAT, (1.0,), normalization=200, threshold_percent=30).points == 0
+    with pytest.raises(ValueError, match="no point to judge: threshold_percent is 30 % of 200"):
+        gamma_index(FLAT, FLAT, (1.0,), normalization=200, threshold_percent=30)
 
 
-def test_without_points_nothing_passes_and_nothing_fails() -> None:
-    for gamma in (
-        gamma_index(FLAT, FLAT, (1.0,), threshold_percent=101),
-        gamma_index(np.zeros((4, 4)), np.ones((4, 4)), (1.0, 1.0), threshold_percent=0),
-    ):
-        assert (gamma.points, gamma.border_points) == (0, 0)
-        assert math.isnan(gamma.pass_percent)
-        assert math.isnan(gamma.mean)
-        assert math.isnan(gamma.mean_dose_difference_percent)
-        assert np.isnan(gamma.map).all()
+def test_without_points_there_is_no_pass_rate() -> None:
+    with pytest.raises(ValueError, match="reference has no point to judge"):
+        gamma_index(FLAT, FLAT, (1.0,), threshold_percent=101)
+    with pytest.raises(ValueError, match="reference holds no dose"):
+        gamma_index(np.zeros((4, 4)), np.ones((4, 4)), (1.0, 1.0), threshold_percent=0)
 
 
 def test_border_points_are_those_whose_search_leaves_the_evaluated_grid() -> None:
@@ -89,7 +85,7 @@ def test_points_beyond_the_evaluated_grid_fail_and_are_counted() -> None:
     assert gamma.map[-5:] == pytest.approx(gamma.map[4::-1])
     assert not gamma.map[5:16].any()
     assert gamma.pass_percent == pytest.approx(100 * 15 / 21)
-    assert gamma.border_points == 21 - 3
+    assert (gamma.border_points, gamma.outside_points) == (21 - 3, 10)
 
 
 def test_grids_that_do_not_meet_fail_everywhere() -> None:

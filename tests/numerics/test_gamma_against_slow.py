@@ -120,6 +120,23 @@ def test_pass_rate_does_not_depend_on_the_tolerance(pair: Pair) -> None:
     assert (coarse.map <= fine.map + 0.5).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(any_pair)
+def test_screening_never_passes_what_does_not_pass(pair: Pair) -> None:
+    screened, proven = pair.gamma(certified=False), pair.gamma(tolerance=FINE)
+    assert screened.points == proven.points
+    assert screened.passed <= proven.passed
+    assert (screened.map >= proven.map - FINE).all()
+
+
+def test_screening_misses_minima_that_the_certified_search_finds() -> None:
+    # Else there would be no need to call it uncertified.
+    rng = np.random.default_rng(5)
+    pair = Pair(*(80 + rng.normal(0, 6, (2, 12, 12, 12))), (2.5,) * 3, {"max_gamma": 3.0})
+    excess = pair.gamma(certified=False).map - pair.gamma(tolerance=FINE).map
+    assert excess.max() > 1e-3
+
+
 @settings(max_examples=40, deadline=None)
 @given(same_grids)
 def test_looks_the_same_from_all_sides(pair: Pair) -> None:
