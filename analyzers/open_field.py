@@ -7,7 +7,7 @@ fluence is the mean open meterset over a pixel, in MU: exact for straight motion
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from analyzers.core import AnalysisError
 from analyzers.field_shape import State
 from analyzers.numerics.fluence import delivered_fluence, open_area_mu_mm2
+from analyzers.numerics.fluence_rotation import Turned, turned_fluence
+from analyzers.numerics.fluence_sectors import Cuts, cuts_at, ranges_of
 from analyzers.records import Axis, Delivery, MlcLayer, delivers
 
 Array = NDArray[np.float64]
@@ -187,22 +189,64 @@ def fluence_mu(opening: Opening, grid: Grid) -> Array:
 
 
 def sectors(opening: Opening, step_deg: float) -> list[tuple[float, Opening]]:
-    """The opening split by collimator angle: angle, and the opening with that sector's meterset.
+    """The opening cut by collimator angle: mean angle, and what was delivered in that sector.
 
-    Where the collimator turns between two fields only the creep is left out.
+    Sectors are centered on multiples of the step.  Where the collimator turns between two fields
+    only the creep is left out.
     """
-    if opening.collimator_deg is None:
+    turn_deg = opening.collimator_deg
+    if turn_deg is None:
         return [(0.0, opening)]
-    increment_mu = np.diff(opening.meterset_mu, prepend=opening.meterset_mu[:1])
-    before_deg = np.append(opening.collimator_deg[:1], opening.collimator_deg[:-1])
-    middle_deg = (opening.collimator_deg + before_deg) / 2
-    sector = np.round(middle_deg / step_deg)
+    ends = np.round(turn_deg.min() / step_deg) - 1.5, np.round(turn_deg.max() / step_deg) + 2.0
+    edges_deg = np.arange(*ends) * step_deg
+    cuts = cuts_at(turn_deg, edges_deg)
+    path_deg = cuts.into(turn_deg)
+    sector = ranges_of(path_deg, edges_deg)
+    middle_deg = (path_deg[:-1] + path_deg[1:]) / 2
+    cut = _cut(opening, cuts)
+    increment_mu = np.diff(cut.meterset_mu)
+    rises = increment_mu > 0.0
+    with_beam = delivers(opening.meterset_mu, opening.interval_s)[1:]
+    with_beam = np.insert(with_beam, cuts.after, with_beam[cuts.after])
     found = []
-    for number in np.unique(sector[delivers(opening.meterset_mu, opening.interval_s)]):
-        part_mu = np.where(sector == number, increment_mu, 0.0)
-        angle_deg = float(np.average(middle_deg, weights=part_mu))
-        found.append((angle_deg, replace(opening, meterset_mu=np.cumsum(part_mu))))
+    for number in np.unique(sector[with_beam & rises]):
+        pieces = np.flatnonzero((sector == number) & rises)
+        angle_deg = float(np.average(middle_deg[pieces], weights=increment_mu[pieces]))
+        found.append((angle_deg, _only(cut, pieces)))
     return found
+
+
+def _cut(opening: Opening, cuts: Cuts) -> Opening:
+    """With samples at the cuts; from there on, any rise of the meterset counts."""
+
+    def into(values: Array) -> Array:
+        return cuts.into(values.T).T
+
+    return Opening(
+        0.0,
+        into(opening.meterset_mu),
+        into(opening.left_mm),
+        into(opening.right_mm),
+        opening.leaf_edges_mm,
+        None if opening.jaw_x_mm is None else into(opening.jaw_x_mm),
+        None if opening.jaw_y_mm is None else into(opening.jaw_y_mm),
+        None,
+    )
+
+
+def _only(opening: Opening, intervals: NDArray[np.intp]) -> Opening:
+    """These intervals one after the other; where some were between, without meterset."""
+    samples = np.union1d(intervals, intervals + 1)
+    increment_mu = np.diff(opening.meterset_mu)[samples[:-1]]
+    increment_mu[~np.isin(samples[:-1], intervals)] = 0.0
+    return replace(
+        opening,
+        meterset_mu=np.append(0.0, np.cumsum(increment_mu)),
+        left_mm=opening.left_mm[samples],
+        right_mm=opening.right_mm[samples],
+        jaw_x_mm=None if opening.jaw_x_mm is None else opening.jaw_x_mm[samples],
+        jaw_y_mm=None if opening.jaw_y_mm is None else opening.jaw_y_mm[samples],
+    )
 
 
 def rotated_bounds_mm(opening: Opening, step_deg: float) -> list[tuple[float, float, float, float]]:
@@ -224,35 +268,22 @@ def rotated_fluence_mu(
     """The fluence in the frame of the gantry.
 
     The grid is turned, not the leaves: each sector is computed in the frame of the collimator, on
-    a grid of `spacing_mm` (y, x), and read at the turned pixel centers.
+    a grid of `spacing_mm` (y, x), and spread over the pixels by area of overlap.  Nothing is lost
+    on a grid that holds all of `rotated_bounds_mm` and a pixel more.
     """
-    x_mm, y_mm = np.meshgrid(grid.x_mm, grid.y_mm)
-    total_mu = np.zeros(x_mm.shape)
-    for angle_deg, part in sectors(opening, step_deg):
-        box = part.bounds_mm()
-        if box is not None:
-            own = Grid.around([box], spacing_mm, margin_mm=2 * max(spacing_mm))
-            total_mu += _read(fluence_mu(part, own), own, *_turned(x_mm, y_mm, -angle_deg))
-    return total_mu
+
+    def parts() -> Iterator[Turned]:
+        for angle_deg, part in sectors(opening, step_deg):
+            box = part.bounds_mm()
+            if box is not None:
+                own = Grid.around([box], spacing_mm, margin_mm=0.0)
+                yield Turned(fluence_mu(part, own), own.x_edges_mm, own.y_edges_mm, angle_deg)
+
+    edges_mm = {"to_x_edges_mm": grid.x_edges_mm, "to_y_edges_mm": grid.y_edges_mm}
+    return np.asarray(turned_fluence(parts(), **edges_mm))
 
 
 def _turned(x_mm: Array, y_mm: Array, angle_deg: float) -> tuple[Array, Array]:
     """Points of the collimator frame in the gantry frame: positive counterclockwise from above."""
     cosine, sine = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
     return x_mm * cosine - y_mm * sine, x_mm * sine + y_mm * cosine
-
-
-def _read(fluence: Array, grid: Grid, x_mm: Array, y_mm: Array) -> Array:
-    """Bilinear between pixel centers, zero outside the grid."""
-    column = (x_mm - grid.x_mm[0]) / (grid.x_mm[1] - grid.x_mm[0])
-    row = (y_mm - grid.y_mm[0]) / (grid.y_mm[1] - grid.y_mm[0])
-    rows, columns = fluence.shape
-    inside = (column >= 0) & (column < columns - 1) & (row >= 0) & (row < rows - 1)
-    column, row = column[inside], row[inside]
-    i, j = row.astype(np.intp), column.astype(np.intp)
-    down, right = row - i, column - j
-    values = np.zeros(x_mm.shape)
-    values[inside] = (1 - down) * (
-        (1 - right) * fluence[i, j] + right * fluence[i, j + 1]
-    ) + down * ((1 - right) * fluence[i + 1, j] + right * fluence[i + 1, j + 1])
-    return values

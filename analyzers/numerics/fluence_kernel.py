@@ -9,6 +9,9 @@ Where edges cross inside a sample interval, it is split into pieces in which the
 the opening.  When a jaw uncovers part of a strip across the leaves meanwhile, the share is weighted
 with the uncovered height, which is linear in each piece; the area under the ramp is then a cubic.
 
+Intervals are sorted into ranges, each of which has a map of its own; a range costs the lines that
+change in it.
+
 All in one file: numba's cache notices changes only in the file that a compiled function is in.
 """
 
@@ -32,6 +35,13 @@ Edges = tuple[Motion, Motion, Jaws]
 """Of an opening along the leaves: left, right, jaws."""
 Beam = tuple[Floats, Floats, Floats, Floats, Floats]
 """MU per interval; at the samples left and right leaf of one pair, x jaws (samples, 2), y jaws."""
+Leaves = tuple[Floats, Floats, Indices, Indices]
+"""Left and right leaf (pairs, samples); of each row the two pairs that must both be open."""
+Target = tuple[Floats, Indices, Floats, Floats, Indices, Floats]
+"""Parts (ranges, lines, pixels); of each strip its line, its edges, its share; the first strip of
+each row; pixel edges."""
+Delivery = tuple[Floats, Indices, Floats, Floats]
+"""MU and range per interval; at the samples x jaws and y jaws (samples, 2)."""
 
 MOST_TIMES = 13
 """The ends of an interval and eleven pairs of edges that can cross in it."""
@@ -88,8 +98,11 @@ def pass_edge(line: Floats, x_edges_mm: Floats, edge: Motion, weight: Motion, ne
 
 
 @kernel
-def run_up(line: Floats) -> None:
-    """From differences to values; the pixels after the last edge are closed, not nearly closed."""
+def run_up(line: Floats) -> int:
+    """From differences to values; gives the end of the pixels that are open.
+
+    The pixels after the last edge are closed, not nearly closed.
+    """
     last = len(line) - 1
     while last >= 0 and line[last] == 0.0:
         last -= 1
@@ -97,6 +110,7 @@ def run_up(line: Floats) -> None:
     for pixel in range(len(line)):
         total += line[pixel]
         line[pixel] = max(total, 0.0) if pixel < last else 0.0
+    return max(last, 0)
 
 
 @kernel
@@ -255,45 +269,136 @@ def add_strip(
 
 
 @kernel
-def add_pair(parts: Floats, strips_mm: Floats, x_edges_mm: Floats, beam: Beam) -> None:
-    """One leaf pair into its strips: as a whole where no jaw cuts it, else strip by strip."""
-    whole = np.zeros(len(x_edges_mm))
-    pair = (strips_mm[0], strips_mm[-1])
-    cut = add_strip(whole, x_edges_mm, pair, 1.0, beam, np.flatnonzero(beam[0]))
-    run_up(whole)
-    for s in range(len(parts)):
-        strip = (strips_mm[s], strips_mm[s + 1])
-        height = strip[1] - strip[0]
-        if len(cut) > 0:
-            line = parts[s]
-            for k in add_strip(line, x_edges_mm, strip, height, beam, cut):
-                add_pieces(
-                    line, x_edges_mm, beam[0][k], edges_in(beam, k), strip, jaw_y_in(beam, k)
-                )
-            run_up(line)
-        parts[s] += height * whole
+def move_over(part: Floats, line: Floats, share: float) -> None:
+    """Add a line of differences to a line of pixels, and leave it empty."""
+    for pixel in range(run_up(line)):
+        part[pixel] += share * line[pixel]
+    line[:] = 0.0
+
+
+@kernel
+def by_range(increments_mu: Floats, ranges: Indices, count: int) -> tuple[Indices, Indices]:
+    """The intervals with MU in the order of their ranges, and where each range starts in that."""
+    starts = np.zeros(count + 1, dtype=np.int64)
+    for k in range(len(increments_mu)):
+        if increments_mu[k] > 0.0 and ranges[k] >= 0:
+            starts[ranges[k] + 1] += 1
+    for r in range(count):
+        starts[r + 1] += starts[r]
+    order = np.empty(starts[count], dtype=np.int64)
+    place = starts.copy()
+    for k in range(len(increments_mu)):
+        if increments_mu[k] > 0.0 and ranges[k] >= 0:
+            order[place[ranges[k]]] = k
+            place[ranges[k]] += 1
+    return order, starts
+
+
+@kernel
+def both_open(
+    beam: Beam, ranges: Indices, left_mm: Floats, right_mm: Floats
+) -> tuple[Beam, Indices]:
+    """The beam through two pairs at once, the second given by its leaves.
+
+    Intervals are cut where leaves of the two pairs cross: in each piece the same one bounds.
+    """
+    mu, left, right, jaw_x, jaw_y = beam
+    most = 3 * len(mu) + 1
+    new_mu, new_ranges = np.empty(most), np.empty(most, dtype=np.int64)
+    new_left, new_right = np.empty(most), np.empty(most)
+    new_x, new_y = np.empty((most, 2)), np.empty((most, 2))
+    times = np.empty(4)
+    new = 0
+    for k in range(len(left)):
+        times[0], cuts = 0.0, 1
+        if k < len(mu):
+            two_left, two_right = (left_mm[k], left_mm[k + 1]), (right_mm[k], right_mm[k + 1])
+            cuts = add_crossing(times, cuts, (left[k], left[k + 1]), two_left)
+            cuts = add_crossing(times, cuts, (right[k], right[k + 1]), two_right)
+        times[cuts] = 1.0
+        # The last sample is the end of the last interval, and begins none.
+        after = min(k + 1, len(mu))
+        for cut in range(cuts):
+            time = times[cut]
+            if k < len(mu):
+                new_mu[new] = mu[k] * (times[cut + 1] - time)
+                new_ranges[new] = ranges[k]
+            new_left[new] = max(
+                at_time((left[k], left[after]), time), at_time((left_mm[k], left_mm[after]), time)
+            )
+            new_right[new] = min(
+                at_time((right[k], right[after]), time),
+                at_time((right_mm[k], right_mm[after]), time),
+            )
+            for side in range(2):
+                # Written so that a jaw at rest stays where it is, to the last bit.
+                new_x[new, side] = jaw_x[k, side] + (jaw_x[after, side] - jaw_x[k, side]) * time
+                new_y[new, side] = jaw_y[k, side] + (jaw_y[after, side] - jaw_y[k, side]) * time
+            new += 1
+    both = (new_mu[: new - 1], new_left[:new], new_right[:new], new_x[:new], new_y[:new])
+    return both, new_ranges[: new - 1]
+
+
+@kernel
+def add_row(
+    parts: Floats,
+    part: Indices,
+    strips_mm: Floats,
+    shares: Floats,
+    x_edges_mm: Floats,
+    beam: Beam,
+    ranges: Indices,
+) -> None:
+    """One row of leaves into its strips: as a whole where no jaw cuts it, else strip by strip."""
+    order, starts = by_range(beam[0], ranges, len(parts))
+    whole, line = np.zeros(len(x_edges_mm)), np.zeros(len(x_edges_mm))
+    row = (strips_mm[0], strips_mm[-1])
+    for r in range(len(parts)):
+        todo = order[starts[r] : starts[r + 1]]
+        if len(todo) == 0:
+            continue
+        cut = add_strip(whole, x_edges_mm, row, 1.0, beam, todo)
+        end = run_up(whole)
+        for s in range(len(part)):
+            if len(cut) > 0:
+                strip = (strips_mm[s], strips_mm[s + 1])
+                height = strip[1] - strip[0]
+                for k in add_strip(line, x_edges_mm, strip, height, beam, cut):
+                    mu, jaw_y = beam[0][k], jaw_y_in(beam, k)
+                    add_pieces(line, x_edges_mm, mu, edges_in(beam, k), strip, jaw_y)
+                move_over(parts[r, part[s]], line, shares[s] / height)
+            for pixel in range(end):
+                parts[r, part[s], pixel] += shares[s] * whole[pixel]
+        whole[:] = 0.0
+
+
+@kernel
+def add_one_of(leaves: Leaves, p: int, to: Target, delivery: Delivery) -> None:
+    """One row of leaves."""
+    left_mm, right_mm, lower, upper = leaves
+    parts, part, strips_mm, shares, first_strip, x_edges_mm = to
+    increments_mu, ranges, jaw_x_mm, jaw_y_mm = delivery
+    first, end = first_strip[p], first_strip[p + 1]
+    if first == end:
+        return
+    own, other = lower[p], upper[p]
+    beam = (increments_mu, left_mm[own], right_mm[own], jaw_x_mm, jaw_y_mm)
+    if own != other:
+        beam, ranges = both_open(beam, ranges, left_mm[other], right_mm[other])
+    lines, row_mm = part[first:end], strips_mm[first : end + 1]
+    add_row(parts, lines, row_mm, shares[first:end], x_edges_mm, beam, ranges)
 
 
 @parallel_kernel
-def strip_fluence(
-    strips_mm: Floats,
-    first_strip: Indices,
-    x_edges_mm: Floats,
-    increments_mu: Floats,
-    left_mm: Floats,
-    right_mm: Floats,
-    jaw_x_mm: Floats,
-    jaw_y_mm: Floats,
-) -> Floats:
-    """Fluence of each strip along x times its height, (strips, pixels + 1), in MU mm.
+def add_fluence(leaves: Leaves, to: Target, delivery: Delivery, at_once: bool) -> None:
+    """Add the MU through each strip, times its share, to line `part` of its range in `parts`.
 
-    Strips are the parts of leaf pairs in pixel rows: pair p has those from `first_strip[p]` up to
-    `first_strip[p + 1]`.  Leaves are (pairs, samples) here.  The last column is of no use.
+    Strips are the parts of leaf rows in pixel rows: row p has those from `first_strip[p]` up to
+    `first_strip[p + 1]`, and no two rows share a line.  `at_once`: on all processors.
     """
-    parts = np.zeros((len(strips_mm) - 1, len(x_edges_mm)))
-    for p in prange(len(left_mm)):
-        first, end = first_strip[p], first_strip[p + 1]
-        if first < end:
-            beam = (increments_mu, left_mm[p], right_mm[p], jaw_x_mm, jaw_y_mm)
-            add_pair(parts[first:end], strips_mm[first : end + 1], x_edges_mm, beam)
-    return parts
+    if at_once:
+        for p in prange(len(leaves[2])):
+            add_one_of(leaves, p, to, delivery)
+    else:
+        for p in range(len(leaves[2])):
+            add_one_of(leaves, p, to, delivery)
