@@ -27,7 +27,7 @@ from analyzers.core import (
     Settings,
 )
 from analyzers.field_shape import ACTUAL, EXPECTED, beam_on_samples, no_leaves, sub_beam_samples
-from analyzers.numerics.gamma import gamma_index
+from analyzers.numerics.gamma import GammaResult, gamma_index
 from analyzers.numerics.statistics import angle_difference_deg
 from analyzers.open_field import (
     Array,
@@ -106,9 +106,8 @@ class _Compared:
     """One sub-beam."""
 
     at: str | None
-    gamma_pass: float
-    gamma_mean: float
     error_percent: float
+    gamma: GammaResult
     traces: Mapping[str, NDArray[np.float32]]
 
 
@@ -129,15 +128,16 @@ def analyze(delivery: Delivery, context: Context[DeliveredFluenceSettings]) -> A
     if not beams:
         raise NotApplicable("the field was never open")
 
-    worst = min(beams, key=lambda beam: (beam.gamma_pass, -beam.gamma_mean))
+    worst = min(beams, key=lambda beam: (beam.gamma.pass_percent, -beam.gamma.mean))
     furthest = max(beams, key=lambda beam: abs(beam.error_percent))
     return Analysis(
         measurements=[
-            GAMMA_PASS.measured(worst.gamma_pass, at=worst.at),
-            GAMMA_MEAN.measured(worst.gamma_mean, at=worst.at),
+            GAMMA_PASS.measured(worst.gamma.pass_percent, at=worst.at),
+            GAMMA_MEAN.measured(worst.gamma.mean, at=worst.at),
             FLUENCE_ERROR.measured(furthest.error_percent, at=furthest.at),
         ],
         traces=worst.traces,
+        notes=[str(worst.gamma).rstrip(".")],
     )
 
 
@@ -169,13 +169,13 @@ def _compare(
         distance_mm=criterion.distance_mm,
         threshold_percent=settings.threshold_percent,
         max_gamma=2.0,
+        names=("expected fluence", "actual fluence"),
     )
     expected_area, actual_area = expected.area_mu_mm2(), actual.area_mu_mm2()
     return _Compared(
         at,
-        gamma_pass=gamma.pass_percent,
-        gamma_mean=gamma.mean,
         error_percent=100.0 * (actual_area - expected_area) / expected_area,
+        gamma=gamma,
         traces={
             **_drawn(expected_mu, actual_mu, gamma.map, grid),
             "gantry_frame": np.array(turns, dtype=np.float32),
