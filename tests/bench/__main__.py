@@ -23,7 +23,7 @@ from time import monotonic
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -88,7 +88,7 @@ def _circumstances() -> dict[str, Any]:
 
 
 def _table(results: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table("measurement", "quantity", "value")
+    table = Table("measurement", Column("quantity", overflow="fold"), "value")
     for name, found in results.items():
         for number, (quantity, value) in enumerate(_flat(found)):
             table.add_row("" if number else name, quantity, value)
