@@ -16,18 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analyzers.numerics.gamma_criteria import GammaCriteria
-from analyzers.numerics.gamma_grid import (
-    NO_AXIS,
-    Axis,
-    Flags,
-    Floats,
-    corner_extreme,
-    match_grids,
-    on_any_axis,
-    visiting_order,
-)
+from analyzers.numerics.gamma_criteria import LARGEST_DOSE, GammaCriteria
+from analyzers.numerics.gamma_grid import Axis, Floats, match_grids, on_any_axis
 from analyzers.numerics.gamma_result import Distribution, GammaResult
+from analyzers.numerics.gamma_search import Found, Sought, search, sought_by
 
 __all__ = ["GammaCriteria", "GammaResult", "gamma_index", "gamma_indices"]
 
@@ -96,17 +88,24 @@ def gamma_indices(
 ) -> list[GammaResult]:
     """`gamma_index` by several criteria at once, in their order.
 
-    Each point is searched once: where one criterion has its minimum the next one starts.
+    Criteria of the same ratio of dose to distance are one search.
     """
-    if not criteria:
-        raise ValueError("criteria must hold at least one criterion")
+    criteria = list(criteria)
+    if not criteria or not all(isinstance(one, GammaCriteria) for one in criteria):
+        raise ValueError("criteria must hold at least one GammaCriteria, and nothing else")
+    if len(names) != 2 or names[0] == names[1]:
+        raise ValueError(f"names must be two different names, not {names}")
     wanted, found = _dose(reference, "reference"), _dose(evaluated, "evaluated")
     axes = match_grids(
         wanted.shape, found.shape, spacing_mm, evaluated_spacing_mm, evaluated_offset_mm
     )
     pair = _Pair(wanted, found, axes, names)
-    sought = [_sought(one, pair.reference) for one in criteria]
-    return _search(pair, sought)
+    most = max(float(wanted.max()), float(found.max()))
+    sought = [sought_by(one, wanted, most) for one in criteria]
+    return [
+        _result(pair, one, answer)
+        for one, answer in zip(sought, search(wanted, found, axes, sought), strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,131 +136,38 @@ class _Pair:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Sought:
-    """One criterion, and which points of the reference it judges."""
-
-    criteria: GammaCriteria
-    normalization: float
-    judged: Flags
-
-    def mm_per_dose(self, expected: Floats) -> Floats:
-        """Ratio of distance to dose criterion at points of these reference doses."""
-        criteria = self.criteria
-        unit = expected if criteria.local else np.full(len(expected), self.normalization)
-        return criteria.distance_mm / (criteria.dose_percent / 100 * unit)
-
-
 def _dose(values: ArrayLike, name: str) -> Floats:
-    if isinstance(values, np.ma.MaskedArray) or np.iscomplexobj(values):
-        raise ValueError(f"{name} must be plain real numbers, not a masked or complex array")
-    dose = np.asarray(values, dtype=np.float64, order="C")
-    if np.ndim(values) not in (1, 2, 3) or dose.size == 0:
-        raise ValueError(
-            f"{name} must be a 1-, 2- or 3-D array with points, not {np.shape(values)}"
-        )
+    rows = values if isinstance(values, list | tuple) else [values]
+    try:
+        found = np.asarray(values)
+    except ValueError:  # rows of different length
+        found = np.empty(0, dtype=object)
+    if found.dtype.kind not in "iuf" or any(isinstance(row, np.ma.MaskedArray) for row in rows):
+        raise ValueError(f"{name} must be plain real numbers, without a mask")
+    if found.ndim not in (1, 2, 3) or found.size == 0:
+        raise ValueError(f"{name} must be a 1-, 2- or 3-D array with points, not {found.shape}")
+    dose = np.asarray(found, dtype=np.float64, order="C")
     # Of NaN and infinity one of the two extremes always knows.
     low, high = float(dose.min()), float(dose.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"{name} holds NaN or infinite dose")
     if low < 0:
         raise ValueError(f"{name} holds negative dose, down to {low:g}")
+    if high > LARGEST_DOSE:
+        raise ValueError(f"{name} holds a dose of {high:g}, which is none in any unit")
     return dose
 
 
-def _sought(criteria: GammaCriteria, reference: Floats) -> _Sought:
-    largest = float(reference.max())
-    unit = largest if criteria.normalization is None else float(criteria.normalization)
-    if unit == 0:
-        raise ValueError("reference holds no dose, and normalization is its maximum")
-    # Multiplied out: 7 % of 100 is more than 7 in binary.
-    judged = 100.0 * reference >= criteria.threshold_percent * unit
-    if not judged.any():
-        raise ValueError(
-            f"reference has no point to judge: threshold_percent is {criteria.threshold_percent:g} "
-            f"% of {unit:g}, and its largest dose {largest:g}"
-        )
-    if criteria.local and criteria.dose_percent / 100 * float(reference[judged].min()) <= 0:
-        raise ValueError("local gamma has no meaning at a dose of 0: raise threshold_percent")
-    return _Sought(criteria, unit, judged)
-
-
-def _search(pair: _Pair, sought: Sequence[_Sought]) -> list[GammaResult]:
-    from analyzers.numerics import gamma_kernel as kernel
-
-    axes = [NO_AXIS] * (3 - len(pair.axes)) + pair.axes
-    judged = np.logical_or.reduce([one.judged for one in sought])
-    points, expected = np.flatnonzero(judged), pair.reference[judged]
-    positions = (
-        np.array([len(axis.position) for axis in axes], dtype=np.int64),
-        np.concatenate([axis.home for axis in axes]),
-        np.concatenate([axis.fraction for axis in axes]),
-    )
-    # The kernels are compiled for arrays that may be written to, and only read.
-    dose = pair.evaluated if pair.evaluated.flags.writeable else pair.evaluated.copy()
-    dose = dose.reshape([axis.size for axis in axes])
-    # Across a single plane nothing changes.
-    width_mm = np.array([axis.spacing_mm for axis in axes])
-    inverse = np.array([1 / axis.spacing_mm if axis.size > 1 else 0.0 for axis in axes])
-    grid = (
-        dose,
-        corner_extreme(dose, np.minimum),
-        corner_extreme(dose, np.maximum),
-        width_mm,
-        inverse,
-    )
-    found, apart_mm2 = kernel.start_values(points, positions, grid)
-    difference = found - expected
-
-    lengths_mm = {}
-    for same in _same_searches(sought):
-        mine = np.logical_or.reduce([one.judged for one in same])[judged]
-        ratio = same[0].mm_per_dose(expected[mine])
-        cap_mm = max(_reach_mm(one.criteria) for one in same)
-        start = np.minimum(apart_mm2[mine] + (ratio * difference[mine]) ** 2, cap_mm**2)
-        found_mm = np.full(len(points), np.nan)
-        found_mm[mine] = kernel.smallest_lengths(
-            points[mine],
-            (expected[mine], ratio),
-            start,
-            np.array([one.criteria.distance_mm for one in same]),
-            min(one.criteria.tolerance * one.criteria.distance_mm for one in same),
-            any(one.criteria.certified for one in same),
-            positions,
-            grid,
-            visiting_order(axes, math.sqrt(start.max())),
-        )
-        lengths_mm.update({id(one): found_mm for one in same})
-    return [
-        _result(pair, one, lengths_mm[id(one)][mine], difference[mine])
-        for one in sought
-        for mine in [one.judged[judged]]
-    ]
-
-
-def _same_searches(sought: Sequence[_Sought]) -> list[list[_Sought]]:
-    """Criteria of the same ratio of distance to dose: their gamma differs by the distance alone."""
-    groups: dict[tuple[float, float], list[_Sought]] = {}
-    for one in sought:
-        unit = 0.0 if one.criteria.local else one.normalization
-        ratio = one.criteria.distance_mm / one.criteria.dose_percent
-        groups.setdefault((ratio, unit), []).append(one)
-    return list(groups.values())
-
-
-def _reach_mm(criteria: GammaCriteria) -> float:
-    return criteria.max_gamma * criteria.distance_mm
-
-
-def _result(pair: _Pair, sought: _Sought, length_mm: Floats, difference: Floats) -> GammaResult:
+def _result(pair: _Pair, sought: Sought, found: Found) -> GammaResult:
     criteria, judged = sought.criteria, sought.judged
     outside = on_any_axis([axis.outside(0.0) for axis in pair.axes])
-    border = on_any_axis([axis.outside(_reach_mm(criteria)) for axis in pair.axes])
+    border = on_any_axis([axis.outside(sought.reach_mm) for axis in pair.axes])
     reference, evaluated = pair.distributions()
     gamma, percent = np.full(judged.shape, np.nan), np.full(judged.shape, np.nan)
-    gamma[judged] = np.minimum(length_mm / criteria.distance_mm, criteria.max_gamma)
-    percent[judged] = 100.0 * difference / sought.normalization
+    gamma[judged] = np.minimum(found.length_mm / criteria.distance_mm, criteria.max_gamma)
+    percent[judged] = 100.0 * found.difference / sought.normalization
     percent[outside] = np.nan
+    unproven = ~found.proven if criteria.certified else np.ones_like(found.proven)
     return GammaResult(
         reference=reference,
         evaluated=evaluated,
@@ -271,4 +177,5 @@ def _result(pair: _Pair, sought: _Sought, length_mm: Floats, difference: Floats)
         dose_difference_percent=percent,
         border_points=int(np.count_nonzero(judged & border)),
         outside_points=int(np.count_nonzero(judged & outside)),
+        unproven_points=int(np.count_nonzero(unproven)),
     )

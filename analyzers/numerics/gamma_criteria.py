@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 SMALLEST_TOLERANCE = 1e-9
+LEAST_CAP = 1.01
+"""Of `max_gamma`: at a cap of 1 every point would pass."""
+LARGEST_DOSE = 1e100
+"""In any unit, and the inverse of the smallest; squares of others overflow."""
+SMALLEST, LARGEST = 1e-6, 1e6
+"""Of a criterion and of a cap that is not infinite; beyond is a mistake, and squares overflow."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +37,25 @@ class GammaCriteria:
     def __post_init__(self) -> None:
         for name in ("dose_percent", "distance_mm"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive number, not {value}")
-        if not (math.isfinite(self.threshold_percent) and self.threshold_percent >= 0):
+            if not (_is_number(value) and SMALLEST <= value <= LARGEST):
+                raise ValueError(
+                    f"{name} must be a number in [{SMALLEST:g}, {LARGEST:g}], not {value}"
+                )
+        if not (_is_number(self.threshold_percent) and 0 <= self.threshold_percent <= LARGEST):
             raise ValueError(f"threshold_percent must be 0 or more, not {self.threshold_percent}")
         if self.normalization is not None and not (
-            math.isfinite(self.normalization) and self.normalization > 0
+            _is_number(self.normalization)
+            and 1 / LARGEST_DOSE <= self.normalization <= LARGEST_DOSE
         ):
             raise ValueError(f"normalization must be a positive number, not {self.normalization}")
-        if not self.max_gamma > 1:
-            # At a cap of 1 every point would pass.
-            raise ValueError(f"max_gamma must be above 1, not {self.max_gamma}")
-        if not SMALLEST_TOLERANCE <= self.tolerance < 1:
+        if self.max_gamma != math.inf and not (
+            _is_number(self.max_gamma) and LEAST_CAP <= self.max_gamma <= LARGEST
+        ):
+            raise ValueError(
+                f"max_gamma must be in [{LEAST_CAP:g}, {LARGEST:g}] or infinite, "
+                f"not {self.max_gamma}"
+            )
+        if not (_is_number(self.tolerance) and SMALLEST_TOLERANCE <= self.tolerance < 1):
             raise ValueError(
                 f"tolerance must be in [{SMALLEST_TOLERANCE:g}, 1), not {self.tolerance}"
             )
@@ -53,3 +67,7 @@ class GammaCriteria:
             f"{self.dose_percent:g} %/{self.distance_mm:g} mm {kind}, "
             f"{self.threshold_percent:g} % threshold"
         )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -7,7 +7,7 @@ between neighboring points; an axis with a single plane has one cell without thi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Shell = tuple[Indices, Floats]
+"""Cells relative to the home cell, nearest first; mm² of distance below which none of them is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +47,11 @@ class Axis:
     def outside(self, reach_mm: float) -> Flags:
         """Whether a search as far as `reach_mm` leaves the evaluated grid.
 
-        A single plane is not searched along its axis: only the point itself can be off it.
+        Where both grids have a single plane there is no search along the axis: only the point
+        itself can be off it.
         """
-        margin = reach_mm / self.spacing_mm if self.size > 1 else 0.0
+        flat = self.size == 1 and len(self.position) == 1
+        margin = 0.0 if flat else reach_mm / self.spacing_mm
         rounding = 1e-9
         return (self.position < margin - rounding) | (
             self.position > self.size - 1 - margin + rounding
@@ -65,8 +69,10 @@ class Axis:
         return offset, np.maximum(closest, 0.0) * self.spacing_mm
 
 
-FARTHEST = 1e9
-"""In spacings; beyond, a position is no longer a cell and a fraction."""
+FARTHEST = 1e6
+"""In spacings, that one grid may be from the other."""
+MOST_CELLS = 2_000_000
+"""Of one list of cells in the order of a search."""
 NO_AXIS = Axis(np.zeros(1), 1, 1.0, 0.0, 1.0)
 """Completes a grid of fewer dimensions to three."""
 
@@ -113,10 +119,17 @@ def match_grids(
 
 
 def _per_axis(values: ArrayLike, ndim: int, name: str) -> list[float]:
-    numbers = [float(value) for value in np.atleast_1d(np.asarray(values, dtype=np.float64))]
-    if len(numbers) != ndim or not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"{name} needs one number per axis, {ndim} in all, not {numbers}")
-    return numbers
+    try:
+        numbers = np.atleast_1d(np.asarray(values))
+    except ValueError:
+        numbers = np.zeros(0)
+    if (
+        numbers.dtype.kind not in "iuf"
+        or numbers.shape != (ndim,)
+        or not np.isfinite(numbers).all()
+    ):
+        raise ValueError(f"{name} needs one number per axis, {ndim} in all, not {values!r}")
+    return [float(number) for number in numbers]
 
 
 def _positive(numbers: Sequence[float], name: str) -> Sequence[float]:
@@ -131,21 +144,46 @@ def _on_planes(position: Floats) -> Floats:
     return np.where(np.abs(position - whole) <= 1e-12 * (1 + np.abs(whole)), whole, position)
 
 
-def visiting_order(axes: Sequence[Axis], reach_mm: float) -> tuple[Indices, Floats]:
-    """Offsets from the home cell that a point can reach, nearest first, and mm² to them.
+def visiting_orders(axes: Sequence[Axis], reach_mm: float) -> Iterator[tuple[Shell, float]]:
+    """Offsets from the home cell that a point can reach, nearest first, shell by shell.
 
-    The distance is the least over all points, so that one list serves them all; where the grids
-    share their points it is the distance itself.
+    With each shell comes how far it goes, in mm.  One list serves all points: with each cell stands
+    the least square of its distance, in mm², to any of them; where the grids share their points it
+    is the square itself.  A shell holds `MOST_CELLS` cells or so, however far the reach.
     """
-    offsets, closest = zip(*(axis.offsets(reach_mm) for axis in axes), strict=True)
-    total = np.zeros(())
-    for distance in closest:
-        total = np.add.outer(total, distance**2)
-    near = np.argwhere(total <= reach_mm**2)
-    squared = total[tuple(near.T)]
+    searched = sum(axis.size > 1 for axis in axes)
+    if not _cells(axes, reach_mm):
+        return
+    farthest_mm = math.hypot(*(axis.offsets(reach_mm)[1].max() for axis in axes))
+    first_mm = reach_mm = min(reach_mm, farthest_mm * (1 + 1e-9))
+    while _cells(axes, first_mm) > MOST_CELLS and first_mm > max(a.spacing_mm for a in axes):
+        first_mm *= 0.8
+    from_mm, to_mm, number = -1.0, first_mm, 1
+    while from_mm < reach_mm:
+        yield _shell(axes, from_mm, to_mm), to_mm
+        number += 1
+        # Shells of equal volume.
+        from_mm, to_mm = to_mm, min(first_mm * number ** (1 / max(searched, 1)), reach_mm)
+
+
+def _cells(axes: Sequence[Axis], reach_mm: float) -> float:
+    return math.prod(float(len(axis.offsets(reach_mm)[0])) for axis in axes)
+
+
+def _shell(axes: Sequence[Axis], from_mm: float, to_mm: float) -> Shell:
+    """Cells farther than `from_mm` (all, if negative) and not farther than `to_mm`."""
+    (slowest, least), *others = (axis.offsets(to_mm) for axis in axes)
+    plane = np.add.outer(*(distance**2 for _, distance in others))
+    cells, squares = [], []
+    for offset, distance in zip(slowest, least, strict=True):
+        squared = plane + distance**2
+        near = np.argwhere((squared <= to_mm**2) & ((squared > from_mm**2) | (from_mm < 0)))
+        sides = [side[near[:, axis]] for axis, (side, _) in enumerate(others)]
+        cells.append(np.column_stack([np.full(len(near), offset), *sides]))
+        squares.append(squared[tuple(near.T)])
+    squared = np.concatenate(squares)
     order = np.argsort(squared, kind="stable")
-    cells = np.stack([offset[near[order, axis]] for axis, offset in enumerate(offsets)], axis=1)
-    return np.ascontiguousarray(cells), squared[order]
+    return np.ascontiguousarray(np.concatenate(cells)[order]), squared[order]
 
 
 def corner_extreme(dose: Floats, extreme: np.ufunc) -> Floats:

@@ -34,8 +34,9 @@ Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Vector = tuple[float, float, float]
 Box = tuple[Vector, Vector]
-Surface = tuple[Vector, float, Vector, Vector, float]
-"""Low corner of the cell; value, slope, mixed derivatives (12, 02, 01) and (012) there."""
+Surface = tuple[Vector, float, Vector, Vector, float, tuple[float, float]]
+"""Low corner of the cell; value, slope, mixed derivatives (12, 02, 01) and (012) there; smallest
+and largest value in the cell."""
 Best = tuple[float, Vector, float]
 """The smallest f so far, where it was found, and the value of the surface there."""
 Cell = tuple[int, int, int]
@@ -58,6 +59,8 @@ CLOSED = 1.0 - 1e-12
 """A bound this close to the found value, relatively, is equal to it but for rounding."""
 PASSES = 1.0 - 1e-9
 """Gamma of a point that passes; boxes around one that only just does need not shrink to nothing."""
+MOST_BOXES = 100_000
+"""Of one point, in branch and bound; a point that needs more stays unproven."""
 STEPS = 4
 """Of the first walk.  Any number gives the same gamma; this one makes the search short."""
 
@@ -88,7 +91,7 @@ def clipped(at: Vector, box: Box) -> Vector:
 @kernel
 def expand(surface: Surface, at: Vector) -> tuple[float, Vector, Vector]:
     """Value, slope and mixed second derivatives of the surface at a point."""
-    corner, value, (s0, s1, s2), (m12, m02, m01), third = surface
+    corner, value, (s0, s1, s2), (m12, m02, m01), third, (least, most) = surface
     a0, a1, a2 = at[0] - corner[0], at[1] - corner[1], at[2] - corner[2]
     mixed = (m12 + third * a0, m02 + third * a1, m01 + third * a2)
     slope = (
@@ -97,7 +100,8 @@ def expand(surface: Surface, at: Vector) -> tuple[float, Vector, Vector]:
         s2 + m02 * a0 + mixed[0] * a1,
     )
     value += s0 * a0 + (s1 + m01 * a0) * a1 + slope[2] * a2
-    return value, slope, mixed
+    # Beside a dose larger by many powers of ten, rounding would lead out of the cell's doses.
+    return clip(value, least, most), slope, mixed
 
 
 @kernel
@@ -256,18 +260,47 @@ def least_to_matter(best: float, proof: Proof) -> float:
 
 
 @kernel
-def search_cell(surface: Surface, box: Box, best: Best, proof: Proof) -> Best:
-    """The better of `best` and the minimum of f in the box; its root is right to the tolerance."""
+def range_bound(surface: Surface, box: Box) -> float:
+    """Lower bound of f over the box from its distance and the values at its corners.
+
+    Closes boxes that the slab cannot: beside one extreme dose, surfaces are constant on faces.
+    """
+    low, high = box
+    least, most = math.inf, -math.inf
+    for corner in range(8):
+        at = (
+            high[0] if corner & 1 else low[0],
+            high[1] if corner & 2 else low[1],
+            high[2] if corner & 4 else low[2],
+        )
+        value, _, _ = expand(surface, at)
+        least, most = min(least, value), max(most, value)
+    gap = max(least, -most, 0.0)
+    nearest = clipped((0.0, 0.0, 0.0), box)
+    return dot(nearest, nearest) + gap * gap
+
+
+@kernel
+def search_cell(
+    surface: Surface, box: Box, best: Best, proof: Proof, boxes: int
+) -> tuple[Best, int]:
+    """The better of `best` and the minimum of f in the box; its root is right to the tolerance.
+
+    Also how many of `boxes` are left; with none left nothing is proven.
+    """
     waiting = [box]
-    while len(waiting) > 0:
+    while len(waiting) > 0 and boxes > 0:
+        boxes -= 1
         part = waiting.pop()
         best, bound = search_box(surface, part, best)
         enough = least_to_matter(best[0], proof)
-        if bound < enough and slab_bound(surface, part) < enough:
+        if bound >= enough or range_bound(surface, part) >= enough:
+            continue
+        if slab_bound(surface, part) < enough:
             first, second = split(surface, part)
             waiting.append(second)
             waiting.append(first)
-    return best
+    return best, boxes
 
 
 @kernel
@@ -289,8 +322,9 @@ def box_of(cell: Cell, sought: Sought, grid: Grid) -> Box:
 def surface_of(cell: Cell, box: Box, sought: Sought, grid: Grid) -> Surface:
     """The trilinear surface of a cell, as a length."""
     expected, ratio, _, _ = sought
-    dose = grid[0]
+    dose, lowest, highest = grid[0], grid[1], grid[2]
     c0, c1, c2 = cell
+    extremes = ((lowest[c0, c1, c2] - expected) * ratio, (highest[c0, c1, c2] - expected) * ratio)
     n0 = min(c0 + 1, dose.shape[0] - 1)
     n1 = min(c1 + 1, dose.shape[1] - 1)
     n2 = min(c2 + 1, dose.shape[2] - 1)
@@ -306,7 +340,7 @@ def surface_of(cell: Cell, box: Box, sought: Sought, grid: Grid) -> Surface:
     m01 = ((d110 - d100) - (d010 - d000)) * ratio
     third = ((d111 - d110) - (d101 - d100)) * ratio - m12
     mixed = (m12 * i1 * i2, m02 * i0 * i2, m01 * i0 * i1)
-    return box[0], (d000 - expected) * ratio, slope, mixed, third * i0 * i1 * i2
+    return box[0], (d000 - expected) * ratio, slope, mixed, third * i0 * i1 * i2, extremes
 
 
 @kernel
@@ -382,7 +416,7 @@ def sweep(
     lowest, highest = grid[1], grid[2]
     offsets, reach = order
     cells = lowest.shape
-    proven = True
+    proven, boxes = True, MOST_BOXES
     enough = least_to_matter(best[0], proof)
     for n in range(len(reach)):
         if reach[n] >= best[0]:
@@ -399,14 +433,15 @@ def sweep(
             continue
         surface = surface_of((c0, c1, c2), box, sought, grid)
         if certify:
-            best = search_cell(surface, box, best, proof)
+            best, boxes = search_cell(surface, box, best, proof, boxes)
+            proven = boxes > 0
         else:
             before = best[0]
             best, bound = search_box(surface, box, best)
             if best[0] < before:
                 enough = least_to_matter(best[0], proof)
             proven = proven and bound >= enough
-    return best, proven or certify
+    return best, proven
 
 
 @kernel
@@ -443,8 +478,8 @@ def smallest_lengths(
     positions: Positions,
     grid: Grid,
     order: Order,
-) -> Floats:
-    """The root of the smallest f of each point, in mm.
+) -> tuple[Floats, Flags]:
+    """The root of the smallest f of each point, in mm, and whether it is proven.
 
     `reference` is the dose of the points and their ratio of distance to dose criterion; `limit` an
     f that is known to be reached, or that of the cap; `distances_mm` what the root is compared
@@ -453,6 +488,7 @@ def smallest_lengths(
     """
     expected, ratio = reference
     length = np.empty(len(points))
+    is_proven = np.zeros(len(points), dtype=np.bool_)
     for n in prange(len(points)):
         home, fraction = place_of(points[n], positions)
         sought = (expected[n], ratio[n], home, fraction)
@@ -460,6 +496,7 @@ def smallest_lengths(
         best = walk(sought, grid, limit[n])
         best, proven = sweep(sought, grid, order, best, proof, False)
         if certify and not proven:
-            best, _ = sweep(sought, grid, order, best, proof, True)
+            best, proven = sweep(sought, grid, order, best, proof, True)
         length[n] = math.sqrt(best[0])
-    return length
+        is_proven[n] = proven
+    return length, is_proven

@@ -41,13 +41,12 @@ def test_statistics_are_of_the_judged_points() -> None:
     evaluated = np.concatenate([np.zeros(50), 100 + difference])
     # 1000 mm apart: the dose at the point itself is the only one in reach.
     gamma = gamma_index(reference, evaluated, (1000.0,))
-    values = difference / 3
     assert gamma.points == 100
     assert gamma.pass_percent == 100.0
     assert gamma.mean == pytest.approx(0.505, rel=1e-4)
     assert gamma.maximum == pytest.approx(1.0, rel=1e-4)
-    assert gamma.percentile_95 == pytest.approx(np.percentile(values, 95), rel=1e-4)
-    assert gamma.percentile_99 == pytest.approx(np.percentile(values, 99), rel=1e-4)
+    assert gamma.percentile_95 == pytest.approx(0.95, rel=1e-4)
+    assert gamma.percentile_99 == pytest.approx(0.99, rel=1e-4)
     assert gamma.mean_dose_difference_percent == pytest.approx(difference.mean())
 
 
@@ -169,13 +168,27 @@ def test_a_dose_that_is_none_is_refused(bad: float, name: str) -> None:
         (FLAT, (1.0,), {"evaluated_spacing_mm": (-1.0,)}, "evaluated_spacing_mm must be positive"),
         (FLAT, (1.0,), {"evaluated_offset_mm": (math.inf,)}, "evaluated_offset_mm needs"),
         (FLAT, (1.0,), {"evaluated_offset_mm": (1e12,)}, "too far apart"),
-        (FLAT, (1.0,), {"dose_percent": 0}, "dose_percent must be a positive number"),
-        (FLAT, (1.0,), {"distance_mm": -2}, "distance_mm must be a positive number"),
+        (FLAT, (1.0,), {"dose_percent": 0}, "dose_percent must be a number in"),
+        (FLAT, (1.0,), {"distance_mm": -2}, "distance_mm must be a number in"),
         (FLAT, (1.0,), {"threshold_percent": -1}, "threshold_percent must be 0 or more"),
         (FLAT, (1.0,), {"normalization": 0.0}, "normalization must be a positive number"),
         (FLAT, (1.0,), {"normalization": math.nan}, "normalization must be a positive number"),
-        (FLAT, (1.0,), {"max_gamma": 1.0}, "max_gamma must be above 1"),
-        (FLAT, (1.0,), {"max_gamma": math.nan}, "max_gamma must be above 1"),
+        (FLAT, (1.0,), {"max_gamma": 1.0}, "max_gamma must be in"),
+        (FLAT, (1.0,), {"max_gamma": math.nextafter(1.0, 2.0)}, "max_gamma must be in"),
+        (FLAT, (1.0,), {"max_gamma": math.nan}, "max_gamma must be in"),
+        (FLAT, (1.0,), {"max_gamma": 1e200}, "max_gamma must be in"),
+        (FLAT, (1.0,), {"distance_mm": 1e200}, "distance_mm must be a number in"),
+        (FLAT, (1.0,), {"dose_percent": "3"}, "dose_percent must be a number in"),
+        (FLAT, (1.0,), {"dose_percent": True}, "dose_percent must be a number in"),
+        (FLAT, (1.0,), {"threshold_percent": None}, "threshold_percent must be 0 or more"),
+        (FLAT, (1.0,), {"normalization": 1e-300}, "normalization must be a positive number"),
+        (FLAT, ((1.0,),), {}, "spacing_mm needs one number"),
+        (FLAT, (1.0 + 1j,), {}, "spacing_mm needs one number"),
+        (FLAT, "1 mm", {}, "spacing_mm needs one number"),
+        (FLAT, (1.0,), {"names": ("plan",)}, "names must be two different names"),
+        (FLAT, (1.0,), {"names": ("plan", "plan")}, "names must be two different names"),
+        (FLAT + 1e101, (1.0,), {}, "evaluated holds a dose of 1e.101"),
+        (FLAT + 1e18, (1.0,), {}, r"doses up to 1e.18 cannot be compared to 3 % of 50"),
         (FLAT, (1.0,), {"tolerance": 0.0}, "tolerance must be in"),
     ],
 )
@@ -195,3 +208,58 @@ def test_what_is_no_grid_is_refused() -> None:
 def test_local_gamma_at_no_dose_is_refused() -> None:
     with pytest.raises(ValueError, match="raise threshold_percent"):
         gamma_index(np.arange(5.0), np.arange(5.0), (1.0,), local=True, threshold_percent=0)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        ["1", "2"],
+        [True, False],
+        [[1.0, 2.0], [3.0]],
+        [np.ma.masked_less(np.arange(3.0), 1.0)],
+        np.array(["2026-01-01"], dtype="datetime64[D]"),
+        [10**400, 1],
+        np.array([1.0, None], dtype=object),
+    ],
+    ids=["text", "flags", "ragged", "masked row", "dates", "beyond all numbers", "objects"],
+)
+def test_what_is_no_dose_is_refused(nothing: Any) -> None:
+    with pytest.raises(ValueError, match="reference must be plain real numbers"):
+        gamma_index(nothing, [1.0, 2.0], 1.0)
+    with pytest.raises(ValueError, match="evaluated must be plain real numbers"):
+        gamma_index([1.0, 2.0], nothing, 1.0)
+
+
+def test_whole_numbers_are_a_dose() -> None:
+    assert gamma_index([50, 60], np.array([50, 60], dtype=np.uint16), 1).pass_percent == 100.0
+
+
+def test_a_dose_too_small_to_be_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="reference holds no dose"):
+        gamma_index([1e-322], [1e-322], 1.0)
+
+
+# 10 % of 2.9, 5.7, 5.8 or 11.3 is not their tenth in binary.
+@pytest.mark.parametrize("largest", [2.9, 5.7, 5.8, 11.3, 11.6, 100.0])
+def test_a_point_at_the_threshold_is_judged_whatever_the_dose(largest: float) -> None:
+    doses = [largest, round(largest / 10, 4)]
+    assert gamma_index(doses, doses, 1000.0).points == 2
+
+
+@pytest.mark.parametrize("above", [1e-4, 1e-6, 1e-8])
+def test_a_point_just_above_1_fails(above: float) -> None:
+    # 1000 mm apart: gamma is the dose difference over 3.
+    evaluated = [103.0, 100 + 3 * (1 + above)]
+    gamma = gamma_index([100.0, 100.0], evaluated, 1000.0, tolerance=1e-9)
+    assert gamma.passed == 1
+
+
+def test_an_evaluated_grid_of_one_plane_leaves_points_at_the_border() -> None:
+    plane = np.full((21, 21), 50.0)
+    # Of nine planes, the middle one is 4 mm from both ends: 13 of its points are inside.
+    for planes, border in ((9, 441 - 13), (2, 441), (1, 441)):
+        part = plane[:planes]
+        gamma = gamma_index(plane, part, (1.0, 1.0), evaluated_offset_mm=(10.0, 0.0))
+        assert gamma.border_points == border
+    one = gamma_index(FLAT, FLAT[:1], 1.0, evaluated_offset_mm=10.0)
+    assert (one.border_points, one.outside_points) == (21, 20)
