@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analyzers.core import AnalysisError
 from analyzers.field_shape import State
 from analyzers.numerics.fluence import delivered_fluence, open_area_mu_mm2
+from analyzers.numerics.fluence_bounds import open_bounds_mm
 from analyzers.numerics.fluence_rotation import Turned, turned_fluence
 from analyzers.numerics.fluence_sectors import Cuts, cuts_at, ranges_of
 from analyzers.records import Axis, Delivery, MlcLayer, delivers
@@ -23,7 +24,9 @@ from analyzers.records import Axis, Delivery, MlcLayer, delivers
 Array = NDArray[np.float64]
 
 BEYOND_MM = 1000.0
-"""Where a jaw stands that the machine does not have; no field reaches so far."""
+"""Where a jaw stands that the machine does not have; nothing that is logged reaches so far."""
+OUT_OF_THE_WAY_MM = 250.0
+"""So far from the axis the primary collimator ends the beam: no leaf is where there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,32 +56,19 @@ class Opening:
         )
 
     def bounds_mm(self) -> tuple[float, float, float, float] | None:
-        """The smallest box around all that was open with the beam on: x, x, y, y; or None."""
-        used = delivers(self.meterset_mu, self.interval_s)
-        used[:-1] |= used[1:]
-        left_mm, right_mm = self.left_mm[used], self.right_mm[used]
-        shape = left_mm.shape
-        bottom_mm = np.broadcast_to(self.leaf_edges_mm[:-1], shape)
-        top_mm = np.broadcast_to(self.leaf_edges_mm[1:], shape)
-        if self.jaw_x_mm is not None:
-            left_mm = np.maximum(left_mm, self.jaw_x_mm[used, :1])
-            right_mm = np.minimum(right_mm, self.jaw_x_mm[used, 1:])
-        if self.jaw_y_mm is not None:
-            bottom_mm = np.maximum(bottom_mm, self.jaw_y_mm[used, :1])
-            top_mm = np.minimum(top_mm, self.jaw_y_mm[used, 1:])
-        is_open = (right_mm > left_mm) & (top_mm > bottom_mm)
-        if not is_open.any():
-            return None
-        box = (
-            float(left_mm[is_open].min()),
-            float(right_mm[is_open].max()),
-            float(bottom_mm[is_open].min()),
-            float(top_mm[is_open].max()),
+        """A box around all that was open with the beam on: x, x, y, y; or None.
+
+        It holds both ends of each interval in which a pair is open at any time, also between the
+        samples: where its two leaves pass each other, or a slit between the jaws.
+        """
+        return open_bounds_mm(
+            self.left_mm,
+            self.right_mm,
+            self.leaf_edges_mm,
+            self.jaw_x_mm,
+            self.jaw_y_mm,
+            np.flatnonzero(delivers(self.meterset_mu, self.interval_s)[1:]),
         )
-        if max(map(abs, box)) > BEYOND_MM:
-            # No machine: a grid around it would take all the memory there is.
-            raise AnalysisError(f"the field reaches {max(map(abs, box)):.3g} mm off the axis")
-        return box
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,41 +110,71 @@ class Grid:
 
 
 def opening(delivery: Delivery, samples: slice, state: State) -> Opening:
-    """The opening in one state, expected or actual, over some samples."""
+    """The opening in one state, expected or actual, over some samples.
 
-    def taken(axis: Axis) -> Array:
-        values = np.asarray(state(axis)[samples], dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise AnalysisError("a leaf, a jaw, the collimator or the meterset has no value")
-        return values
-
-    def jaws(lower: Axis | None, upper: Axis | None) -> Array | None:
-        if lower is None and upper is None:
-            return None
-        beyond_mm = np.full(len(meterset_mu), BEYOND_MM)
-        return np.column_stack(
-            [
-                -beyond_mm if lower is None else taken(lower),
-                beyond_mm if upper is None else taken(upper),
-            ]
-        )
-
-    meterset_mu = taken(delivery.meterset_mu)
+    Beyond the outermost leaves nothing shields but the jaws: on a side where the machine has a y
+    jaw that opens farther than the leaves reach, a row is added whose leaves are out of the way.
+    """
+    meterset_mu = _taken(delivery.meterset_mu, samples, state)
+    collimator = delivery.collimator_deg
+    jaw_x_mm = _jaws_mm(delivery.jaw_x1_mm, delivery.jaw_x2_mm, samples, state)
+    jaw_y_mm = _jaws_mm(delivery.jaw_y1_mm, delivery.jaw_y2_mm, samples, state)
     edges_mm, rows = _common_rows(delivery.mlc)
-    layers = list(zip(delivery.mlc, rows, strict=True))
-    turn = delivery.collimator_deg
+    left_mm, right_mm = [], []
+    for layer, row in zip(delivery.mlc, rows, strict=True):
+        left_mm.append(_position_mm(layer.bank_b_mm, samples, state)[:, row])
+        right_mm.append(_position_mm(layer.bank_a_mm, samples, state)[:, row])
+    free = _free_rows(jaw_y_mm, edges_mm)
+    pairs = (0, 0), free
     return Opening(
         delivery.interval_s,
         # The controller takes expected meterset back when a beam is interrupted: what counts is
         # what was left in the end.
         np.minimum.accumulate(meterset_mu[::-1])[::-1],
-        np.maximum.reduce([taken(layer.bank_b_mm)[:, row] for layer, row in layers]),
-        np.minimum.reduce([taken(layer.bank_a_mm)[:, row] for layer, row in layers]),
-        edges_mm,
-        jaws(delivery.jaw_x1_mm, delivery.jaw_x2_mm),
-        jaws(delivery.jaw_y1_mm, delivery.jaw_y2_mm),
-        None if turn is None else np.unwrap(taken(turn), period=360.0),
+        np.pad(np.maximum.reduce(left_mm), pairs, constant_values=-OUT_OF_THE_WAY_MM),
+        np.pad(np.minimum.reduce(right_mm), pairs, constant_values=OUT_OF_THE_WAY_MM),
+        np.pad(edges_mm, free, constant_values=(-BEYOND_MM, BEYOND_MM)),
+        jaw_x_mm,
+        jaw_y_mm,
+        None if collimator is None else np.unwrap(_taken(collimator, samples, state), period=360.0),
     )
+
+
+def _taken(axis: Axis, samples: slice, state: State) -> Array:
+    values = np.asarray(state(axis)[samples], dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise AnalysisError("a leaf, a jaw, the collimator or the meterset has no value")
+    return values
+
+
+def _position_mm(axis: Axis, samples: slice, state: State) -> Array:
+    values_mm = _taken(axis, samples, state)
+    farthest_mm = np.abs(values_mm).max(initial=0.0)
+    if farthest_mm > BEYOND_MM:
+        # No machine: a grid around it would take all the memory there is.
+        raise AnalysisError(f"a leaf or a jaw stands {farthest_mm:.3g} mm off the axis")
+    return values_mm
+
+
+def _jaws_mm(lower: Axis | None, upper: Axis | None, samples: slice, state: State) -> Array | None:
+    """Both jaws, (samples, 2), None where the machine has neither."""
+    sides = [
+        np.full(1, far_mm) if axis is None else _position_mm(axis, samples, state)
+        for axis, far_mm in ((lower, -BEYOND_MM), (upper, BEYOND_MM))
+    ]
+    if lower is None and upper is None:
+        return None
+    return np.column_stack(np.broadcast_arrays(*sides))
+
+
+def _free_rows(jaw_y_mm: Array | None, edges_mm: Array) -> tuple[int, int]:
+    """How many rows without leaves, 0 or 1, the y jaws open below and above all leaves."""
+    if jaw_y_mm is None:
+        return 0, 0
+    low_mm, high_mm = jaw_y_mm[:, 0].min(), jaw_y_mm[:, 1].max()
+    # Where one of the two jaws does not exist, nothing is known beyond the leaves on its side.
+    below = -BEYOND_MM < low_mm < edges_mm[0]
+    return int(below), int(edges_mm[-1] < high_mm < BEYOND_MM)
 
 
 def _common_rows(layers: Sequence[MlcLayer]) -> tuple[Array, list[NDArray[np.intp]]]:

@@ -5,6 +5,9 @@ actual map from the actual ones; they are compared at absolute scale by the cont
 gamma (reference = expected, normalization = maximum of expected) and by the MU-weighted open area.
 Maps lie in the frame of the collimator; where its angle is wrong or changes with the beam on, in
 the frame of the gantry.  Definition of gamma: Low 1998; limits: product defaults.
+
+A small error of the collimator's angle moves only the edge of a field: of a large one it passes
+gamma, and the open area stays the same.  It is `axes` that judges the angle.
 """
 
 from __future__ import annotations

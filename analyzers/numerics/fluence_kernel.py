@@ -43,6 +43,8 @@ each row; pixel edges."""
 Delivery = tuple[Floats, Indices, Floats, Floats]
 """MU and range per interval; at the samples x jaws and y jaws (samples, 2)."""
 
+STILL_MM = 1e-300
+"""An edge that moves less stands; one over it must be a number."""
 MOST_TIMES = 13
 """The ends of an interval and eleven pairs of edges that can cross in it."""
 
@@ -57,43 +59,41 @@ def pixel_at(x_edges_mm: Floats, x_mm: float, near: int) -> int:
     return near
 
 
-@kernel
-def let_through(x_mm: float, low_mm: float, high_mm: float, weight: Motion) -> float:
-    """Integral up to x of what an edge lets through that moves from low to high; low <= x."""
-    if x_mm >= high_mm:
-        passed = (high_mm - low_mm) * (2.0 * weight[0] + weight[1]) / 6.0
-        return passed + 0.5 * (weight[0] + weight[1]) * (x_mm - high_mm)
-    s = (x_mm - low_mm) / (high_mm - low_mm)
-    return (high_mm - low_mm) * s * s * (0.5 * weight[0] + (weight[1] - weight[0]) * s / 6.0)
-
-
 # Of the ways to write the loop that were timed, this one compiles to by far the fastest code.
 @kernel
 def pass_edge(line: Floats, x_edges_mm: Floats, edge: Motion, weight: Motion, near: int) -> int:
     """Add what an edge lets through to its right; `weight` is per unit of time, before and after.
 
     Gives a pixel near the edge.  The last entry of `line` is for what is beyond it.
+
+    A share s of the way is passed for the weight up to s, a quadratic in x: its mean over a piece
+    of a pixel is what it is in the middle, and what the curvature adds.  Differences of its
+    integral over the whole way would leave small pixels only a few digits.
     """
     last = len(x_edges_mm) - 2
     low, high = min(edge[0], edge[1]), max(edge[0], edge[1])
-    ordered = weight if edge[0] <= edge[1] else (weight[1], weight[0])
-    pixel = pixel_at(x_edges_mm, low, near)
-    until, mean = 0.0, 0.0
-    if low < x_edges_mm[0] < high:
-        until = let_through(x_edges_mm[0], low, high, ordered)
+    slope = weight[0] if edge[0] <= edge[1] else weight[1]
+    bend = 0.5 * (weight[0] + weight[1]) - slope
+    whole = slope + bend
+    per_mm = 1.0 / (high - low) if high - low > STILL_MM else 0.0
+    pixel, before = pixel_at(x_edges_mm, low, near), 0.0
     if low >= x_edges_mm[last + 1]:
         pixel = last + 1
     # An edge that never gets onto the pixels opens all of them, or none.
     more = pixel <= last and high > x_edges_mm[0]
     while more:
         start, end = x_edges_mm[pixel], x_edges_mm[pixel + 1]
-        before, mean_before = until, mean
-        until = let_through(end, low, high, ordered)
-        mean = (until - before) / (end - start)
-        line[pixel] += mean - mean_before
+        first, until = max(start, low), min(end, high)
+        middle = (0.5 * (first + until) - low) * per_mm
+        width = (until - first) * per_mm
+        mean = middle * (slope + bend * middle) + bend * width * width * (1.0 / 12.0)
+        if first > start or until < end:
+            mean = (mean * (until - first) + whole * (end - until)) / (end - start)
+        line[pixel] += mean - before
+        before = mean
         more = high > end and pixel < last
         pixel += 1
-    line[pixel] += 0.5 * (weight[0] + weight[1]) - mean
+    line[pixel] += whole - before
     return min(max(pixel - 1, 0), last)
 
 

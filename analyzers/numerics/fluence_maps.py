@@ -31,15 +31,14 @@ def fluence_maps(
     strips_mm = _strips(terms, y_edges_mm)
     if len(strips_mm) < 2:
         return fluence
-    middle_mm = (strips_mm[:-1] + strips_mm[1:]) / 2
-    row = np.searchsorted(y_edges_mm, middle_mm) - 1
+    row = _rows_of(strips_mm, y_edges_mm)
     share = np.diff(strips_mm) / np.diff(y_edges_mm)[row]
-    alone = all(_alone(row, np.searchsorted(term.edges_mm, middle_mm)) for term in terms)
+    alone = all(_alone(row, _rows_of(strips_mm, term.edges_mm)) for term in terms)
     # Leaves are worked on at the same time: what shares a pixel row is added up afterwards.
     parts = fluence if alone else np.zeros((ranges[1], len(row), len(x_edges_mm) - 1))
     part = row if alone else np.arange(len(row))
     for term in terms:
-        row_of = np.searchsorted(term.edges_mm, middle_mm) - 1
+        row_of = _rows_of(strips_mm, term.edges_mm)
         first_strip = np.searchsorted(row_of, np.arange(len(term.edges_mm)))
         add_fluence(
             (term.left_mm, term.right_mm, term.lower, term.upper),
@@ -66,6 +65,11 @@ def _strips(terms: Sequence[Term], y_edges_mm: Floats) -> Floats:
     edges_mm = np.unique(np.concatenate([y_edges_mm, *(t.edges_mm for t in terms), *jaws_mm]))
     inside = (edges_mm >= low_mm) & (edges_mm <= high_mm)
     return np.asarray(edges_mm[inside])
+
+
+def _rows_of(strips_mm: Floats, edges_mm: Floats) -> Indices:
+    """The row of each strip: where it begins, as the middle of a thin one may round out of it."""
+    return np.searchsorted(edges_mm, strips_mm[:-1], side="right") - 1
 
 
 def _alone(row: Indices, leaf: Indices) -> bool:

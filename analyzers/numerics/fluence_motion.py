@@ -6,7 +6,7 @@ All edges move straight from sample to sample, and the meterset rises evenly bet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,19 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+MOST_MM = 1e6
+"""No length is longer: products of lengths stay exact to the last digits, and finite."""
+MOST_MU = 1e9
+MOST_DEG = 1e6
+LEAST_STEP = 1e-9
+"""Between two edges; far below any pixel, far above the rounding of what lies on the axis."""
 BEYOND_MM = 1e9
-"""Where a jaw stands that does not exist."""
-
-
-class Shielding(TypedDict, total=False):
-    """The optional arguments of `delivered_fluence`, which explains them."""
-
-    jaw_x_mm: ArrayLike | None
-    jaw_y_mm: ArrayLike | None
-    leaf_transmission: float
-    jaw_transmission: float
-    tongue_and_groove_mm: float
-    tongue_and_groove_transmission: float | None
+"""Where a jaw stands that does not exist: beyond all that is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +49,7 @@ def motion_of(
 ) -> Motion:
     """Arguments as `delivered_fluence`, and the same errors."""
     edges_mm = rising(leaf_edges_mm, "leaf_edges_mm")
-    meterset = numbers(meterset_mu, "meterset_mu")
+    meterset = numbers(meterset_mu, "meterset_mu", most=MOST_MU)
     if meterset.ndim != 1 or not meterset.size:
         raise ValueError(f"meterset_mu must be (samples,), not {meterset.shape}")
     samples = len(meterset)
@@ -69,19 +64,43 @@ def motion_of(
     )
 
 
-def rising(values: ArrayLike, name: str) -> Floats:
+def rising(values: ArrayLike, name: str, most: float = MOST_MM) -> Floats:
     """Edges, two or more; ValueError with the argument's name if they do not rise."""
-    edges = numbers(values, name)
+    edges = numbers(values, name, most=most)
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError(f"{name} must be two or more rising numbers")
+    if np.diff(edges).min() < LEAST_STEP:
+        raise ValueError(f"{name} must rise by {LEAST_STEP:g} or more from edge to edge")
     return edges
 
 
-def numbers(values: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> Floats:
-    """Finite numbers; ValueError with the argument's name for others and for another shape."""
-    found = np.asarray(values, dtype=np.float64, order="C")
+def numbers(
+    values: ArrayLike,
+    name: str,
+    shape: tuple[int, ...] | None = None,
+    most: float = MOST_MM,
+) -> Floats:
+    """Finite numbers up to `most`; ValueError with the argument's name for anything else."""
+    try:
+        found = np.asarray(values)
+    except ValueError:  # Rows of different lengths.
+        found = np.empty(0, dtype=object)
+    if isinstance(values, np.ma.MaskedArray) or found.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must be plain real numbers in an array, without a mask")
+    found = np.asarray(found, dtype=np.float64, order="C")
     if shape is not None and found.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}, not {found.shape}")
     if not np.isfinite(found).all():
         raise ValueError(f"{name} holds NaN or infinity")
+    if found.size and np.abs(found).max() > most:
+        raise ValueError(f"{name} holds {np.abs(found).max():.3g}, more than {most:g}")
     return found
+
+
+def number(value: float, name: str, most: float = MOST_MM) -> float:
+    """One finite number up to `most`; ValueError with the argument's name for anything else."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a real number, not {value!r}")
+    if not abs(value) <= most:
+        raise ValueError(f"{name} must be from {-most:g} to {most:g}, not {value}")
+    return float(value)

@@ -12,9 +12,11 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analyzers.numerics.fluence_motion import Floats, numbers, rising
+from analyzers.numerics.fluence_motion import MOST_DEG, Floats, number, numbers, rising
 
-TOGETHER = 8
+MOST = 1e12
+"""No mean over a pixel is larger."""
+TOGETHER = 4
 """So many maps are in memory at a time; threads are started once for them."""
 
 
@@ -37,7 +39,9 @@ def turned_fluence(
     takes the frame of a collimator at that angle, IEC 61217, to the frame of the gantry.  Where the
     other grid covers all of a turned map, the sum of values times pixel areas stays the same.
 
-    ValueError: shapes that do not fit, NaN or infinity, edges that do not rise.
+    ValueError, naming the argument: shapes that do not fit, what is no plain real number, NaN or
+    infinity, lengths above 1e6 mm, edges that do not rise by 1e-9 mm or more, means above 1e12,
+    angles beyond 1e6 degrees.
     """
     to_mm = rising(to_x_edges_mm, "to_x_edges_mm"), rising(to_y_edges_mm, "to_y_edges_mm")
     total = np.zeros((len(to_mm[1]) - 1, len(to_mm[0]) - 1))
@@ -60,8 +64,8 @@ class _Filled:
 
 def _filled(turned: Turned) -> _Filled | None:
     x_mm, y_mm = rising(turned.x_edges_mm, "x_edges_mm"), rising(turned.y_edges_mm, "y_edges_mm")
-    values = numbers(turned.fluence, "fluence", (len(y_mm) - 1, len(x_mm) - 1))
-    angle_deg = float(numbers(turned.angle_deg, "angle_deg", ()))
+    values = numbers(turned.fluence, "fluence", (len(y_mm) - 1, len(x_mm) - 1), MOST)
+    angle_deg = number(turned.angle_deg, "angle_deg", MOST_DEG)
     cosine, sine = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
     if angle_deg % 90.0 == 0.0:
         # To the last bit, so that pixels come to lie on pixels.
@@ -87,13 +91,9 @@ def _add(total: Floats, parts: Sequence[_Filled], to_mm: tuple[Floats, Floats]) 
         high, wide = part.values.shape
         values[n, 1 : high + 1, 1 : wide + 1] = part.values
         x_mm[n], y_mm[n] = _framed(part.x_mm, columns, far_mm), _framed(part.y_mm, rows, far_mm)
-    before = np.zeros_like(values)
-    # The frame on the left is too wide, and empty.
-    widths_mm = np.diff(x_mm[:, np.newaxis, 1:-1])
-    np.cumsum(values[:, :, 1:-1] * widths_mm, axis=2, out=before[:, :, 2:])
     boxes_mm = [(*part.x_mm[[0, -1]], *part.y_mm[[0, -1]]) for part in parts]
     turns = np.array([part.turn for part in parts])
-    add_overlap(total, (values, before, x_mm, y_mm), np.array(boxes_mm), turns, *to_mm)
+    add_overlap(total, (values, x_mm, y_mm), np.array(boxes_mm), turns, *to_mm)
 
 
 def _framed(edges_mm: Floats, pixels: int, far_mm: float) -> Floats:

@@ -8,22 +8,28 @@ the whole.  All ranges together cost about as much as the whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Unpack
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analyzers.numerics.fluence_maps import fluence_maps
 from analyzers.numerics.fluence_motion import (
+    MOST_DEG,
     Floats,
     Indices,
     Motion,
-    Shielding,
     motion_of,
+    number,
     numbers,
     rising,
 )
-from analyzers.numerics.fluence_transmission import terms_of, transmission_of
+from analyzers.numerics.fluence_transmission import OPAQUE, Shielding, terms_of, transmission_of
+
+MOST_COORDINATE = 1e9
+MOST_SECTORS = 3600
+ROUNDING_DEG = 1e-9
+"""Half a turn less this is half a turn, as angles up to 1e6 degrees round."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,20 +79,21 @@ def fluence_by_range(
     range_edges: ArrayLike,
     x_edges_mm: ArrayLike,
     y_edges_mm: ArrayLike,
-    **shielding: Unpack[Shielding],
+    jaw_x_mm: ArrayLike | None = None,
+    jaw_y_mm: ArrayLike | None = None,
+    shielding: Shielding = OPAQUE,
 ) -> Floats:
     """Mean MU over each pixel while the coordinate was in each range, (ranges, ny, nx).
 
     `coordinate` (samples,) may be the control point, an unwrapped angle or anything else that is
     straight between samples; it may go back and forth.  Where it stands still on an edge, it is in
     the range that begins there, on the last edge in the last range.  What is delivered outside of
-    `range_edges` (ranges + 1,) is in none.  Other arguments and errors as `delivered_fluence`.
-
-    Takes memory only for the lines of pixels that something comes through.
+    `range_edges` (ranges + 1,) is in none.  Other arguments and errors as `delivered_fluence`;
+    ValueError too for a coordinate or an edge beyond 1e9.
     """
-    motion = _motion(meterset_mu, left_mm, right_mm, leaf_edges_mm, shielding)
-    path = numbers(coordinate, "coordinate", motion.meterset_mu.shape)
-    edges = rising(range_edges, "range_edges")
+    motion = motion_of(meterset_mu, left_mm, right_mm, leaf_edges_mm, jaw_x_mm, jaw_y_mm)
+    path = numbers(coordinate, "coordinate", motion.meterset_mu.shape, MOST_COORDINATE)
+    edges = rising(range_edges, "range_edges", MOST_COORDINATE)
     cuts = cuts_at(path, edges)
     ranges = ranges_of(cuts.into(path), edges), len(edges) - 1
     x_mm, y_mm = rising(x_edges_mm, "x_edges_mm"), rising(y_edges_mm, "y_edges_mm")
@@ -104,7 +111,9 @@ def fluence_by_gantry_sector(
     y_edges_mm: ArrayLike,
     sectors: int = 36,
     first_deg: float = 0.0,
-    **shielding: Unpack[Shielding],
+    jaw_x_mm: ArrayLike | None = None,
+    jaw_y_mm: ArrayLike | None = None,
+    shielding: Shielding = OPAQUE,
 ) -> Floats:
     """Mean MU over each pixel by gantry sector, (sectors, ny, nx); the sectors are equally wide.
 
@@ -112,32 +121,28 @@ def fluence_by_gantry_sector(
     its end.  Of 36 sectors from 0, number 35 is 350 <= angle < 360 degrees, IEC 61217; from -5, the
     centers are 0, 10, … degrees.  `gantry_deg` (samples,) may wrap anywhere, as between samples the
     gantry takes the shorter way; an arc that passes a sector twice adds to it twice.  Other
-    arguments and errors as `delivered_fluence`; ValueError too for fewer than one sector.
+    arguments and errors as `delivered_fluence`.
+
+    ValueError too: `sectors` that are no integer from 1 to 3600; angles beyond 1e6 degrees; half a
+    turn between two samples with meterset in between, which may have gone either way.
     """
-    motion = _motion(meterset_mu, left_mm, right_mm, leaf_edges_mm, shielding)
-    path_deg = numbers(gantry_deg, "gantry_deg", motion.meterset_mu.shape)
-    if sectors < 1 or not np.isfinite(first_deg):
-        raise ValueError("sectors must be one or more, and first_deg a number")
+    motion = motion_of(meterset_mu, left_mm, right_mm, leaf_edges_mm, jaw_x_mm, jaw_y_mm)
+    if not isinstance(sectors, Integral) or not 1 <= sectors <= MOST_SECTORS or sectors is True:
+        raise ValueError(f"sectors must be an integer from 1 to {MOST_SECTORS}, not {sectors!r}")
+    first_deg = number(first_deg, "first_deg", MOST_DEG)
+    path_deg = numbers(gantry_deg, "gantry_deg", motion.meterset_mu.shape, MOST_DEG)
     path_deg = np.unwrap(path_deg, period=360.0)
+    half_turn = np.abs(np.diff(path_deg)) >= 180.0 - ROUNDING_DEG
+    if (half_turn & (np.diff(motion.meterset_mu) > 0.0)).any():
+        raise ValueError("gantry_deg takes half a turn from one sample to the next, either way")
     # Sectors numbered on beyond a full turn: all that the path touches, and one more at each end.
     first, last = ((end - first_deg) * sectors // 360.0 for end in (path_deg.min(), path_deg.max()))
-    number = np.arange(first - 1, last + 3)
-    edges_deg = first_deg + number * 360.0 / sectors
+    numbered = np.arange(first - 1, last + 3)
+    edges_deg = first_deg + numbered * 360.0 / sectors
     cuts = cuts_at(path_deg, edges_deg)
-    numbered = ranges_of(cuts.into(path_deg), edges_deg) + int(number[0])
+    ranges = ranges_of(cuts.into(path_deg), edges_deg) + int(numbered[0])
     x_mm, y_mm = rising(x_edges_mm, "x_edges_mm"), rising(y_edges_mm, "y_edges_mm")
-    return _maps(motion, shielding, cuts, (numbered % sectors, sectors), (x_mm, y_mm))
-
-
-def _motion(
-    meterset_mu: ArrayLike,
-    left_mm: ArrayLike,
-    right_mm: ArrayLike,
-    leaf_edges_mm: ArrayLike,
-    shielding: Shielding,
-) -> Motion:
-    jaws = shielding.get("jaw_x_mm"), shielding.get("jaw_y_mm")
-    return motion_of(meterset_mu, left_mm, right_mm, leaf_edges_mm, *jaws)
+    return _maps(motion, shielding, cuts, (ranges % sectors, sectors), (x_mm, y_mm))
 
 
 def _maps(
@@ -147,13 +152,6 @@ def _maps(
     ranges: tuple[Indices, int],
     edges_mm: tuple[Floats, Floats],
 ) -> Floats:
-    transmission = transmission_of(
-        motion.leaf_edges_mm,
-        shielding.get("leaf_transmission", 0.0),
-        shielding.get("jaw_transmission", 0.0),
-        shielding.get("tongue_and_groove_mm", 0.0),
-        shielding.get("tongue_and_groove_transmission"),
-    )
     cut = Motion(
         cuts.into(motion.meterset_mu),
         cuts.into(motion.left_mm),
@@ -162,8 +160,8 @@ def _maps(
         _cut_jaws(motion.jaw_x_mm, cuts),
         _cut_jaws(motion.jaw_y_mm, cuts),
     )
-    increments_mu = np.diff(cut.meterset_mu)
-    return fluence_maps(terms_of(cut, transmission), increments_mu, ranges, *edges_mm)
+    terms = terms_of(cut, transmission_of(shielding, motion.leaf_edges_mm))
+    return fluence_maps(terms, np.diff(cut.meterset_mu), ranges, *edges_mm)
 
 
 def _cut_jaws(jaws_mm: Floats | None, cuts: Cuts) -> Floats | None:

@@ -18,7 +18,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzers.numerics.fluence_motion import BEYOND_MM, Floats, Indices, Motion
+from analyzers.numerics.fluence_motion import BEYOND_MM, Floats, Indices, Motion, number
+
+
+@dataclass(frozen=True, slots=True)
+class Shielding:
+    """What gets through leaves and jaws; `delivered_fluence` explains it and checks it."""
+
+    leaf_transmission: float = 0.0
+    jaw_transmission: float = 0.0
+    tongue_and_groove_mm: float = 0.0
+    tongue_and_groove_transmission: float | None = None
+
+
+OPAQUE = Shielding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +62,19 @@ class Term:
     jaw_y_mm: Floats
 
 
-def transmission_of(
-    leaf_edges_mm: Floats, leaf: float, jaw: float, strip_mm: float, strip: float | None
-) -> Transmission:
-    """Arguments as `delivered_fluence`, and the same errors."""
+def transmission_of(shielding: Shielding, leaf_edges_mm: Floats) -> Transmission:
+    """The same, checked; errors as `delivered_fluence`."""
+    leaf = _share(shielding.leaf_transmission, "leaf_transmission")
+    jaw = _share(shielding.jaw_transmission, "jaw_transmission")
+    strip_mm = number(shielding.tongue_and_groove_mm, "tongue_and_groove_mm")
     if not 0.0 <= strip_mm < np.diff(leaf_edges_mm).min():
         raise ValueError("tongue_and_groove_mm must be from 0 to less than the narrowest leaf")
-    leaf, jaw = _share(leaf, "leaf_transmission"), _share(jaw, "jaw_transmission")
+    given = shielding.tongue_and_groove_transmission
     # Half the thickness of a leaf lets the root of its transmission through.
-    strip = math.sqrt(leaf) if strip is None else _share(strip, "tongue_and_groove_transmission")
-    return Transmission(leaf, jaw, float(strip_mm), strip)
+    strip = math.sqrt(leaf) if given is None else _share(given, "tongue_and_groove_transmission")
+    if strip < leaf:
+        raise ValueError("tongue_and_groove_transmission must not be below leaf_transmission")
+    return Transmission(leaf, jaw, strip_mm, strip)
 
 
 def terms_of(motion: Motion, transmission: Transmission) -> list[Term]:
@@ -107,6 +123,7 @@ def _leaves(motion: Motion, transmission: Transmission) -> Iterator[_Leaves]:
 
 
 def _share(value: float, name: str) -> float:
-    if not 0.0 <= value < 1.0:
+    share = number(value, name)
+    if not 0.0 <= share < 1.0:
         raise ValueError(f"{name} must be from 0 to less than 1, not {value}")
-    return float(value)
+    return share

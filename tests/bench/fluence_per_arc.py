@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from analyzers.numerics.fluence import delivered_fluence, open_area_mu_mm2
 from analyzers.numerics.fluence_rotation import Turned, turned_fluence
 from analyzers.numerics.fluence_sectors import fluence_by_gantry_sector
+from analyzers.numerics.fluence_transmission import Shielding
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +71,9 @@ def compared(case: dict[str, Any], arc: dict[str, Any]) -> dict[str, float]:
     shielded = {**case, **TRANSMISSIONS}
     fast_through, one_through = milliseconds(lambda: delivered_fluence(**shielded))
     split_through, through = milliseconds(
-        lambda: fluence_by_gantry_sector(gantry_deg=gantry_deg, sectors=SECTORS, **shielded)
+        lambda: fluence_by_gantry_sector(
+            gantry_deg=gantry_deg, sectors=SECTORS, shielding=Shielding(**TRANSMISSIONS), **case
+        )
     )
     areas_mm2 = np.outer(np.diff(case["y_edges_mm"]), np.diff(case["x_edges_mm"]))
     return {

@@ -12,7 +12,9 @@ from analyzers.machine.delivered_fluence import ANALYZER
 from analyzers.records import Delivery
 from tests.deliveries import (
     axis,
+    delivery,
     dual_layer_field,
+    layer,
     static_field,
     sweeping_field,
     two_fields,
@@ -104,6 +106,50 @@ def test_each_map_has_its_own_jaws() -> None:
     # Opened behind the leaves it changes nothing: `axes` sees it.
     found = measured(ANALYZER, jaw_x1_off(small_field(), -40.0))
     assert (found["gamma_pass"].value, found["fluence_error"].value) == (100.0, 0.0)
+
+
+def hd120_field(y1_mm: float, y2_mm: float) -> Delivery:
+    """Leaves from -110 to 110 mm, all out of the way of the jaws at +-150 mm in x."""
+    edges_mm = np.concatenate(
+        [np.arange(-110.0, -40.0, 5.0), np.arange(-40.0, 40.0, 2.5), np.arange(40.0, 111.0, 5.0)]
+    )
+    right_mm = np.full((101, 60), 160.0)
+    leaves = layer(right_mm, -right_mm, leaf_edges_mm=edges_mm)
+    jaws_mm = (-150.0, 150.0, y1_mm, y2_mm)
+    return delivery(np.linspace(0.0, 100.0, 101), (leaves,), jaws_mm=jaws_mm)
+
+
+@pytest.mark.parametrize("by_mm", [-10.0, 10.0])
+def test_a_y_jaw_that_is_off_beyond_the_leaves_is_seen(by_mm: float) -> None:
+    record = hd120_field(-150.0, 140.0)
+    assert record.jaw_y2_mm is not None
+    record.jaw_y2_mm.actual[:] += by_mm
+    found = measured(ANALYZER, record)
+    assert found["fluence_error"].value == pytest.approx(100.0 * by_mm / 290.0)
+    assert verdict(found["fluence_error"]) == "ACTION"
+    # Rows at 131 mm and above find no dose within 1 mm; what is open too far is beyond the field.
+    gamma = 100.0 if by_mm > 0.0 else 100.0 * 281 / 290
+    assert found["gamma_pass"].value == pytest.approx(gamma)
+
+
+def test_a_field_wholly_beyond_the_leaves_is_a_field() -> None:
+    record = hd120_field(120.0, 150.0)
+    found = measured(ANALYZER, record)
+    assert (found["gamma_pass"].value, found["fluence_error"].value) == (100.0, 0.0)
+    assert record.jaw_y1_mm is not None
+    record.jaw_y1_mm.actual[:] += 10.0
+    found = measured(ANALYZER, record)
+    assert found["fluence_error"].value == pytest.approx(-100.0 / 3)
+    assert verdict(found["gamma_pass"]) == "ACTION"
+
+
+def test_the_result_says_what_gamma_was_taken() -> None:
+    (note,) = run(ANALYZER, meterset_scaled(small_field(), 0.99), "clinac").notes
+    assert "2 %" in note
+    assert "2 mm" in note
+    assert "points pass" in note
+    (note,) = run(ANALYZER, small_field()).notes
+    assert "1 %" in note
 
 
 def test_a_collimator_at_the_wrong_angle_is_seen() -> None:

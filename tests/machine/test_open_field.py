@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyzers.core import AnalysisError
 from analyzers.field_shape import ACTUAL, EXPECTED
+from analyzers.numerics.fluence_rotation import Turned, turned_fluence
 from analyzers.open_field import (
     Grid,
     Opening,
@@ -20,12 +23,41 @@ from analyzers.open_field import (
 )
 from analyzers.records import Delivery
 from tests.deliveries import axis, dual_layer_field, static_field, sweeping_field
+from tests.numerics.slow_fluence import slow_turned_fluence
 
 SPACING_MM = (1.0, 0.25)
 
 
 def whole(record: Delivery) -> Opening:
     return opening(record, slice(0, record.samples), EXPECTED)
+
+
+def beyond_the_leaves(y1_mm: float = -150.0, y2_mm: float = 150.0) -> Delivery:
+    """100 MU; leaves from -110 to 110 mm in y, out of the way of the x jaws at +-150 mm."""
+    record = static_field(jaws_mm=(-150.0, 150.0, y1_mm, y2_mm))
+    edges_mm = np.linspace(-110.0, 110.0, 61)
+    (leaves,) = record.mlc
+    for side_mm, bank in ((160.0, leaves.bank_a_mm), (-160.0, leaves.bank_b_mm)):
+        bank.expected[:], bank.actual[:] = side_mm, side_mm
+    return replace(record, mlc=(replace(leaves, leaf_edges_mm=edges_mm),))
+
+
+def one_pair(
+    left_mm: list[float], right_mm: list[float], collimator_deg: list[float], **more: object
+) -> Opening:
+    """From y = 0 to 5 mm, 100 MU spread evenly over the intervals."""
+    samples = len(left_mm)
+    standing = Opening(
+        interval_s=0.02,
+        meterset_mu=np.linspace(0.0, 100.0, samples),
+        left_mm=np.array(left_mm)[:, np.newaxis],
+        right_mm=np.array(right_mm)[:, np.newaxis],
+        leaf_edges_mm=np.array([0.0, 5.0]),
+        jaw_x_mm=None,
+        jaw_y_mm=None,
+        collimator_deg=np.array(collimator_deg),
+    )
+    return replace(standing, **more)
 
 
 def value_at(fluence: np.ndarray, grid: Grid, x_mm: float, y_mm: float) -> float:
@@ -69,6 +101,42 @@ def test_jaws_bound_the_opening(
     assert field.area_mu_mm2() == pytest.approx((x1 - x0) * (y1 - y0) * 100.0)
 
 
+@pytest.mark.parametrize(
+    ("y_mm", "height_mm"),
+    [
+        ((-150.0, 150.0), 300.0),
+        ((-150.0, 100.0), 250.0),
+        ((120.0, 150.0), 30.0),
+        ((-150.0, -120.0), 30.0),
+        ((-110.0, 110.0), 220.0),
+    ],
+)
+def test_beyond_the_outermost_leaves_only_the_jaws_shape(
+    y_mm: tuple[float, float], height_mm: float
+) -> None:
+    field = whole(beyond_the_leaves(*y_mm))
+    assert field.bounds_mm() == (-150.0, 150.0, *y_mm)
+    assert field.area_mu_mm2() == pytest.approx(300.0 * height_mm * 100.0, rel=1e-12)
+    grid = Grid.around([(-150.0, 150.0, -150.0, 150.0)], SPACING_MM, 5.0)
+    fluence = fluence_mu(field, grid)
+    inside = (grid.y_mm > y_mm[0]) & (grid.y_mm < y_mm[1])
+    assert fluence[:, 600] == pytest.approx(np.where(inside, 100.0, 0.0))
+
+
+def test_without_a_y_jaw_nothing_is_known_beyond_the_leaves() -> None:
+    both = beyond_the_leaves()
+    neither = whole(replace(both, jaw_y1_mm=None, jaw_y2_mm=None))
+    assert neither.bounds_mm() == (-150.0, 150.0, -110.0, 110.0)
+    assert neither.left_mm.shape == (101, 60)
+    assert whole(replace(both, jaw_y1_mm=None)).bounds_mm() == (-150.0, 150.0, -110.0, 150.0)
+    assert whole(replace(both, jaw_y2_mm=None)).bounds_mm() == (-150.0, 150.0, -150.0, 110.0)
+
+
+def test_without_x_jaws_the_primary_collimator_ends_what_has_no_leaves() -> None:
+    field = whole(replace(beyond_the_leaves(), jaw_x1_mm=None, jaw_x2_mm=None))
+    assert field.bounds_mm() == (-250.0, 250.0, -150.0, 150.0)
+
+
 def test_one_jaw_alone_bounds_its_side() -> None:
     record = replace(static_field(), jaw_x1_mm=None, jaw_x2_mm=axis(20.0, 101))
     assert whole(record).bounds_mm() == (-48.0, 20.0, -50.0, 50.0)
@@ -76,6 +144,74 @@ def test_one_jaw_alone_bounds_its_side() -> None:
 
 def test_bounds_hold_both_ends_of_every_interval_with_beam() -> None:
     assert whole(sweeping_field()).bounds_mm() == (-50.0, 50.0, -100.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "bounds_mm"),
+    [
+        # The leaves meet on the way, or come apart.
+        (one_pair([1.0, 10.0], [2.0, 8.0], [0.0, 0.1]), (1.0, 8.0, 0.0, 5.0)),
+        (one_pair([5.0, 1.0], [5.0, 1.5], [0.0, 0.1]), (1.0, 5.0, 0.0, 5.0)),
+        (
+            # An opening of 2 mm passes a slit of 1 mm.
+            one_pair([-3.0, 3.0], [-1.0, 5.0], [0.0, 0.1], jaw_x_mm=np.tile([0.0, 1.0], (2, 1))),
+            (0.0, 1.0, 0.0, 5.0),
+        ),
+        (
+            # y jaws pass the pair; then they are over it only before it opens.
+            one_pair([0.0] * 2, [1.0] * 2, [0.0, 0.1], jaw_y_mm=np.array([[-9.0, -1], [6, 9]])),
+            (0.0, 1.0, 0.0, 5.0),
+        ),
+        (
+            one_pair([9.0, -9], [0.0] * 2, [0.0, 0.1], jaw_y_mm=np.array([[-99.0, 9], [-99, -11]])),
+            None,
+        ),
+        # Closed leaves that move, and leaves that pass each other without a gap.
+        (one_pair([0.0, 9.0], [0.0, 9.0], [0.0, 0.1]), None),
+        (one_pair([1.0, 9.0], [0.0, 9.0], [0.0, 0.1]), None),
+    ],
+)
+def test_bounds_hold_what_is_open_between_two_samples(
+    field: Opening, bounds_mm: tuple[float, float, float, float] | None
+) -> None:
+    assert field.bounds_mm() == bounds_mm
+    assert (field.area_mu_mm2() > 0.0) is (bounds_mm is not None)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.5, 4.0, 20.0]), st.booleans())
+def test_nothing_is_lost_however_it_moves(seed: int, step_mm: float, on_a_lattice: bool) -> None:
+    rng = np.random.default_rng(seed)
+    samples, pairs = rng.integers(2, 6), rng.integers(1, 4)
+
+    def path(start: float, columns: int) -> np.ndarray:
+        moved = start + rng.normal(0.0, step_mm, (samples, columns)).cumsum(axis=0)
+        return np.round(moved) if on_a_lattice else moved
+
+    field = Opening(
+        # No creep: every rise of the meterset is beam.
+        interval_s=0.0,
+        meterset_mu=np.cumsum(rng.choice([0.0, 0.3, 7.0], samples)),
+        left_mm=path(-1.0, pairs),
+        right_mm=path(1.0, pairs),
+        leaf_edges_mm=np.cumsum(rng.choice([2.5, 5.0], pairs + 1)) - 8.0,
+        jaw_x_mm=path(0.0, 2) + np.array([-2.0, 2.0]) if rng.random() < 0.5 else None,
+        jaw_y_mm=path(0.0, 2) + np.array([-4.0, 4.0]) if rng.random() < 0.5 else None,
+        collimator_deg=path(30.0, 1)[:, 0] / 20.0,
+    )
+    boxes = rotated_bounds_mm(field, 0.5)
+    if not boxes:
+        assert field.area_mu_mm2() == pytest.approx(0.0, abs=1e-12)
+        return
+    grid = Grid.around(boxes, SPACING_MM, 2.0)
+    turned = rotated_fluence_mu(field, grid, SPACING_MM, 0.5)
+    assert turned.sum() * 0.25 == pytest.approx(field.area_mu_mm2(), rel=1e-12, abs=1e-13)
+    box = field.bounds_mm()
+    assert box is not None
+    grid = Grid.around([box], SPACING_MM, 0.0)
+    assert fluence_mu(field, grid).sum() * 0.25 == pytest.approx(
+        field.area_mu_mm2(), rel=1e-12, abs=1e-13
+    )
 
 
 def test_a_row_behind_the_jaws_bounds_nothing() -> None:
@@ -221,3 +357,75 @@ def test_an_interval_that_turns_far_is_cut_and_not_counted_as_its_middle() -> No
     parts = sectors(whole(record), 0.5)
     shares = [part.meterset_mu[-1] for _, part in parts]
     assert shares == pytest.approx([50 / 180, *[100 / 180] * 179, 50 / 180])
+
+
+def test_a_field_off_the_axis_is_where_its_corners_turn_to() -> None:
+    # 41 < x < 58.5, 11 < y < 18 mm, 30 degrees: x goes to x cos - y sin, y to x sin + y cos.
+    record = static_field(jaws_mm=(41.0, 58.5, 11.0, 18.0), width_mm=200.0, collimator_deg=30.0)
+    for bank, side_mm in ((record.mlc[0].bank_a_mm, 90.0), (record.mlc[0].bank_b_mm, -90.0)):
+        bank.expected[:] = side_mm
+    field = whole(record)
+    cosine, sine = np.sqrt(0.75), 0.5
+    (box,) = rotated_bounds_mm(field, 0.5)
+    assert box == pytest.approx(
+        (
+            41.0 * cosine - 18.0 * sine,
+            58.5 * cosine - 11.0 * sine,
+            41.0 * sine + 11.0 * cosine,
+            58.5 * sine + 18.0 * cosine,
+        )
+    )
+    edges_mm = {"to_x_edges_mm": np.arange(24.0, 48.0), "to_y_edges_mm": np.arange(28.0, 48.0, 2.0)}
+    clipped = slow_turned_fluence(
+        np.array([[100.0]]), np.array([41.0, 58.5]), np.array([11.0, 18.0]), 30.0, **edges_mm
+    )
+    assert clipped.sum() * 2.0 == pytest.approx(17.5 * 7.0 * 100.0)
+    grid = Grid(edges_mm["to_x_edges_mm"], edges_mm["to_y_edges_mm"])
+    assert rotated_fluence_mu(field, grid, SPACING_MM, 0.5) == pytest.approx(clipped, abs=1e-9)
+
+
+def test_a_gap_of_one_mm_stays_one_mm_when_it_is_turned() -> None:
+    # From x = 20.25 to 21.25 mm; a quarter turn puts it at that y.
+    field = one_pair([20.25] * 2, [21.25] * 2, [90.0] * 2)
+    grid = Grid(np.arange(-7.0, 3.0), np.arange(80, 86.25 * 4) * 0.25)
+    fluence = rotated_fluence_mu(field, grid, SPACING_MM, 0.5)
+    is_open = np.outer(
+        (grid.y_mm > 20.25) & (grid.y_mm < 21.25), (grid.x_mm > -5.0) & (grid.x_mm < 0.0)
+    )
+    assert fluence == pytest.approx(np.where(is_open, 100.0, 0.0), abs=1e-10)
+
+
+def test_jaws_and_leaves_move_while_the_collimator_turns() -> None:
+    # Against many small pieces, in each of which all stand still at their places in its middle.
+    def at(share: float, before: tuple[float, ...], after: tuple[float, ...]) -> np.ndarray:
+        return np.array(before) * (1.0 - share) + np.array(after) * share
+
+    before, after = (-30.0, 10.0, -20.0, 15.0), (-5.0, 40.0, -35.0, 30.0)
+    standing = []
+    for share in (np.arange(600) + 0.5) / 600:
+        x1, x2, y1, y2 = at(share, before, after)
+        standing.append(Turned([[100.0 / 600]], [x1, x2], [y1, y2], 20.0 + 25.0 * share))
+    edges_mm = np.arange(-60.0, 61.0, 5.0)
+    wanted = turned_fluence(standing, to_x_edges_mm=edges_mm, to_y_edges_mm=edges_mm)
+
+    jaws = np.array([before, after])
+    moving = one_pair(
+        [-90.0] * 2,
+        [90.0] * 2,
+        [20.0, 45.0],
+        jaw_x_mm=jaws[:, :2],
+        jaw_y_mm=jaws[:, 2:],
+        leaf_edges_mm=np.array([-90.0, 90.0]),
+    )
+    # The same with leaves in the place of the x jaws.
+    swept = replace(moving, jaw_x_mm=None, left_mm=jaws[:, :1], right_mm=jaws[:, 1:2])
+    for field in (moving, swept):
+        found = rotated_fluence_mu(field, Grid(edges_mm, edges_mm), (0.25, 0.25), 0.25)
+        assert np.abs(found - wanted).max() < 0.15
+
+
+def test_a_sector_lies_where_most_of_its_meterset_was() -> None:
+    # 1 MU at 29.8 degrees and 99 MU at 30.2.
+    field = one_pair([0.0] * 4, [9.0] * 4, [29.8, 29.8, 30.2, 30.2])
+    ((angle_deg, _),) = sectors(replace(field, meterset_mu=np.array([0.0, 1.0, 1.0, 100.0])), 0.5)
+    assert angle_deg == pytest.approx(0.01 * 29.8 + 0.99 * 30.2)

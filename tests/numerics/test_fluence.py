@@ -229,6 +229,40 @@ def test_closed_pixels_are_zero_and_not_nearly_zero() -> None:
     assert (swept[:, np.abs(middle_mm) < 6.9] > 0).all()
 
 
+@pytest.mark.parametrize("pixel_mm", [1e-6, 1e-3, 0.1])
+@pytest.mark.parametrize("off_mm", [0.0, 150.0, -199.0])
+def test_small_pixels_under_a_long_way_keep_their_digits(pixel_mm: float, off_mm: float) -> None:
+    # The left leaf goes -200 to 200 mm: x is open from the beginning to (x + 200) / 400.
+    edges_mm = off_mm + pixel_mm * np.arange(41.0)
+    moving = {"x_edges_mm": edges_mm, "left": moved(-200, 200), "right": moved(300, 300)}
+    passed = ((edges_mm[1:] + edges_mm[:-1]) / 2 + 200) / 400
+    assert fluence(**moving)[0] == pytest.approx(MU * passed, rel=1e-12)
+    # While the low y jaw covers all of the height: of the time s until x is passed s - s²/2 stays,
+    # a quadratic, whose mean over a pixel is that of Simpson's rule.
+    s = (np.stack([edges_mm[:-1], (edges_mm[1:] + edges_mm[:-1]) / 2, edges_mm[1:]]) + 200) / 400
+    cut = fluence(**moving, jaw_y_mm=np.array([[0.0, 99.0], [10.0, 99.0]]))[0]
+    assert cut == pytest.approx(MU * np.array([1, 4, 1]) / 6 @ (s - s * s / 2), rel=1e-12)
+
+
+def test_a_strip_too_thin_to_have_a_middle_is_in_the_right_row() -> None:
+    # The first pair is open, and ends just above the lower edge of the pixels.
+    low_mm = np.nextafter(1.0, 0.0)
+    thin = fluence(
+        moved([0, 3], [0, 3]),
+        moved([10, 3], [10, 3]),
+        leaf_edges_mm=[0.0, 1.0, 10.0],
+        y_edges_mm=[low_mm, 4.0, 8.0],
+    )
+    assert not thin[1].any()
+    assert thin[0] == pytest.approx([MU * (1.0 - low_mm) / 3.0] * 2, rel=1e-6)
+
+
+def test_lengths_up_to_the_limit_are_taken() -> None:
+    # From -1e6 to 1e6 mm in a jump, half of the time on each side.
+    jump = fluence(moved(-1e6, 1e6), moved(1e6, 1e6), x_edges_mm=[-1e6, 0.0, 1e6])
+    assert jump == pytest.approx(np.array([[25.0, 75.0]]), rel=1e-12)
+
+
 def test_inputs_are_not_changed_and_may_be_lists() -> None:
     left = moved(2, 3)
     left.flags.writeable = False
@@ -250,6 +284,25 @@ def test_inputs_are_not_changed_and_may_be_lists() -> None:
         ({"leaf_edges_mm": [5.0, 5.0]}, "leaf_edges_mm must be two or more rising"),
         ({"x_edges_mm": [3.0, 2.0, 1.0]}, "x_edges_mm must be two or more rising"),
         ({"y_edges_mm": [0.0, math.nan]}, "y_edges_mm holds NaN"),
+        ({"left": [[0.0], [0.0, 1.0]]}, "left_mm must be plain real numbers"),
+        ({"left": "abc"}, "left_mm must be plain real numbers"),
+        ({"left": [["0"], ["0"]]}, "left_mm must be plain real numbers"),
+        ({"left": None}, "left_mm must be plain real numbers"),
+        ({"right": moved(5, 5) + 0j}, "right_mm must be plain real numbers"),
+        ({"right": np.ma.masked_array(moved(5, 5))}, "right_mm must be plain real numbers"),
+        ({"left": moved(-1e308, 0)}, "left_mm holds 1e\\+308"),
+        ({"left": moved(-2e6, 0)}, "left_mm holds 2e\\+06, more than 1e\\+06"),
+        ({"right": moved(2e9, 3e9)}, "right_mm holds"),
+        ({"jaw_x_mm": moved([0, 2e6], [0, 9])}, "jaw_x_mm holds"),
+        ({"jaw_y_mm": moved([-1e12, 0], [0, 9])}, "jaw_y_mm holds"),
+        ({"meterset_mu": [-1e308, 1e308]}, "meterset_mu holds"),
+        ({"meterset_mu": [0.0, 2e9]}, "meterset_mu holds"),
+        ({"x_edges_mm": [-1e308, 1e308]}, "x_edges_mm holds"),
+        ({"y_edges_mm": [1.5e9, 3e9]}, "y_edges_mm holds"),
+        ({"leaf_edges_mm": [-1e308, 1e308]}, "leaf_edges_mm holds"),
+        ({"x_edges_mm": [0.0, 5e-324, 1e-323]}, "x_edges_mm must rise by 1e-09"),
+        ({"y_edges_mm": [5.0, np.nextafter(5, 6)]}, "y_edges_mm must rise by 1e-09"),
+        ({"leaf_edges_mm": [1.0, 1.0 + 1e-10]}, "leaf_edges_mm must rise by 1e-09"),
         ({"jaw_x_mm": [[0.0, 1.0]]}, "jaw_x_mm must have the shape"),
         ({"jaw_y_mm": moved([math.nan, 1], [0, 1])}, "jaw_y_mm holds NaN"),
     ],

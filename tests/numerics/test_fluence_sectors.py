@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from analyzers.numerics import fluence_maps
 from analyzers.numerics.fluence import delivered_fluence
 from analyzers.numerics.fluence_sectors import fluence_by_gantry_sector, fluence_by_range
+from analyzers.numerics.fluence_transmission import Shielding
 
 Floats = NDArray[np.float64]
 PIXEL = {"x_edges_mm": [0.0, 10.0], "y_edges_mm": [0.0, 10.0]}
@@ -133,13 +134,12 @@ def test_sectors_of_an_arc_are_the_whole_to_the_last_digits() -> None:
         "y_edges_mm": np.arange(-55, 55.5, 0.5),
         "jaw_x_mm": still + np.array([-40.3, 35.2]),
         "jaw_y_mm": time * [10.0, -20.0] + np.array([-45.0, 45.0]),
-        "leaf_transmission": 0.015,
-        "jaw_transmission": 0.005,
-        "tongue_and_groove_mm": 0.4,
     }
-    sectors = fluence_by_gantry_sector(gantry_deg=(181.0 + 358.0 * time[:, 0]) % 360.0, **arc)
+    through = {"leaf_transmission": 0.015, "jaw_transmission": 0.005, "tongue_and_groove_mm": 0.4}
+    gantry_deg = (181.0 + 358.0 * time[:, 0]) % 360.0
+    sectors = fluence_by_gantry_sector(gantry_deg=gantry_deg, shielding=Shielding(**through), **arc)
     assert sectors.shape == (36, 220, 240)
-    assert sectors.sum(axis=0) == pytest.approx(delivered_fluence(**arc), rel=1e-12)
+    assert sectors.sum(axis=0) == pytest.approx(delivered_fluence(**arc, **through), rel=1e-12)
 
 
 def test_processors_do_not_get_into_each_others_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,10 @@ def test_processors_do_not_get_into_each_others_way(monkeypatch: pytest.MonkeyPa
         ({"coordinate": [0.0, math.nan]}, "coordinate holds NaN"),
         ({"range_edges": [1.0, 1.0]}, "range_edges must be two or more rising"),
         ({"range_edges": [0.0, math.inf]}, "range_edges holds NaN or infinity"),
-        ({"leaf_transmission": 1.0}, "leaf_transmission"),
+        ({"coordinate": [0.0, 2e9]}, "coordinate holds 2e\\+09"),
+        ({"coordinate": [0.0, 1j]}, "coordinate must be plain real numbers"),
+        ({"range_edges": [0.0, 1e308]}, "range_edges holds 1e\\+308"),
+        ({"shielding": Shielding(leaf_transmission=1.0)}, "leaf_transmission"),
         ({"jaw_y_mm": [[0.0, 1.0]]}, "jaw_y_mm must have the shape"),
     ],
 )
@@ -180,9 +183,42 @@ def test_what_does_not_fit_is_refused(changed: dict[str, Any], message: str) -> 
         fluence_by_range(**{**usual, **changed})
 
 
+@pytest.mark.parametrize("split", [fluence_by_range, fluence_by_gantry_sector])
+@pytest.mark.parametrize("name", ["leaf_transmision", "jaws_x_mm", "leaf_transmission"])
+def test_a_misspelled_keyword_is_not_ignored(split: Any, name: str) -> None:
+    along = {"coordinate": [0.0, 1.0], "range_edges": [0.0, 1.0]}
+    if split is fluence_by_gantry_sector:
+        along = {"gantry_deg": [0.0, 1.0]}
+    with pytest.raises(TypeError, match=name):
+        split(**along, **open_field(2), **{name: 0.02})
+    with pytest.raises(TypeError, match="leaf_transmision"):
+        Shielding(leaf_transmision=0.02)
+
+
 @pytest.mark.parametrize(
-    "changed", [{"sectors": 0}, {"first_deg": math.nan}, {"gantry_deg": [0.0, math.inf]}]
+    ("changed", "name"),
+    [
+        *(({"sectors": n}, "sectors") for n in (0, -1, 3601, 2**63, 36.0, 1.5, math.nan, "36")),
+        ({"sectors": True}, "sectors"),
+        *(({"first_deg": v}, "first_deg") for v in (math.nan, math.inf, 2e6, 1e300, None, "0")),
+        ({"gantry_deg": [0.0, math.inf]}, "gantry_deg"),
+        ({"gantry_deg": [1e17, 1e17]}, "gantry_deg"),
+        ({"gantry_deg": ["0", "1"]}, "gantry_deg"),
+        ({"gantry_deg": [0.0, 180.0]}, "gantry_deg takes half a turn"),
+        ({"gantry_deg": [270.3, 90.3]}, "gantry_deg takes half a turn"),
+        ({"gantry_deg": [0.0, 540.0]}, "gantry_deg takes half a turn"),
+    ],
 )
-def test_sectors_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"sectors|gantry_deg"):
+def test_sectors_that_make_no_sense_are_refused(changed: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
         fluence_by_gantry_sector(**{"gantry_deg": [0.0, 1.0], **open_field(2), **changed})
+
+
+def test_sectors_may_be_counted_by_any_integer() -> None:
+    assert by_sector([1.0, 2.0], sectors=np.int32(4)) == pytest.approx([100.0, 0.0, 0.0, 0.0])
+
+
+def test_half_a_turn_without_meterset_may_go_either_way() -> None:
+    field = {**open_field(4), "meterset_mu": [0.0, 50.0, 50.0, 100.0]}
+    sectors = fluence_by_gantry_sector(gantry_deg=[5.0, 5.0, 185.0, 185.0], **field)[:, 0, 0]
+    assert sectors[[0, 18]] == pytest.approx([50.0, 50.0])

@@ -176,16 +176,30 @@ def test_nothing_is_lost_or_made_behind_leaves_and_jaws() -> None:
     assert pixels.sum() * 0.5 * 0.7 == pytest.approx(wanted, rel=1e-12)
 
 
-@pytest.mark.parametrize("value", [-0.01, 1.0, 1.5, math.nan, math.inf])
+@pytest.mark.parametrize("value", [-0.01, 1.0, 1.5, math.nan, math.inf, "0.1", [0.1, 0.2], 1j])
 @pytest.mark.parametrize(
     "name", ["leaf_transmission", "jaw_transmission", "tongue_and_groove_transmission"]
 )
-def test_a_transmission_is_a_share(name: str, value: float) -> None:
+def test_a_transmission_is_a_share(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         fluence(moved(0, 0), moved(5, 5), **{name: value})
 
 
-@pytest.mark.parametrize("value", [-0.1, 10.0, math.nan, math.inf])
-def test_a_strip_is_narrower_than_a_leaf(value: float) -> None:
+@pytest.mark.parametrize("value", [-0.1, 10.0, math.nan, math.inf, None, "1", [1.0]])
+def test_a_strip_is_narrower_than_a_leaf(value: Any) -> None:
     with pytest.raises(ValueError, match="tongue_and_groove_mm"):
         fluence(moved([0, 0], [0, 0]), moved([5, 5], [5, 5]), tongue_and_groove_mm=value)
+
+
+def test_half_a_leaf_lets_no_less_through_than_a_whole_one() -> None:
+    left, right = moved([0, 0], [0, 0]), moved([5, 5], [5, 5])
+    strips = {"leaf_transmission": LEAF, "tongue_and_groove_mm": 2.0}
+    with pytest.raises(ValueError, match="tongue_and_groove_transmission must not be below"):
+        fluence(left, right, **strips, tongue_and_groove_transmission=LEAF / 2)
+    assert fluence(left, right, **strips, tongue_and_groove_transmission=LEAF).any()
+
+
+@pytest.mark.parametrize("name", ["leaf_transmission", "jaw_transmission"])
+def test_no_transmission_is_not_a_number(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a real number"):
+        fluence(moved(0, 0), moved(5, 5), **{name: None})
