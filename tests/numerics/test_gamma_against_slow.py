@@ -160,6 +160,26 @@ def test_looks_the_same_from_all_sides(pair: Pair) -> None:
         assert turned.gamma(tolerance=FINE).map == pytest.approx(gamma.transpose(order), abs=2e-6)
 
 
+@settings(max_examples=20, deadline=None)
+@given(same_grids, st.integers(1, 4))
+def test_does_not_depend_on_where_the_grids_are(pair: Pair, planes: int) -> None:
+    # The evaluated grid, cut at its beginning and placed where the cut put it, is the same grid.
+    padded = Pair(
+        pair.reference,
+        np.pad(pair.evaluated, [(planes, 0)] * pair.evaluated.ndim, mode="edge"),
+        pair.spacing_mm,
+        {**pair.options, "evaluated_offset_mm": tuple(-planes * mm for mm in pair.spacing_mm)},
+    )
+    cut = Pair(
+        pair.reference,
+        padded.evaluated[(slice(planes, None),) * pair.evaluated.ndim],
+        pair.spacing_mm,
+        {**pair.options, "evaluated_offset_mm": (0.0,) * pair.evaluated.ndim},
+    )
+    assert cut.gamma(tolerance=FINE).map == pytest.approx(pair.gamma(tolerance=FINE).map, abs=1e-9)
+    assert (padded.gamma(tolerance=FINE).map <= pair.gamma(tolerance=FINE).map + FINE).all()
+
+
 @settings(max_examples=40, deadline=None)
 @given(any_pair, st.floats(1e-3, 1e3))
 def test_does_not_depend_on_the_dose_unit(pair: Pair, scale: float) -> None:

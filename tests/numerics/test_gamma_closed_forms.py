@@ -164,6 +164,22 @@ def test_the_same_ramp_on_a_grid_half_a_cell_off_is_the_same(spacing_mm: float) 
     assert gamma.map[1:] == pytest.approx(np.zeros(29), abs=1e-12)
 
 
+@pytest.mark.parametrize("step_mm", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize(("slope", "shift_mm"), [(0.5, 1.0), (2.0, 1.0), (5.0, 1.0)])
+def test_a_search_in_steps_is_above_by_no_more_than_its_step_explains(
+    slope: float, shift_mm: float, step_mm: float
+) -> None:
+    # On a ramp: between gamma and sqrt(gamma² + h² / 4 (1 / dd² + g² / dD²)).
+    x_mm = np.arange(0.0, 41.0)
+    exact = absolute(50 + slope * x_mm, 50 + slope * (x_mm - shift_mm), (1.0,), tolerance=1e-9)
+    tried_mm = np.arange(0.013, 40.0, step_mm)
+    distance = (tried_mm - x_mm[20]) / 2.0
+    gap = slope * (tried_mm - shift_mm - x_mm[20]) / 3.0
+    stepped = float(np.sqrt((distance**2 + gap**2).min()))
+    most = math.sqrt(exact.map[20] ** 2 + step_mm**2 / 4 * (1 / 4 + slope**2 / 9))
+    assert exact.map[20] <= stepped <= most + 1e-12
+
+
 @pytest.mark.parametrize(("x_mm", "expected"), [(10, 0.478186), (20, 0.507960), (30, 0.531912)])
 def test_local_normalization(x_mm: int, expected: float) -> None:
     # |e| D_r / sqrt((p D_r)² + (1 + e)² g² dd²), D_r = 60 + x, e 0.02, p 0.03, dd 2.
