@@ -232,7 +232,7 @@ class Format(Generic[RecordT]):
 
     `recognize` looks at the first `HEAD_BYTES` bytes, never at the name.  `read` takes the file and
     the side files paired with it and raises only `ReadError`.  `machine_class` is the class assumed
-    when no site configuration names the machine.
+    when no site configuration names the machine; empty for what no machine writes (a plan).
     """
 
     name: str

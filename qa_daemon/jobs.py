@@ -228,7 +228,7 @@ def _report(
     fields = {name: getattr(identity, name) for name in identity.__slots__}
     return Report(
         format=format_name,
-        machine_class=machine_class,
+        machine_class=machine_class or None,  # a plan is of no machine's class
         machine_serial=record.machine_serial,
         performed_at=record.performed_at,
         energy=record.energy,

@@ -119,13 +119,13 @@ def simulate(
         couch_vertical_mm=float(couch_vertical_mm),
         interrupted_at_mu=None if interrupted_at_mu is None else float(interrupted_at_mu),
         held=tuple((float(at_mu), seconds) for at_mu, seconds in _offsets(hold).items()),
-        noise=_is_on("noise", noise),
+        noise=is_on("noise", noise),
     )
     delivery = deliver(FIELDS[field](mlc, mu), errors, seed=int(seed), identity=IDENTITY)
     delivery = replace(delivery, performed_at=PERFORMED_AT)
     path = out / file_name(delivery) if out.is_dir() else out
     write_trajectory_log(path, delivery, version=version)
-    if _is_on("companion", companion):
+    if is_on("companion", companion):
         write_companion(path.with_suffix(".txt"), delivery)
     return path
 
@@ -135,7 +135,7 @@ def _known(option: str, value: str, values: Collection[str]) -> None:
         raise ValueError(f"{option} {value!r}: one of {', '.join(values)} expected")
 
 
-def _is_on(option: str, value: bool | str) -> bool:
+def is_on(option: str, value: bool | str) -> bool:
     """A switch, also as the words of a command line."""
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     word = str(value).casefold()

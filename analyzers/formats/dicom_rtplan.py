@@ -1,0 +1,285 @@
+"""DICOM RT Plan (SOP class 1.2.840.10008.5.1.4.1.1.481.5): beams, control points, metersets.
+
+PS3.3 A.20 and C.8.8.9 to C.8.8.14.  Bytes and values are checked in `analyzers.dicom`, control
+points are read there.  A plan that contradicts itself is refused, never repaired; a beam that no
+log can be held against (electrons, wedges, set-up fields) is kept and says why.  Checked on real
+plans of two makers, with and without preamble.  Units: IEC 61217, mm, degrees, MU.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from analyzers.core import Format, NamedFile, ReadError, TruncatedError
+from analyzers.dicom import control_points as points_of
+from analyzers.dicom.items import Item, Reading, last_tag, open_file
+from analyzers.dicom.structure import EXPORT_AGAIN, sop_class
+from analyzers.plan_records import (
+    KEPT_FOR_MATCHING,
+    Beam,
+    FractionGroup,
+    LimitingDevice,
+    Plan,
+    PlanIdentity,
+    agreed_meterset_mu,
+)
+
+SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.5"
+CODES = "RTPLAN"
+MOST_BEAMS = 500
+MOST_CONTROL_POINTS = 10_000
+MOST_POSITIONS = 16_000_000  # 128 MiB: control points that inherit take no bytes in the file
+MOST_GROUPS = 100
+MOST_MU = 1e6
+SAD_MM = (500.0, 2000.0)
+BEAM_SEQUENCE = 0x300A00B0
+TREATMENTS = ("TREATMENT", "CONTINUATION")
+UNKNOWN = "unknown"
+
+
+def recognize(head: bytes) -> bool:
+    """True for a file of this SOP class, with or without preamble, whatever its name."""
+    return sop_class(head) == SOP_CLASS
+
+
+def read(path: Path | str) -> Plan:
+    """Read one plan.
+
+    Every beam is there, in the file's order; each has the meterset on which all fraction groups
+    agree, see `Plan.in_group`.  Raises `ReadError`, for a file that ends early `TruncatedError`.
+    """
+    root, reading = open_file(Path(path), CODES, SOP_CLASS)
+    beam_items = root.items("BeamSequence", "beam", most=MOST_BEAMS)
+    groups = _fraction_groups(root)
+    brachy = bool(root.items("ApplicationSetupSequence", "setup", most=MOST_BEAMS))
+    if not beam_items and not brachy:
+        raise _without_beams(root)
+    numbers = _beam_numbers(beam_items)
+    for group in groups:
+        if not group.meterset_mu.keys() <= set(numbers):
+            raise root.error("REFERENCE", "a fraction group names a beam that is not in the plan")
+    _check_extent(beam_items)
+    beams = tuple(
+        _beam(item, number, groups) for item, number in zip(beam_items, numbers, strict=True)
+    )
+    return Plan(
+        beams=beams,
+        fraction_groups=groups,
+        identity=_identity(root, beams),
+        warnings=_warnings(reading, beams, groups),
+        not_judged=KEPT_FOR_MATCHING if beams else "a brachytherapy plan: it has no beams",
+    )
+
+
+def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Plan:  # noqa: ARG001 - has none
+    return read(file.path)
+
+
+def _without_beams(root: Item) -> ReadError:
+    """A file that was cut between two elements ends before its beams."""
+    if last_tag(root) < BEAM_SEQUENCE:
+        return TruncatedError(
+            f"{CODES}_SHORT",
+            f"the file ends before its beams; wait for the copy to end or {EXPORT_AGAIN}",
+        )
+    return root.error("BEAMS", "the plan holds no beam")
+
+
+def _beam_numbers(items: Sequence[Item]) -> list[int]:
+    numbers: list[int] = []
+    for item in items:
+        number = item.integer("BeamNumber")
+        if number is None:
+            raise item.missing("BeamNumber")
+        numbers.append(number)
+    if len(set(numbers)) < len(numbers):
+        raise ReadError(
+            f"{CODES}_DUPLICATE", f"two beams have the same beam number; {EXPORT_AGAIN}"
+        )
+    return numbers
+
+
+def _fraction_groups(root: Item) -> tuple[FractionGroup, ...]:
+    groups: list[FractionGroup] = []
+    for item in root.items("FractionGroupSequence", "fraction group", most=MOST_GROUPS):
+        number = item.integer("FractionGroupNumber")
+        if number is None:
+            raise item.missing("FractionGroupNumber")
+        if number in [group.number for group in groups]:
+            raise item.error("DUPLICATE", "two fraction groups have the same number")
+        groups.append(
+            FractionGroup(
+                number=number,
+                fractions=item.integer("NumberOfFractionsPlanned"),
+                meterset_mu=_metersets(item),
+                brachy_setups=item.integer("NumberOfBrachyApplicationSetups") or 0,
+            )
+        )
+    return tuple(groups)
+
+
+def _metersets(group: Item) -> dict[int, float | None]:
+    metersets: dict[int, float | None] = {}
+    for item in group.items("ReferencedBeamSequence", "beam reference", most=MOST_BEAMS):
+        number = item.integer("ReferencedBeamNumber")
+        if number is None:
+            raise item.missing("ReferencedBeamNumber")
+        if number in metersets:
+            raise item.error("DUPLICATE", "a fraction group names a beam twice")
+        meterset_mu = item.number("BeamMeterset")
+        if meterset_mu is not None and not 0.0 <= meterset_mu <= MOST_MU:
+            raise item.error("METERSET", f"a meterset of {meterset_mu:g} MU")
+        metersets[number] = meterset_mu
+    return metersets
+
+
+def _check_extent(beams: Sequence[Item]) -> None:
+    """Count what the arrays will hold before there are any."""
+    positions = 0
+    for beam in beams:
+        points = len(beam.items("ControlPointSequence", "control point", most=MOST_CONTROL_POINTS))
+        pairs = sum(device.pairs for device in points_of.devices(beam))
+        positions += 2 * points * (pairs + 16)
+        if positions > MOST_POSITIONS:
+            raise beam.error("COUNTS", f"more than {MOST_POSITIONS} positions up to here")
+
+
+def _beam(item: Item, number: int, groups: Sequence[FractionGroup]) -> Beam:
+    delivery_type = item.code("TreatmentDeliveryType") or "TREATMENT"
+    given = [group.meterset_mu.get(number) for group in groups]
+    has_meterset = delivery_type in TREATMENTS and any(given)
+    points = item.items("ControlPointSequence", "control point", most=MOST_CONTROL_POINTS)
+    said = item.integer("NumberOfControlPoints")
+    fewest = 2 if has_meterset else 1
+    if said != len(points) or len(points) < fewest:
+        raise item.error(
+            "COUNTS", f"{len(points)} control points, {said} announced, {fewest} or more expected"
+        )
+    sad_mm = item.number("SourceAxisDistance")
+    if sad_mm is None and has_meterset:
+        raise item.missing("SourceAxisDistance")
+    if sad_mm is not None and not SAD_MM[0] <= sad_mm <= SAD_MM[1]:
+        raise item.error("RANGE", f"SourceAxisDistance {sad_mm:g} mm, 500 to 2000 expected")
+    heads = points_of.devices(item)
+    beam = Beam(
+        number=number,
+        beam_type=_word(item, "BeamType", ("STATIC", "DYNAMIC")),
+        radiation_type=_word(
+            item, "RadiationType", ("PHOTON", "ELECTRON", "NEUTRON", "PROTON", "ION")
+        ),
+        delivery_type=delivery_type,
+        sad_mm=sad_mm,
+        devices=tuple(LimitingDevice(d.kind, d.pairs, d.distance_mm) for d in heads),
+        control_points=points_of.control_points(item, points, heads, has_meterset=has_meterset),
+        name=item.text("BeamName"),
+        machine_name=item.text("TreatmentMachineName"),
+        fluence_mode=_fluence_mode(item),
+        meterset_mu=agreed_meterset_mu(number, tuple(groups)),
+    )
+    return replace(beam, not_judged=_not_judged(item, points, beam, has_meterset=has_meterset))
+
+
+def _word(item: Item, keyword: str, words: Sequence[str]) -> str:
+    """One of the standard's words, or `unknown`: whatever else is there is not repeated."""
+    word = item.code(keyword)
+    return word if word is not None and word in words else UNKNOWN
+
+
+def _fluence_mode(item: Item) -> str | None:
+    modes = item.items("PrimaryFluenceModeSequence", "fluence mode", most=4)
+    if not modes or modes[0].code("FluenceMode") != "NON_STANDARD":
+        return None
+    mode = modes[0].text("FluenceModeID") or ""
+    # Shown with the energy, so that nothing but a short word may stand there.
+    return mode if re.fullmatch(r"[A-Za-z0-9_-]{1,16}", mode) else "NON_STANDARD"
+
+
+def _not_judged(
+    item: Item, points: Sequence[Item], beam: Beam, *, has_meterset: bool
+) -> str | None:
+    """Why no log can be held against this beam; None when one can."""
+    if beam.delivery_type not in TREATMENTS:
+        return "a set-up or imaging field, not a treatment"
+    if not has_meterset:
+        return "no fraction group gives this beam a meterset"
+    if (item.code("PrimaryDosimeterUnit") or "MU") != "MU":
+        return "its meterset is not in MU"
+    if beam.radiation_type != "PHOTON":
+        return "no photons: what shapes such a beam is not in the log"
+    if UNKNOWN in (beam.beam_type, beam.radiation_type):
+        return "neither static nor dynamic"
+    if item.items("ApplicatorSequence", "applicator", most=100):
+        return "an applicator shapes the beam, which is not in the log"
+    for keyword, what in (("NumberOfBlocks", "a block"), ("NumberOfCompensators", "a compensator")):
+        if item.integer(keyword):
+            return f"{what} shapes the beam, which is not in the log"
+    if any(layer.along == "Y" for layer in beam.control_points.mlc):
+        return "its leaves move along Y, which no log read here has"
+    return _wedge(item, points)
+
+
+def _wedge(item: Item, points: Sequence[Item]) -> str | None:
+    """A wedge matters unless every control point says that it is out."""
+    if not item.integer("NumberOfWedges") and not item.items("WedgeSequence", "wedge", most=100):
+        return None
+    kinds = {
+        "STANDARD": "a physical wedge is in the beam, which is not in the log",
+        "MOTORIZED": "a motorized wedge is in the beam, which is not in the log",
+        "DYNAMIC": "a dynamic wedge: its jaw motion is not in the plan",
+    }
+    out = {
+        position.code("WedgePosition") == "OUT"
+        for point in points
+        for position in point.items("WedgePositionSequence", "wedge", most=100)
+    }
+    if out == {True} and points[0].items("WedgePositionSequence", "wedge", most=100):
+        return None
+    wedges = item.items("WedgeSequence", "wedge", most=100)
+    kind = wedges[0].code("WedgeType") if wedges else None
+    return kinds.get(kind or "", "a wedge is in the beam, which is not in the log")
+
+
+def _identity(root: Item, beams: Sequence[Beam]) -> PlanIdentity:
+    earlier = [
+        item.code("ReferencedSOPInstanceUID")
+        for item in root.items("ReferencedRTPlanSequence", "plan reference", most=100)
+    ]
+    uid = root.code("SOPInstanceUID")
+    if uid is None:
+        raise root.missing("SOPInstanceUID")
+    return PlanIdentity(
+        patient_id=root.text("PatientID"),
+        plan_label=root.text("RTPlanLabel"),
+        plan_name=root.text("RTPlanName"),
+        plan_uid=uid,
+        plan_date=root.code("RTPlanDate"),
+        beam_names=tuple(beam.name or "" for beam in beams),
+        earlier_plan_uids=tuple(filter(None, earlier)),
+    )
+
+
+def _warnings(
+    reading: Reading, beams: Sequence[Beam], groups: Sequence[FractionGroup]
+) -> tuple[str, ...]:
+    """What a reader of the plan should know; beams are told by their place in the file."""
+    for place, beam in enumerate(beams, start=1):
+        given = [g.meterset_mu.get(beam.number) for g in groups]
+        if beam.meterset_mu is None and any(given):
+            reading.warn(
+                f"beam {place} has another meterset in each fraction group: one is to be chosen"
+            )
+        if beam.not_judged is not None:
+            reading.warn(f"beam {place} is not judged: {beam.not_judged}")
+    return tuple(reading.warnings)
+
+
+FORMAT = Format(
+    name="dicom-rtplan",
+    yields=Plan,
+    recognize=recognize,
+    read=_read,
+    machine_class="",  # a plan is of no machine
+)

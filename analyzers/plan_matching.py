@@ -1,0 +1,377 @@
+"""Which planned beam a log delivered: every piece of evidence, and one of three answers.
+
+No single piece is enough.  The plan's UID in the log is decisive for the plan, and yet what was
+delivered must have the plan's shape: where it has not, that is an answer of its own.  Whatever is
+ambiguous, lacks evidence or contradicts itself needs a person.  Pure functions; reasons hold no
+identity.  The shape is compared by the log's expected axes: they say what the machine was told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzers.plan_records import Beam, Plan, Posture
+from analyzers.records import Axis, Delivery, SubBeam
+
+SAME_MU, SAME_MU_SHARE = 0.2, 0.005
+SAME_LEAF_MM, SAME_JAW_MM, SAME_GANTRY_DEG = 0.5, 0.5, 0.5
+AMBIGUOUS_SHARE = 0.9
+NEAR_A_MOVE_MU = 0.05
+"""Shapes this much meterset away are tried too: a log's 32-bit meterset may be on either side of a
+move that the plan makes with the beam off."""
+
+
+class Answer(StrEnum):
+    """What matching says."""
+
+    MATCHED = "matched"
+    NEEDS_A_MATCH = "needs a match"
+    OTHER_SHAPE = "delivered shape is not the plan's"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A planned beam that may be the one; `machine_name` in it is the planning system's name."""
+
+    plan: Plan
+    beam: Beam
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for and against one candidate; None: nothing is known of it.
+
+    Errors are the log's expected axes against the plan at the same share of the meterset: RMS of
+    the worst leaf and jaw in mm, largest of the gantry in degrees; infinite where the heads differ.
+    """
+
+    same_plan: bool | None
+    same_patient: bool | None
+    same_beam: bool | None
+    same_meterset: bool | None
+    same_energy: bool | None
+    same_machine: bool | None
+    leaf_error_mm: float | None
+    jaw_error_mm: float | None
+    gantry_error_deg: float | None
+
+    @property
+    def same_shape(self) -> bool | None:
+        """Whether all that can be compared agrees; None where neither leaves nor jaws can be."""
+        if self.leaf_error_mm is None and self.jaw_error_mm is None:
+            return None
+        return (
+            (self.leaf_error_mm or 0.0) < SAME_LEAF_MM
+            and (self.jaw_error_mm or 0.0) < SAME_JAW_MM
+            and (self.gantry_error_deg or 0.0) < SAME_GANTRY_DEG
+        )
+
+    @property
+    def score(self) -> float:
+        """How much speaks for this candidate, 0 to 1; the plan's UID and the shape weigh most."""
+        weights = (
+            (self.same_plan, 3.0),
+            (self.same_shape, 3.0),
+            (self.same_meterset, 2.0),
+            (self.same_beam, 2.0),
+            (self.same_patient, 1.0),
+            (self.same_energy, 0.5),
+            (self.same_machine, 0.5),
+        )
+        return sum(weight for same, weight in weights if same) / 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The answer, its reason, the best candidate, and all evidence in the candidates' order."""
+
+    answer: Answer
+    reason: str
+    best: Candidate | None
+    evidence: tuple[Evidence, ...]
+
+
+def match(
+    delivery: Delivery,
+    candidates: Sequence[Candidate],
+    *,
+    sub_beam: SubBeam | None = None,
+    machine_names: Collection[str] | None = None,
+) -> Match:
+    """Find the planned beam of a log, or of one sub-beam of it.
+
+    `machine_names` are what plans call the log's machine; None leaves the machine unchecked.
+    """
+    found = tuple(evidence(delivery, c, sub_beam, machine_names) for c in candidates)
+    ranked = sorted(
+        range(len(found)), key=lambda k: (_is_possible(found[k]), found[k].score), reverse=True
+    )
+    if not ranked:
+        return Match(Answer.NEEDS_A_MATCH, "there is no plan", None, found)
+    best = candidates[ranked[0]]
+    answer, reason = _judged([found[k] for k in ranked], best)
+    return Match(answer, reason, best, found)
+
+
+def _is_possible(found: Evidence) -> bool:
+    """The log names another plan, patient or beam: never this one, whatever its shape."""
+    return False not in (found.same_plan, found.same_patient, found.same_beam)
+
+
+def _judged(ranked: Sequence[Evidence], best: Candidate) -> tuple[Answer, str]:
+    """The order of the `if`s is the policy; `ranked` is best first."""
+    first, others = ranked[0], ranked[1:]
+    conflict = _conflict(first)
+    if conflict is not None:
+        return Answer.NEEDS_A_MATCH, conflict
+    if first.same_shape is False and first.same_plan:
+        if any(other.same_shape and other.same_plan for other in others):
+            return Answer.NEEDS_A_MATCH, "the shape is that of another beam than the log names"
+        return Answer.OTHER_SHAPE, _difference(first)
+    doubt = _doubt(first, best.beam)
+    if doubt is not None:
+        return Answer.NEEDS_A_MATCH, doubt
+    rivals = [o for o in others if _is_possible(o) and o.score >= AMBIGUOUS_SHARE * first.score]
+    if rivals:
+        return Answer.NEEDS_A_MATCH, f"{len(rivals) + 1} planned beams fit about as well"
+    known = "plan" if first.same_plan else "patient"
+    return Answer.MATCHED, f"{known}, shape and meterset agree"
+
+
+def _conflict(first: Evidence) -> str | None:
+    """What rules even the best candidate out."""
+    conflicts = (
+        (first.same_plan, "the plan that the log names is not among these"),
+        (first.same_patient, "no plan here is of the log's patient"),
+        (first.same_beam, "no beam here is the one that the log names"),
+        (first.same_energy, "the plan has another energy"),
+        (first.same_machine, "the plan is for another machine"),
+    )
+    return next((reason for same, reason in conflicts if same is False), None)
+
+
+def _doubt(first: Evidence, beam: Beam) -> str | None:
+    """What is missing for an answer that nobody has to confirm."""
+    if first.same_shape is None:
+        return "the log's shape cannot be compared with a plan"
+    if not first.same_shape:
+        return "no plan here has this shape"
+    if beam.meterset_mu is None:
+        return "the meterset of the planned beam is not known: choose its fraction group"
+    if not first.same_meterset:
+        return "the same shape with another meterset"
+    if beam.not_judged is not None:
+        return f"the planned beam is not judged: {beam.not_judged}"
+    if not first.same_plan and not first.same_patient:
+        return "neither the plan nor the patient is known from the log"
+    return None
+
+
+def _difference(found: Evidence) -> str:
+    parts = (
+        ("leaves", found.leaf_error_mm, "mm"),
+        ("jaws", found.jaw_error_mm, "mm"),
+        ("gantry", found.gantry_error_deg, "deg"),
+    )
+    said = [f"{what} by {error:.2f} {unit}" for what, error, unit in parts if error is not None]
+    return f"the log differs from its plan: {', '.join(said)}"
+
+
+def evidence(
+    delivery: Delivery,
+    candidate: Candidate,
+    sub_beam: SubBeam | None = None,
+    machine_names: Collection[str] | None = None,
+) -> Evidence:
+    """Everything that speaks for or against one planned beam."""
+    plan, beam, log = candidate.plan, candidate.beam, delivery.identity
+    planned_mu = delivery.planned_mu if sub_beam is None else sub_beam.planned_mu
+    shape = _shape(delivery, beam, sub_beam, planned_mu)
+    return Evidence(
+        same_plan=_same_plan(log.plan_uid, plan),
+        same_patient=_same(_plain(log.patient_id), _plain(plan.identity.patient_id)),
+        same_beam=_same_beam(delivery, beam, sub_beam),
+        same_meterset=_same_meterset(planned_mu, beam.meterset_mu),
+        same_energy=_same(_energy(delivery.energy), _energy(beam.energy)),
+        same_machine=(
+            None
+            if machine_names is None or beam.machine_name is None
+            else beam.machine_name in machine_names
+        ),
+        leaf_error_mm=shape[0],
+        jaw_error_mm=shape[1],
+        gantry_error_deg=shape[2],
+    )
+
+
+def _same_plan(uid: str | None, plan: Plan) -> bool | None:
+    """A replan of the plan that the log names is neither that plan nor another one's."""
+    if uid is None or plan.sop_instance_uid is None:
+        return None
+    if uid != plan.sop_instance_uid and uid in plan.identity.earlier_plan_uids:
+        return None
+    return uid == plan.sop_instance_uid
+
+
+def _same(one: str | None, other: str | None) -> bool | None:
+    return None if one is None or other is None else one == other
+
+
+def _plain(patient_id: str | None) -> str | None:
+    """Patient ids are compared without case and spaces."""
+    return "".join((patient_id or "").casefold().split()) or None
+
+
+def _energy(energy: str | None) -> str | None:
+    """`6x`, `6X`, `6 MV` and `10x-FFF`, `10XFFF` as one spelling each."""
+    if energy is None:
+        return None
+    return re.sub(r"[^0-9a-z.]", "", energy.casefold()).replace("mv", "x").replace("mev", "e")
+
+
+def _same_beam(delivery: Delivery, beam: Beam, sub_beam: SubBeam | None) -> bool | None:
+    """By number, else by name; the number in a log of several sub-beams is the first one's."""
+    log = delivery.identity
+    several = len(delivery.sub_beams) > 1
+    first = sub_beam is None or delivery.sub_beams[:1] == (sub_beam,)
+    if log.beam_number is not None and (first or not several):
+        return log.beam_number == beam.number
+    name = log.beam_name
+    if several and sub_beam in delivery.sub_beams:
+        assert sub_beam is not None
+        place = delivery.sub_beams.index(sub_beam)
+        name = log.beam_names[place] if place < len(log.beam_names) else None
+    return _same(name or None, beam.name)
+
+
+def _same_meterset(logged_mu: float | None, planned_mu: float | None) -> bool | None:
+    if logged_mu is None or planned_mu is None:
+        return None
+    return abs(logged_mu - planned_mu) <= max(SAME_MU, SAME_MU_SHARE * planned_mu)
+
+
+Shape = tuple[float | None, float | None, float | None]
+
+
+def _shape(
+    delivery: Delivery, beam: Beam, sub_beam: SubBeam | None, planned_mu: float | None
+) -> Shape:
+    """Error of leaves (mm), jaws (mm) and gantry (deg) over the samples with the beam on."""
+    samples, share = _shares(delivery, sub_beam, planned_mu)
+    points = beam.control_points
+    if not planned_mu or samples.size < 2 or points.meterset_share[-1] <= 0.0:
+        return None, None, None
+    if points.mlc and not delivery.mlc:
+        return None, None, None  # jaws alone would not tell one field from another
+    near = NEAR_A_MOVE_MU / planned_mu
+    tried = [
+        points.at(points.position_at(np.clip(share + step, 0.0, 1.0)))
+        for step in (-near, 0.0, near)
+    ]
+    leaves = np.stack([_leaf_errors(delivery, samples, posture) for posture in tried])
+    # The nearest of the three for each sample as a whole, never for each leaf.
+    nearest = np.abs(leaves).max(axis=2, initial=0.0).argmin(axis=0)
+    each = np.arange(samples.size)
+    jaws = np.stack([_jaw_errors(delivery, samples, posture) for posture in tried])
+    gantry = np.stack([_gantry_errors(delivery, samples, posture) for posture in tried])
+    return (
+        _worst_rms(leaves[nearest, each]),
+        _worst_rms(jaws[nearest, each]),
+        None if delivery.gantry_deg is None else float(np.abs(gantry[nearest, each]).max()),
+    )
+
+
+def _shares(
+    delivery: Delivery, sub_beam: SubBeam | None, planned_mu: float | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The samples with the beam on, and the share of the planned meterset at each."""
+    expected_mu = np.asarray(delivery.meterset_mu.expected, dtype=np.float64)
+    on = np.flatnonzero(delivery.beam_on)
+    before_mu = 0.0
+    if sub_beam is not None:
+        on = on[(on >= sub_beam.start) & (on < sub_beam.stop)]
+        place = delivery.sub_beams.index(sub_beam)
+        before_mu = sum(other.planned_mu for other in delivery.sub_beams[:place])
+    since_mu = expected_mu[on] - before_mu
+    # Where more was asked for than planned, the pattern is still the same one, only longer.
+    total_mu = max(planned_mu or 1.0, float(since_mu.max(initial=0.0)))
+    return on, np.clip(since_mu / total_mu, 0.0, 1.0)
+
+
+def _worst_rms(errors: NDArray[np.float64]) -> float | None:
+    """RMS of the worst column; None where there is none."""
+    if errors.shape[1] == 0:
+        return None
+    return float(np.sqrt(np.mean(errors**2, axis=0)).max())
+
+
+def _leaf_errors(
+    delivery: Delivery, samples: NDArray[np.int64], posture: Posture
+) -> NDArray[np.float64]:
+    """Log minus plan, `(samples, leaves)`: infinite where the heads are different ones."""
+    if not posture.mlc:
+        return _reaching_in(delivery, samples, posture)
+    logged = {layer.pairs: layer for layer in delivery.mlc}
+    columns = []
+    for planned in posture.mlc:
+        layer = logged.get(planned.pairs)
+        if (
+            layer is None
+            or len(logged) != len(posture.mlc)
+            or not np.allclose(layer.leaf_edges_mm, planned.leaf_edges_mm, atol=0.05)
+        ):
+            return np.full((samples.size, 1), np.inf)
+        columns.append(layer.bank_a_mm.expected[samples] - planned.bank_a_mm)
+        columns.append(layer.bank_b_mm.expected[samples] - planned.bank_b_mm)
+    return np.hstack(columns).astype(np.float64)
+
+
+def _reaching_in(
+    delivery: Delivery, samples: NDArray[np.int64], posture: Posture
+) -> NDArray[np.float64]:
+    """How far leaves reach into a field that is planned without leaves, `(samples, leaves)`."""
+    if posture.jaws_x_mm is None or posture.jaws_y_mm is None:
+        return np.full((samples.size, 1), np.inf)
+    left_mm, right_mm = posture.jaws_x_mm[:, :1], posture.jaws_x_mm[:, 1:]
+    bottom_mm, top_mm = posture.jaws_y_mm[:, :1], posture.jaws_y_mm[:, 1:]
+    columns = [np.empty((samples.size, 0))]
+    for layer in delivery.mlc:
+        edges_mm = layer.leaf_edges_mm
+        open_here = (edges_mm[1:] > bottom_mm) & (edges_mm[:-1] < top_mm)
+        columns.append(np.maximum(right_mm - layer.bank_a_mm.expected[samples], 0.0) * open_here)
+        columns.append(np.maximum(layer.bank_b_mm.expected[samples] - left_mm, 0.0) * open_here)
+    return np.hstack(columns).astype(np.float64)
+
+
+def _jaw_errors(
+    delivery: Delivery, samples: NDArray[np.int64], posture: Posture
+) -> NDArray[np.float64]:
+    pairs: tuple[tuple[Axis | None, NDArray[np.float64] | None, int], ...] = (
+        (delivery.jaw_x1_mm, posture.jaws_x_mm, 0),
+        (delivery.jaw_x2_mm, posture.jaws_x_mm, 1),
+        (delivery.jaw_y1_mm, posture.jaws_y_mm, 0),
+        (delivery.jaw_y2_mm, posture.jaws_y_mm, 1),
+    )
+    columns = [
+        axis.expected[samples] - jaws_mm[:, side]
+        for axis, jaws_mm, side in pairs
+        if axis is not None and jaws_mm is not None
+    ]
+    if not columns:
+        return np.empty((samples.size, 0))
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def _gantry_errors(
+    delivery: Delivery, samples: NDArray[np.int64], posture: Posture
+) -> NDArray[np.float64]:
+    if delivery.gantry_deg is None:
+        return np.zeros(samples.size)
+    error_deg = delivery.gantry_deg.expected[samples] - posture.gantry_deg
+    return np.asarray(np.mod(error_deg + 180.0, 360.0) - 180.0, dtype=np.float64)
