@@ -31,6 +31,11 @@ class Recognized:
     format: Format[Any]
     is_companion: bool
 
+    @property
+    def is_required(self) -> bool:
+        """Whether the format's files are a record only together."""
+        return self.format.companions is not None and self.format.companions.is_required
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
@@ -39,16 +44,21 @@ class Catalogue:
     formats: tuple[Format[Any], ...]
     analyzers: tuple[Analyzer[Any, Any], ...]
 
-    def recognize(self, path: Path) -> Recognized:
+    def recognize(self, path: Path, name: str) -> Recognized:
         """Tell the format of a file from its first bytes.
 
+        The name under which it arrived tells only which of two files that look alike it is.
         Raises `ReadError` when the file is empty, not a regular file, of no known format, or
         claimed by two formats.
         """
         head = read_head(path)
         if not head:
             raise ReadError("EMPTY", "the file is empty; copy it from the machine again")
-        found = [Recognized(f, False) for f in self.formats if f.recognize(head)]
+        found = [
+            Recognized(f, f.companions is not None and f.companions.is_side_by_name(name))
+            for f in self.formats
+            if f.recognize(head)
+        ]
         found += [
             Recognized(f, True)
             for f in self.formats
@@ -75,8 +85,8 @@ class Catalogue:
 
     def read(self, file: NamedFile, companions: Sequence[NamedFile] = ()) -> Any:
         """Read a main file with the one reader for it."""
-        recognized = self.recognize(file.path)
-        if recognized.is_companion:
+        recognized = self.recognize(file.path, file.name)
+        if recognized.is_companion and not recognized.is_required:
             raise ReadError("COMPANION", "this is a side file; its main file is not here")
         return recognized.format.read(file, companions)
 

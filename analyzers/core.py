@@ -215,6 +215,10 @@ class NamedFile:
 class Companions:
     """How a format's side files are told and paired.
 
+    `recognize` tells a side file from its bytes, `is_side_by_name` one that looks like the main
+    file inside.  `is_required` says that neither file is a record without the other: then `read`
+    is given what there is and says what is missing.
+
     `key` maps a file name to a text that must be equal and a position (seconds) that may differ by
     `reach`; None when the name is not of the format's pattern.  The nearest one is taken.
     `performed_at` says what a name tells of the machine's local time.
@@ -224,6 +228,8 @@ class Companions:
     key: Callable[[str], tuple[str, float] | None]
     reach: float
     performed_at: Callable[[str], datetime | None] = lambda _: None
+    is_side_by_name: Callable[[str], bool] = lambda _: False
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,12 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analyzers.core import AnalysisError, NotApplicable
-from analyzers.records import Axis, Delivery, FloatArray, MlcLayer
-
-BoolArray = NDArray[np.bool_]
+from analyzers.records import Axis, BoolArray, Delivery, FloatArray, MlcLayer
 
 State = Callable[[Axis], FloatArray]
-EXPECTED: State = attrgetter("expected")
+EXPECTED: State = attrgetter("reference")
 ACTUAL: State = attrgetter("actual")
 
 LEAF_AXES = {50}
@@ -56,8 +53,8 @@ def no_leaves(delivery: Delivery, machine_class: str) -> AnalysisError | NotAppl
 
 def beam_on_samples(delivery: Delivery, fewest: int) -> BoolArray:
     """The samples with the beam on, shape `(samples,)`; refuses a beam too short to judge."""
-    meterset_mu = delivery.meterset_mu.actual
-    unknown = np.count_nonzero(~np.isfinite(meterset_mu))
+    weight = delivery.weight
+    unknown = 0 if weight is None else np.count_nonzero(~np.isfinite(weight.actual))
     if unknown:
         raise AnalysisError(f"the meterset is not a number in {unknown} samples")
     beam_on = delivery.beam_on

@@ -8,11 +8,12 @@ makers; HD120 checked on real plans, the dual-layer head after its published spe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
-from analyzers.records import FloatArray
+from analyzers.records import Delivery, FloatArray
 
 
 def _boundaries(*runs: tuple[int, float]) -> FloatArray:
@@ -34,3 +35,21 @@ LEAF_EDGES_MM: Mapping[str, Mapping[str, FloatArray]] = MappingProxyType(
     }
 )
 """Model -> layer name -> boundaries, shape `(pairs + 1,)`, read-only; one layer is named ''."""
+
+
+def with_model(delivery: Delivery, model: str | None) -> Delivery:
+    """The delivery with the leaf boundaries of the machine's own MLC, where the log assumed them.
+
+    A model with another number of pairs, or one that is not known here, is not taken: the log then
+    keeps what it assumed, and a warning says so; so it does where no model is given.
+    """
+    if not delivery.mlc_is_assumed:
+        return delivery
+    (layer,) = delivery.mlc
+    assumed = f"leaf widths are taken from {delivery.mlc_model}"
+    edges_mm = LEAF_EDGES_MM.get(model or "", {}).get("")
+    if edges_mm is not None and len(edges_mm) == layer.pairs + 1:
+        layers = (replace(layer, leaf_edges_mm=edges_mm),)
+        return replace(delivery, mlc=layers, mlc_model=model, mlc_is_assumed=False)
+    why = "the machine's MLC is not named" if model is None else "the machine's MLC does not fit"
+    return replace(delivery, warnings=(*delivery.warnings, f"{why}: {assumed}"))

@@ -1,7 +1,8 @@
 """What was open while the beam was on, and the fluence that came through, from a `Delivery`.
 
 Leaves and jaws are taken in the frame of the collimator, IEC 61217, mm at the isocenter plane.  A
-fluence is the mean open meterset over a pixel, in MU: exact for straight motion between samples
+fluence is the mean open meterset over a pixel, in MU, or in percent of the planned meterset where a
+log has no MU: exact for straight motion between samples
 (`numerics.fluence`), transmission and leaf ends left out.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzers.core import AnalysisError
+from analyzers.core import AnalysisError, NotApplicable
 from analyzers.field_shape import State
 from analyzers.numerics.fluence import delivered_fluence, open_area_mu_mm2
 from analyzers.numerics.fluence_bounds import open_bounds_mm
@@ -114,8 +115,13 @@ def opening(delivery: Delivery, samples: slice, state: State) -> Opening:
 
     Beyond the outermost leaves nothing shields but the jaws: on a side where the machine has a y
     jaw that opens farther than the leaves reach, a row is added whose leaves are out of the way.
+    What the log has only as it was (jaws, collimator, meterset of some) is the same in both states.
+    Raises `NotApplicable` where it has no dose, `AnalysisError` where a value is missing.
     """
-    meterset_mu = _taken(delivery.meterset_mu, samples, state)
+    weight = delivery.weight
+    if weight is None:
+        raise NotApplicable("the log has no dose: neither MU nor a share of the planned meterset")
+    meterset_mu = _taken(weight, samples, state)
     collimator = delivery.collimator_deg
     jaw_x_mm = _jaws_mm(delivery.jaw_x1_mm, delivery.jaw_x2_mm, samples, state)
     jaw_y_mm = _jaws_mm(delivery.jaw_y1_mm, delivery.jaw_y2_mm, samples, state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -41,11 +42,32 @@ def delivers(meterset_mu: FloatArray, interval_s: float) -> BoolArray:
 class Axis:
     """One axis over the samples: what the controller wanted, and where the axis was.
 
-    Both arrays have the shape `(samples,)`, or `(samples, leaves)` for a leaf bank.
+    Both arrays have the shape `(samples,)`, or `(samples, leaves)` for a leaf bank.  Where the log
+    has only what was, `has_expected` is False and the expected values are NaN: who compares all the
+    same gets no number, and not an axis that agrees with itself.
     """
 
     expected: FloatArray
     actual: FloatArray
+    has_expected: bool = True
+
+    @classmethod
+    def actual_only(cls, actual: FloatArray) -> Axis:
+        """An axis of which the log says only where it was."""
+        return cls(np.full_like(actual, np.nan), actual, has_expected=False)
+
+    @property
+    def reference(self) -> FloatArray:
+        """What the controller wanted, where the log says it, else what was: for geometry alone."""
+        return self.expected if self.has_expected else self.actual
+
+
+class Meterset(Enum):
+    """What a log's meterset is."""
+
+    MU = "MU"
+    SHARE = "share of the planned meterset"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,14 +125,21 @@ class Delivery:
     interrupted by the user, so a gap is invisible.  An axis the machine does not have, or does not
     log, is None.  `performed_at` is the machine's local wall time without a zone.
     `not_judged` says why nothing in this record is to be judged (an imaging log).
+
+    `meterset_mu` is NaN throughout, and `meterset` says so, where the log has no MU; a share of the
+    planned meterset is in `meterset_percent` then.
     """
 
     interval_s: float
     meterset_mu: Axis
+    meterset: Meterset = Meterset.MU
+    meterset_percent: Axis | None = None
     performed_at: datetime | None = None
     control_point: Axis | None = None
     beam_hold: NDArray[np.int64] | None = None
     """Actual state: 0 normal, 1 freeze, 2 hold, 3 disabled."""
+    beam_flag: BoolArray | None = None
+    """Where a log says itself when the beam is on, and has no MU to tell it."""
     gantry_deg: Axis | None = None
     collimator_deg: Axis | None = None
     couch_rotation_deg: Axis | None = None
@@ -125,6 +154,8 @@ class Delivery:
     jaw_y2_mm: Axis | None = None
     mlc: tuple[MlcLayer, ...] = ()
     mlc_model: str | None = None
+    mlc_is_assumed: bool = False
+    """The log tells only the number of leaf pairs, which several models have."""
     sub_beams: tuple[SubBeam, ...] = ()
     planned_mu: float | None = None
     planned_mu_source: str | None = None
@@ -165,12 +196,23 @@ class Delivery:
         """Samples during which meterset was delivered.
 
         The increment decides, not the beam-hold flag: real logs show "normal" on rows without beam.
+        A log without MU has a flag of its own for it.
         A beam that is slow throughout counts by any increment at all.
         """
+        if self.beam_flag is not None:
+            return self.beam_flag
         on = delivers(self.meterset_mu.actual, self.interval_s)
         if not on.any() and self.increment_mu.sum() > SLOWEST_BEAM_MU:
             return np.asarray(self.increment_mu > 0.0)
         return on
+
+    @property
+    def weight(self) -> Axis | None:
+        """The meterset in whatever unit the log has, cumulative; None where it has no dose at all.
+
+        MU, or percent of the planned meterset: for what is relative to the whole.
+        """
+        return self.meterset_mu if self.meterset is Meterset.MU else self.meterset_percent
 
     @property
     def jaws_mm(self) -> dict[str, Axis]:

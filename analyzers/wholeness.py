@@ -53,13 +53,13 @@ def missing_parts(delivery: Delivery, pace: Pace, reach: float) -> list[str]:
     first_mu = float(delivery.meterset_mu.actual[0])
     if first_mu > BEGINS_MU:
         missing.append(f"the log begins at {first_mu:.2f} MU")
-    missing += _gap(delivery, pace)
+    missing += gaps(delivery, pace)
     missing += _end(delivery, reach)
     return missing
 
 
-def _gap(delivery: Delivery, pace: Pace) -> list[str]:
-    """Where samples are missing, if anywhere: the first place, and how many there are."""
+def gaps(delivery: Delivery, pace: Pace) -> list[str]:
+    """Where samples are missing, if anywhere: the first place, and whether there are more."""
     beam_on = delivery.beam_on[1:]
     jumps = np.zeros_like(beam_on)
     for step, fastest in _steps(delivery, pace):
@@ -78,7 +78,7 @@ def _steps(delivery: Delivery, pace: Pace) -> Iterator[tuple[FloatArray, float]]
     """
     yield np.diff(np.asarray(delivery.meterset_mu.actual, dtype=np.float64)), pace.mu_per_s
     if delivery.gantry_deg is not None:
-        gantry_deg = delivery.gantry_deg.expected
+        gantry_deg = delivery.gantry_deg.reference
         turned_deg = angle_difference_deg(gantry_deg[1:], gantry_deg[:-1])
         yield np.abs(turned_deg), pace.gantry_deg_per_s
     for layer in delivery.mlc:

@@ -64,12 +64,15 @@ def demo(
 def analyze(
     paths: Paths,
     config: Annotated[Path | None, typer.Option("--config", help="The site file.")] = None,
+    mlc: Annotated[
+        str | None, typer.Option("--mlc", help="MLC model where no file and no site says it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyze files once, without a store.  Exit 1: ACTION or INVALID; 65: unreadable input."""
     from qa_daemon.commands import analyze as command
 
-    raise typer.Exit(command.analyze(paths, config, as_json=as_json))
+    raise typer.Exit(command.analyze(paths, config, as_json=as_json, mlc=mlc))
 
 
 @app.command()

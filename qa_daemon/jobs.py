@@ -36,6 +36,8 @@ from analyzers.core import (
     NotApplicable,
     ReadError,
 )
+from analyzers.mlc_geometry import with_model
+from analyzers.records import Delivery
 from qa_daemon.model import AnalysisReport, Job, NamedPath, Report, Value
 
 PR_SET_PDEATHSIG = 1
@@ -144,13 +146,14 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
     An unreadable file gives a report with an error; a bug raises.
     """
     try:
-        recognized = catalogue.recognize(Path(job.file.path))
+        recognized = catalogue.recognize(Path(job.file.path), job.file.name)
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
-    if recognized.is_companion and recognized.format.companions is not None:
+    side = recognized.format.companions if recognized.is_companion else None
+    if side is not None and not side.is_required:
         return Report(
             format=recognized.format.name,
-            performed_at=recognized.format.companions.performed_at(job.file.name),
+            performed_at=side.performed_at(job.file.name),
             machine_class=recognized.format.machine_class,
             not_judged="a side file whose main file has not arrived",
         )
@@ -158,6 +161,8 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         record = recognized.format.read(_named(job.file), [_named(c) for c in job.companions])
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
+    if isinstance(record, Delivery):
+        record = with_model(record, job.mlc)
     told = getattr(record, "machine_class", None)  # not every kind of record tells its machine
     machine_class = job.machine_class or told or recognized.format.machine_class
     reports: list[AnalysisReport] = []

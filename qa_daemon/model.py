@@ -137,12 +137,14 @@ class NamedPath(Message):
 class Job(Message):
     """One main file to read and measure, with its side files.
 
-    `machine_class` None means: the class the format assumes.  `settings` holds the site's own
+    `machine_class` None means: the class the format assumes.  `mlc` is the machine's model where a
+    file does not say it.  `settings` holds the site's own
     settings by analyzer.  Arrays go to a new file in `scratch`.
     """
 
     file: NamedPath
     companions: tuple[NamedPath, ...] = ()
     machine_class: str | None = None
+    mlc: str | None = None
     settings: dict[str, dict[str, object]] = {}
     scratch: str | None = None

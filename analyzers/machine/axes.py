@@ -3,7 +3,8 @@
 An error is actual minus expected over the samples with the beam on, rotations by the shortest
 way.  The couch's translation is the exception: its expected values mean nothing in real logs, so
 its error is the largest excursion of the actual position from where it stood when the sub-beam
-began.  IEC 61217, degrees and mm.  Limits: product defaults.
+began.  An axis of which a log says only where it was is left out.  IEC 61217, degrees and mm.
+Limits: product defaults.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from analyzers.core import (
     Settings,
     at_most_by_class,
 )
-from analyzers.field_shape import BoolArray, beam_on_samples, sub_beam_samples
+from analyzers.field_shape import beam_on_samples, sub_beam_samples
 from analyzers.numerics.statistics import angle_difference_deg, rms
-from analyzers.records import Axis, Delivery, FloatArray
+from analyzers.records import Axis, BoolArray, Delivery, FloatArray
 
 GANTRY_LARGEST_ERROR = Metric(
     "gantry_largest_error",
@@ -102,7 +103,7 @@ def analyze(delivery: Delivery, context: Context[AxesSettings]) -> Analysis:
         *_couch(delivery, beam_on),
     ]
     if not measurements:
-        raise NotApplicable("the log has no gantry, collimator, jaw or couch")
+        raise NotApplicable("the log has no gantry, collimator, jaw or couch to compare")
     return Analysis(measurements, traces=_traces(delivery, context.settings.trace_points))
 
 
@@ -111,13 +112,13 @@ def _refuse_without_axes(delivery: Delivery, machine_class: str) -> None:
     needed = {"gantry": delivery.gantry_deg, "collimator": delivery.collimator_deg}
     if machine_class == "truebeam":
         needed |= {f"jaw {name}": delivery.jaws_mm.get(name) for name in ("X1", "X2", "Y1", "Y2")}
-    missing = [name for name, axis in needed.items() if axis is None]
+    missing = [n for n, axis in needed.items() if axis is None or not axis.has_expected]
     if machine_class in ("truebeam", "halcyon") and missing:
         raise AnalysisError(f"the log lacks axes that this machine has: {', '.join(missing)}")
 
 
 def _gantry(axis: Axis | None, beam_on: BoolArray) -> list[Measurement]:
-    if axis is None:
+    if axis is None or not axis.has_expected:
         return []
     error_deg = _error(axis, beam_on, "gantry", angle_difference_deg)
     return [
@@ -129,7 +130,7 @@ def _gantry(axis: Axis | None, beam_on: BoolArray) -> list[Measurement]:
 def _rotation(
     metric: Metric, axis: Axis | None, beam_on: BoolArray, name: str
 ) -> list[Measurement]:
-    if axis is None:
+    if axis is None or not axis.has_expected:
         return []
     return [metric.measured(np.abs(_error(axis, beam_on, name, angle_difference_deg)).max())]
 
@@ -138,6 +139,7 @@ def _jaws(delivery: Delivery, beam_on: BoolArray) -> list[Measurement]:
     largest_mm = {
         name: np.abs(_error(axis, beam_on, f"jaw {name}", np.subtract)).max()
         for name, axis in delivery.jaws_mm.items()
+        if axis.has_expected
     }
     return _furthest(JAW_LARGEST_ERROR, largest_mm)
 

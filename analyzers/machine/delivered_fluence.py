@@ -41,7 +41,7 @@ from analyzers.open_field import (
     rotated_bounds_mm,
     rotated_fluence_mu,
 )
-from analyzers.records import Delivery, delivers
+from analyzers.records import Delivery, Meterset, delivers
 
 _SOURCE = "product default"
 _TRUEBEAM_GAMMA = Limits.at_least(tolerance=99.0, action=95.0, source=_SOURCE)
@@ -139,9 +139,30 @@ def analyze(delivery: Delivery, context: Context[DeliveredFluenceSettings]) -> A
             GAMMA_MEAN.measured(worst.gamma.mean, at=worst.at),
             FLUENCE_ERROR.measured(furthest.error_percent, at=furthest.at),
         ],
-        traces=worst.traces,
-        notes=[str(worst.gamma).rstrip(".")],
+        traces={**worst.traces, **_unit(delivery)},
+        notes=[*_notes(delivery), str(worst.gamma).rstrip(".")],
     )
+
+
+def _unit(delivery: Delivery) -> dict[str, NDArray[np.float32]]:
+    """Marks maps in percent of the planned meterset; without it they are in MU."""
+    if delivery.meterset is Meterset.MU:
+        return {}
+    return {"percent_of_plan": np.array(1.0, dtype=np.float32)}
+
+
+def _notes(delivery: Delivery) -> list[str]:
+    """What the two maps cannot differ in, because the log has no expected values of it."""
+    if delivery.meterset is Meterset.MU:
+        return []
+    same = ["meterset"]
+    same += [f"jaw {name}" for name, axis in delivery.jaws_mm.items() if not axis.has_expected]
+    turn = delivery.collimator_deg
+    same += ["collimator"] if turn is not None and not turn.has_expected else []
+    return [
+        "maps are in percent of the planned meterset; the log has no expected values of "
+        f"{', '.join(same)}: only the leaves are compared"
+    ]
 
 
 def _is_closed(expected: Opening, actual: Opening, closed_mm2: float) -> bool:

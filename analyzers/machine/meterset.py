@@ -3,7 +3,8 @@
 Both errors are taken at the last sample of the log, so that a delivery which stopped early is
 found even where the log's own expected values stopped with it, as they do in every real case.
 Limits are "the greater of" an absolute value and a share (product defaults); the
-percent metrics are for the trend.
+percent metrics are for the trend.  A log without MU that has a share of the planned meterset tells
+whether all of it was delivered; one without any dose tells no more than that it is cut.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from analyzers.core import (
     Limits,
     Measurement,
     Metric,
+    NotApplicable,
     Settings,
 )
 from analyzers.field_shape import sub_beam_samples
-from analyzers.records import Delivery
-from analyzers.wholeness import TRUEBEAM, Pace, missing_parts
+from analyzers.records import Delivery, Meterset
+from analyzers.wholeness import TRUEBEAM, Pace, gaps, missing_parts
 
 _TRUEBEAM = Limits.within(
     tolerance=0.1,
@@ -40,6 +42,8 @@ _CLINAC = Limits.within(
     source="product default (from published Clinac-class distributions)",
 )
 _METERSET = {"truebeam": _TRUEBEAM, "halcyon": _TRUEBEAM, "clinac": _CLINAC, "elekta": _CLINAC}
+WHOLE_PERCENT = 99.99
+"""A share of the plan from here on is all of it; logs count in steps of 0.004 %."""
 _WHOLE = Limits.at_least(tolerance=1.0, action=1.0, source="a delivery is whole or it is not")
 
 DELIVERED_ERROR = Metric(
@@ -79,6 +83,8 @@ def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
     """Compare the delivered meterset at the end of the log, and say whether the log is whole."""
     if delivery.samples == 0:
         raise AnalysisError("the log has no samples")
+    if delivery.meterset is not Meterset.MU:
+        return _without_mu(delivery)
     meterset_mu = delivery.meterset_mu
     if not (np.isfinite(meterset_mu.actual).all() and np.isfinite(meterset_mu.expected).all()):
         raise AnalysisError("the meterset is not a number in some samples")
@@ -97,6 +103,24 @@ def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
             COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None),
         ]
     )
+
+
+def _without_mu(delivery: Delivery) -> Analysis:
+    """What a log without MU tells: percent of the plan, and whether it is whole."""
+    share = delivery.meterset_percent
+    missing = [*(["log truncated"] if delivery.truncated else []), *gaps(delivery, Pace())]
+    measured = []
+    if share is not None:
+        if not np.isfinite(share.actual).all():
+            raise AnalysisError("the meterset is not a number in some samples")
+        delivered_percent = float(share.actual[-1])
+        measured.append(PLANNED_ERROR_PERCENT.measured(delivered_percent - 100.0))
+        if delivered_percent < WHOLE_PERCENT:
+            missing.append(f"{delivered_percent:.2f} % of the planned meterset")
+    elif not missing:
+        raise NotApplicable("the log has no meterset")
+    complete = COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None)
+    return Analysis([*measured, complete])
 
 
 def _error(

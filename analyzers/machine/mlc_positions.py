@@ -26,9 +26,9 @@ from analyzers.core import (
     Settings,
     at_most_by_class,
 )
-from analyzers.field_shape import BoolArray, beam_on_samples, no_leaves, shaping_leaves
+from analyzers.field_shape import beam_on_samples, no_leaves, shaping_leaves
 from analyzers.numerics.statistics import rms
-from analyzers.records import Delivery
+from analyzers.records import BoolArray, Delivery
 
 WORST_LEAF_RMS = Metric(
     "worst_leaf_rms",

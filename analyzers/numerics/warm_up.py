@@ -10,7 +10,7 @@ from analyzers.numerics.gamma import gamma_index
 
 
 def compile_kernels() -> None:
-    """Run fluence and gamma on a small field: the kernels are then in the compiler's cache."""
+    """Run each on a small field, a small text: the kernels are then in the compiler's cache."""
     meterset_mu = np.array([0.0, 1.0, 2.0])
     left_mm = np.array([[-5.0, -5.0], [-4.0, -4.0], [-3.0, -3.0]])
     edges_mm = np.arange(-10.0, 11.0)
@@ -27,3 +27,15 @@ def compile_kernels() -> None:
     whole = Turned(fluence, edges_mm, edges_mm, 30.0)
     turned_fluence([whole], to_x_edges_mm=edges_mm, to_y_edges_mm=edges_mm)
     gamma_index(fluence, fluence, (1.0, 1.0))
+    _read_text()
+
+
+def _read_text() -> None:
+    """Of the types that a reader of text has: bytes that cannot be written to, strided columns."""
+    from analyzers.numerics import integer_table_kernel as kernel
+
+    text = np.frombuffer(b"1,2,3\n4,5,6\n", dtype=np.uint8)
+    bounds = np.array([[0, 0, 0], [9, 9, 9]], dtype=np.int16)
+    table = np.empty((2, 3), dtype=np.int16)
+    kernel.read_table(text, bounds[0], bounds[1], 100, table)
+    kernel.lagged_square_sums(table[:, ::2], table[:, ::2], np.array([1]), np.array([0, 1]))

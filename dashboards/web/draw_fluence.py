@@ -55,8 +55,10 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
     top = float(max(expected.max(), actual.max())) or 1.0
     reach = max(float(np.abs(difference).max()), DIFFERENCE_REACH * top)
 
+    unit = "% of the plan" if "percent_of_plan" in arrays else "MU"
+
     def panel(title: str, values: Numbers, colors: ColorScale, low: float, high: float) -> MapPanel:
-        return MapPanel(title, "MU", values, x_drawn, y_drawn, colors, low, high)
+        return MapPanel(title, unit, values, x_drawn, y_drawn, colors, low, high)
 
     panels = [
         panel("Expected fluence", _mean(expected, steps), FLUENCE, 0.0, top),
@@ -68,7 +70,7 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
         panels.append(MapPanel("Gamma", "", drawn, x_drawn, y_drawn, GAMMA, 0.0, 2.0, GAMMA_TICKS))
     return Figure(
         "Fluence in the plane of the isocenter",
-        f"{_frame(arrays)}. {_summary(expected, difference, gamma, x_mm, y_mm)}",
+        f"{_frame(arrays)}. {_summary(expected, difference, gamma, (x_mm, y_mm), unit)}",
         panels,
         columns=4,
         row_height=_row_height(x_mm, y_mm),
@@ -87,12 +89,17 @@ def _frame(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _summary(
-    expected: Numbers, difference: Numbers, gamma: Numbers | None, x_mm: Numbers, y_mm: Numbers
+    expected: Numbers,
+    difference: Numbers,
+    gamma: Numbers | None,
+    places_mm: tuple[Numbers, Numbers],
+    unit: str,
 ) -> str:
+    x_mm, y_mm = places_mm
     row, column = np.unravel_index(int(np.abs(difference).argmax()), difference.shape)
     sentence = (
-        f"Largest expected fluence {number(float(expected.max()))} MU; largest difference "
-        f"{number(float(difference[row, column]), sign=True)} MU "
+        f"Largest expected fluence {number(float(expected.max()))} {unit}; largest difference "
+        f"{number(float(difference[row, column]), sign=True)} {unit} "
         f"at x {number(float(x_mm[column]))} mm, y {number(float(y_mm[row]))} mm"
     )
     if gamma is None:

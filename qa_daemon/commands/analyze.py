@@ -35,15 +35,20 @@ class Group:
     companions: list[Path] = field(default_factory=list)
 
 
-def analyze(paths: Sequence[Path], config: Path | None, *, as_json: bool) -> int:
-    """Analyze files and folders, print the results, and return the exit code."""
+def analyze(
+    paths: Sequence[Path], config: Path | None, *, as_json: bool, mlc: str | None = None
+) -> int:
+    """Analyze files and folders, print the results, and return the exit code.
+
+    `mlc` is the MLC model where neither the file nor the site says it.
+    """
     catalogue = formats.load()
     site = open_site(config) if config else without_file(catalogue.analyzers, utc_now)
     found: list[forms.Form] = []
     code = 0
     for group in grouped(list(_files(paths)), catalogue):
         try:
-            found.append(_one(group, catalogue, site, has_site=config is not None))
+            found.append(_one(group, catalogue, site, has_site=config is not None, mlc=mlc))
         except Exception:  # noqa: BLE001
             # The boundary of a command: the other files still get their results.
             traceback.print_exc()
@@ -64,7 +69,7 @@ def grouped(paths: Sequence[Path], catalogue: Catalogue) -> list[Group]:
     sides: list[tuple[Path, Companions, str]] = []
     for path in paths:
         try:
-            recognized = catalogue.recognize(path)
+            recognized = catalogue.recognize(path, path.name)
         except ReadError:
             mains.append((path, None, ""))
             continue
@@ -95,13 +100,16 @@ def _nearest(side: Path, rules: Companions, mains: Sequence[Path]) -> Path | Non
     return min(near)[1] if near else None
 
 
-def _one(group: Group, catalogue: Catalogue, site: Site, *, has_site: bool) -> forms.Form:
+def _one(
+    group: Group, catalogue: Catalogue, site: Site, *, has_site: bool, mlc: str | None
+) -> forms.Form:
     machine = site.machine_of_path(group.main)
     report: Report = measure(
         Job(
             file=_named(group.main),
             companions=tuple(_named(c) for c in group.companions),
             machine_class=machine.machine_class if machine else None,
+            mlc=(machine.mlc if machine else None) or mlc,
             settings=site.analyzer_settings,
         ),
         catalogue,

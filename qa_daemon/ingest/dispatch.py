@@ -25,6 +25,8 @@ PAGE = 50
 IDLE_S = 1.0
 LONGEST_PAUSE_S = 300.0
 STOP_WITHIN_S = 5.0
+PARTNER_WITHIN_S = 30.0
+"""So long half a record waits for its other file; then it is refused, until that file comes."""
 
 
 class Dispatcher:
@@ -38,6 +40,7 @@ class Dispatcher:
         threads: int,
         catalogue: Catalogue,
         clock: Callable[[], float] = monotonic,
+        partner_within: float = PARTNER_WITHIN_S,
     ) -> None:
         self._ledger = ledger
         self._pipeline = pipeline
@@ -47,6 +50,8 @@ class Dispatcher:
         self._in_flight: set[int] = set()
         self._failures: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
+        self._partner_within = partner_within
+        self._partner_until: dict[int, float] = {}
         self._stopping = False
         self._threads = [
             threading.Thread(target=self._work, name=f"dispatch-{n}", daemon=True)
@@ -119,6 +124,8 @@ class Dispatcher:
                     group = self._pairing.group_of(file)
                     if group.ids & self._in_flight or self._is_put_off(group.main):
                         continue
+                    if self._awaits_partner(group):
+                        continue
                     self._pairing.queue(group)
                     self._in_flight |= group.ids
                     return group
@@ -188,6 +195,18 @@ class Dispatcher:
         if self._clock() < until:
             return True
         del self._not_before[file.id]
+        return False
+
+    def _awaits_partner(self, group: Group) -> bool:
+        """Two files that are a record only together are copied one after the other."""
+        if not self._pairing.is_half(group):
+            self._partner_until.pop(group.main.id, None)
+            return False
+        now = self._clock()
+        until = self._partner_until.setdefault(group.main.id, now + self._partner_within)
+        if now < until:
+            return True
+        del self._partner_until[group.main.id]
         return False
 
     def _rest(self) -> None:

@@ -81,7 +81,8 @@ class Intake:
         )
         arrival = _arrival(found, Look.of(status), sha256)
         try:
-            return _described(arrival, self._catalogue.recognize(self._archive.path_of(sha256)))
+            kept = self._archive.path_of(sha256)
+            return _described(arrival, self._catalogue.recognize(kept, arrival.name))
         except ReadError:
             return arrival
         except Exception as why:  # noqa: BLE001 - a plug-in's bug must not cost the file

@@ -33,6 +33,9 @@ class Pairing:
         self._reach = {
             f.name: f.companions.reach for f in catalogue.formats if f.companions is not None
         }
+        self._only_together = {
+            f.name for f in catalogue.formats if f.companions and f.companions.is_required
+        }
 
     def group_of(self, file: LedgerFile) -> Group:
         """The group a file belongs to; a side file without a main file is alone."""
@@ -41,6 +44,12 @@ class Pairing:
             return Group(file)
         companions = [c for c in self._near(main) if self._is_main_of(main, c)]
         return Group(main, tuple(companions))
+
+    def is_half(self, group: Group) -> bool:
+        """Whether the group lacks a file without which its format has no record, that may come."""
+        main = group.main
+        is_alone = main.pair is not None and not group.companions
+        return is_alone and main.format in self._only_together
 
     def queue(self, group: Group) -> None:
         """Queue what has to be judged again because of this group, before anything is processed.

@@ -99,6 +99,7 @@ class Archive:
             file=self._named(file),
             companions=tuple(self._named(c) for c in companions),
             machine_class=machine.machine_class if machine else None,
+            mlc=machine.mlc if machine else None,
             settings=site.analyzer_settings,
             scratch=str(self.scratch),
         )

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qa_daemon.__main__ import app
+from qa_daemon.simulate import dynalog
 from qa_daemon.simulate.trajectory_log import simulate
 
 RUNNER = CliRunner()
@@ -123,6 +124,45 @@ def test_a_text_file_alone_is_not_judged(tmp_path: Path) -> None:
     code, (result,) = analyze(tmp_path)
     assert (code, result["verdict"]) == (0, None)
     assert "main file" in result["not_judged"]
+
+
+@pytest.mark.parametrize("together", ["folder", "files", "other way round"])
+def test_two_dynalog_files_make_one_result(tmp_path: Path, together: str) -> None:
+    a = dynalog.simulate(tmp_path / "A_x.dlg", mu=30.0)
+    b = tmp_path / "B_x.dlg"
+    code, (result,) = analyze(
+        *{"folder": [tmp_path], "files": [a, b], "other way round": [b, a]}[together]
+    )
+    assert (code, result["verdict"], result["format"]) == (0, "PASS", "varian-dynalog")
+    assert (result["file"], result["companions"]) == (str(a), [str(b)])
+    assert number(result, "mlc_positions.worst_leaf_rms")["limits"]["tolerance_high"] == 1.0
+    not_applicable = {a["analyzer"] for a in result["analyses"] if a["not_applicable"]}
+    assert not_applicable == {"axes"}
+
+
+def test_an_arc_s_dynalog_says_what_it_does_not_carry(tmp_path: Path) -> None:
+    dynalog.simulate(tmp_path / "A_x.dlg", mu=30.0, field="vmat")
+    code, (result,) = analyze(tmp_path)
+    assert (code, result["verdict"]) == (0, "PASS")
+    not_applicable = {a["analyzer"] for a in result["analyses"] if a["not_applicable"]}
+    assert not_applicable == {"axes", "delivered_fluence", "meterset"}
+    assert all(a["failure"] is None for a in result["analyses"])
+
+
+@pytest.mark.parametrize("left", ["A_x.dlg", "B_x.dlg"])
+def test_half_a_dynalog_is_refused(tmp_path: Path, left: str) -> None:
+    dynalog.simulate(tmp_path / "A_x.dlg", mu=30.0)
+    code, (result,) = analyze(tmp_path / left)
+    assert (code, result["verdict"]) == (65, "INVALID")
+    assert (result["format"], result["error"]["code"]) == (None, "DLG_PAIR")
+
+
+def test_the_mlc_of_a_dynalog_may_be_told(tmp_path: Path) -> None:
+    a = dynalog.simulate(tmp_path / "A_x.dlg", mu=30.0, mlc="hd120")
+    assert any("millennium120" in warning for warning in analyze(tmp_path)[1][0]["warnings"])
+    words = ["analyze", str(a), str(tmp_path / "B_x.dlg"), "--mlc", "hd120", "--json"]
+    (result,) = json.loads(RUNNER.invoke(app, words).stdout)
+    assert (result["verdict"], result["warnings"]) == ("PASS", [])
 
 
 def test_the_site_names_machine_and_zone_and_its_limits_judge(tmp_path: Path) -> None:

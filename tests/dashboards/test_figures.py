@@ -62,6 +62,18 @@ def test_every_figure_is_plain_json_and_a_well_formed_picture() -> None:
         assert root[0].text == figure.title and root[1].text == figure.summary
 
 
+def test_maps_of_a_log_without_mu_are_in_percent_of_the_plan() -> None:
+    traces = arrays(0.1)["delivered_fluence"]
+    units = set()
+    for more in ({}, {"percent_of_plan": np.array(1.0)}):
+        figure = fluence({**traces, **more})
+        assert figure is not None
+        (unit,) = {p.unit for p in figure.panels if isinstance(p, MapPanel) and p.title != "Gamma"}
+        assert f" {unit}; largest difference" in figure.summary
+        units.add(unit)
+    assert units == {"MU", "% of the plan"}
+
+
 def test_the_difference_is_actual_minus_expected() -> None:
     figure = fluence(arrays(0.1)["delivered_fluence"])
     assert figure is not None

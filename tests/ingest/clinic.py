@@ -138,12 +138,14 @@ class Clinic:
         folders: Sequence[Folder] | None = None,
         clock: Callable[[], float] = monotonic,
         text: str = SITE,
+        catalogue: Catalogue = CATALOGUE,
+        partner_within: float = 30.0,
     ) -> None:
         self.top = top
         self.incoming = top / "in"
         self.incoming.mkdir(exist_ok=True)
         (top / "site.toml").write_text(text)
-        self.site = sites.load(top / "site.toml", [ANALYZER], lambda: NOW)
+        self.site = sites.load(top / "site.toml", catalogue.analyzers, lambda: NOW)
         self.site.state_dir.mkdir(exist_ok=True)
         store = self.site.state_dir / "store.sqlite3"
         if not store.exists():
@@ -153,14 +155,20 @@ class Clinic:
         self.archive = archive(self.site.state_dir)
         self.archive.clear_scratch()
         self.pipeline = Pipeline(
-            measure or (lambda job: jobs.measure(job, CATALOGUE)),
+            measure or (lambda job: jobs.measure(job, catalogue)),
             self.site,
             self.archive,
             self.ledger,
             Results(self.store, ["alerts", "influx"]),
         )
-        self.dispatcher = Dispatcher(self.ledger, self.pipeline, threads=2, catalogue=CATALOGUE)
-        self.intake = intake(self.archive, self.ledger, CATALOGUE, self.site)
+        self.dispatcher = Dispatcher(
+            self.ledger,
+            self.pipeline,
+            threads=2,
+            catalogue=catalogue,
+            partner_within=partner_within,
+        )
+        self.intake = intake(self.archive, self.ledger, catalogue, self.site)
         self.scanner = Scanner(
             watched_folders(self.site) if folders is None else folders,
             self.intake,

@@ -1,0 +1,203 @@
+"""Varian Dynalog (`.dlg`): Clinac class machines, one file for each leaf bank.
+
+The two files of a delivery look alike from inside; only the first letter of the name tells bank A
+(X2 side) from bank B, and the rest of the name is the same.  The A file is the record, the B file
+its companion, and neither is a delivery without the other.  The text is in `varian_dynalog_table`,
+the conversion in `varian_dynalog_rows`.  A Dynalog has no MU: its dose is a share of the planned
+meterset, and an arc by default holds the gantry angle in its place and no dose at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analyzers.core import Companions, Format, NamedFile, ReadError
+from analyzers.formats import varian_dynalog_rows as rows
+from analyzers.formats import varian_dynalog_table as table
+from analyzers.mlc_geometry import LEAF_EDGES_MM
+from analyzers.records import Axis, Delivery, Identity, Meterset, MlcLayer
+
+INTERVAL_S = 0.05
+"""A tick of the controller; published work has 50 to 55 ms."""
+NAME = re.compile(r"(?P<bank>[AaBb])(?P<stem>.+)\.dlg", re.IGNORECASE | re.DOTALL)
+STAMP = re.compile(r"\d{14}(?!\d)")
+MODELS = {26: "millennium52", 40: "millennium80", 60: "millennium120"}
+SEVERAL_MODELS = {60}
+"""Numbers of pairs that more than one model has (Millennium 120, HD120)."""
+UID = re.compile(r"[0-9.]{1,64}")
+
+
+def read(path_a: Path | str, path_b: Path | str) -> Delivery:
+    """Read one pair; the names tell which bank is which and when it was delivered.
+
+    Returns positions in IEC 61217, mm at the isocenter and degrees in [0, 360), arrays of 64-bit
+    floats of shape `(rows - 1,)`, leaves `(rows - 1, pairs)`.  Gantry, collimator and jaws are
+    logged only as they were.  Raises `ReadError`, for a file that ends early `TruncatedError`.
+    Varian Dynalog version B, as checked on real pairs.
+    """
+    a, b = Path(path_a), Path(path_b)
+    return _read(NamedFile(a, a.name), [NamedFile(b, b.name)])
+
+
+def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:
+    beside = _other_bank(file, companions)
+    pair = rows.paired(table.read_table(file.path), table.read_table(beside.path))
+    if len(pair.bank_a) <= rows.LEAD_ROWS:
+        raise ReadError(
+            "DLG_EMPTY", f"{len(pair.bank_a)} row holds no delivery; {table.COPY_AGAIN}"
+        )
+    dose_is_angle = rows.has_gantry_for_dose(pair.bank_a)
+    if dose_is_angle:
+        rows.check_angle_for_dose(pair.bank_a)
+    percent = None if dose_is_angle else rows.dose_percent(pair.bank_a)
+    lost = [*pair.lost, *_lost_ends(pair, percent)]
+    logged = slice(rows.LEAD_ROWS, None)
+    no_mu = np.full(len(pair.bank_a) - rows.LEAD_ROWS, np.nan)
+    delivery = Delivery(
+        interval_s=INTERVAL_S,
+        meterset_mu=Axis.actual_only(no_mu),
+        meterset=Meterset.NONE if percent is None else Meterset.SHARE,
+        meterset_percent=None if percent is None else Axis.actual_only(percent[logged]),
+        performed_at=performed(file.name),
+        beam_hold=rows.beam_hold(pair.bank_a[logged]),
+        beam_flag=rows.beam_on(pair.bank_a[logged]),
+        mlc=_leaves(pair),
+        mlc_model=MODELS[pair.header.pairs],
+        mlc_is_assumed=pair.header.pairs in SEVERAL_MODELS,
+        truncated=bool(lost),
+        identity=_identity(pair.header),
+        warnings=_warnings(pair, lost, dose_is_angle=dose_is_angle),
+    )
+    single: dict[str, Any] = {**rows.single_axes(pair.bank_a, pair.header.scale)}
+    return replace(delivery, **single)
+
+
+def _other_bank(file: NamedFile, companions: Sequence[NamedFile]) -> NamedFile:
+    """The B file of this A file.  Raises `ReadError` DLG_PAIR where the two are not a pair."""
+    own = NAME.fullmatch(file.name)
+    if own is None:
+        raise ReadError(
+            "DLG_PAIR",
+            "the bank cannot be told: the name of a Dynalog begins with A or B and ends in .dlg; "
+            "give the file its own name again",
+        )
+    if own["bank"] in "Bb":
+        raise ReadError(
+            "DLG_PAIR",
+            "this is the B file of a Dynalog, and the A file of the same name is not here; "
+            "copy both from the machine",
+        )
+    if not companions:
+        raise ReadError(
+            "DLG_PAIR",
+            "this is the A file of a Dynalog, and the B file of the same name is not here; "
+            "copy both from the machine",
+        )
+    if len(companions) > 1:
+        raise ReadError("DLG_PAIR", f"{len(companions)} B files claim to belong to this A file")
+    other = NAME.fullmatch(companions[0].name)
+    if other is None or other["bank"] not in "Bb" or other["stem"] != own["stem"]:
+        raise ReadError(
+            "DLG_PAIR",
+            "the file beside this A file is not its B file: names must be equal after the first "
+            "letter, which is B",
+        )
+    return companions[0]
+
+
+def _lost_ends(pair: rows.Pair, percent: np.ndarray | None) -> list[str]:
+    """What the rows tell of a missing beginning or end.
+
+    Every real log ends with the beam off; one with a dose begins at 0, and an arc without one ends
+    where its last segment does.
+    """
+    lost = []
+    first_dose = int(pair.bank_a[0, table.DOSE])
+    if percent is not None and first_dose > rows.BEGINS:
+        lost.append(f"the log begins at {percent[0]:.1f} % of the planned meterset")
+    is_complete = percent is not None and pair.bank_a[-1, table.DOSE] == rows.FULL_DOSE
+    if pair.bank_a[-1, table.BEAM_ON] == 1 and not is_complete:
+        lost.append("the log ends with the beam on")
+    lacks_deg = rows.arc_lacks_deg(pair.bank_a) if percent is None else None
+    if lacks_deg is not None:
+        lost.append(f"the arc ends {lacks_deg:.1f} deg before its segment does")
+    return lost
+
+
+def _leaves(pair: rows.Pair) -> tuple[MlcLayer]:
+    (edges_mm,) = LEAF_EDGES_MM[MODELS[pair.header.pairs]].values()
+    return (
+        MlcLayer("", edges_mm, rows.leaves_mm(pair.bank_a, 1.0), rows.leaves_mm(pair.bank_b, -1.0)),
+    )
+
+
+def _warnings(pair: rows.Pair, lost: Sequence[str], *, dose_is_angle: bool) -> tuple[str, ...]:
+    found = [f"the delivery is not whole: {what}" for what in lost]
+    found += pair.remarks
+    if pair.header.version.upper() not in "AB":
+        found.append(f"version {pair.header.version} is not known; read as version B")
+    if dose_is_angle:
+        found.append("the log holds the gantry angle where the dose should be: no dose is known")
+    lag = rows.lag_warning(pair)
+    return tuple(found if lag is None else [*found, lag])
+
+
+def _identity(header: table.Header) -> Identity:
+    """Line 2 is last name, first name, id; line 3 plan UID and beam, or the name of a MLC file."""
+    names = header.patient.split(",")
+    plan, _, beam = header.plan.rpartition(",")
+    is_uid = bool(UID.fullmatch(plan)) and beam.strip().isdecimal() and len(beam) < 10
+    return Identity(
+        patient_id=(names[-1].strip() or None) if len(names) >= 3 else None,
+        plan_uid=plan if is_uid else None,
+        beam_number=int(beam) if is_uid else None,
+        plan_label=None if is_uid else header.plan or None,
+    )
+
+
+def is_bank_b(name: str) -> bool:
+    """Whether a name is that of a B file."""
+    found = NAME.fullmatch(name)
+    return found is not None and found["bank"] in "Bb"
+
+
+def name_key(name: str) -> tuple[str, float] | None:
+    """What both names of a pair share; there is no distance between the two."""
+    found = NAME.fullmatch(name)
+    return None if found is None else (found["stem"], 0.0)
+
+
+def performed(name: str) -> datetime | None:
+    """The machine's local time from the 14 digits after the first letter of a name."""
+    found = NAME.fullmatch(name)
+    stamp = STAMP.match(found["stem"]) if found else None
+    if stamp is None:
+        return None
+    try:
+        return datetime.strptime(stamp[0], "%Y%m%d%H%M%S")  # noqa: DTZ007 - zone unknown
+    except ValueError:
+        return None
+
+
+FORMAT = Format(
+    name="varian-dynalog",
+    yields=Delivery,
+    recognize=table.recognize,
+    read=_read,
+    machine_class="clinac",
+    companions=Companions(
+        recognize=lambda _: False,
+        is_side_by_name=is_bank_b,
+        is_required=True,
+        key=name_key,
+        reach=0.0,
+        performed_at=performed,
+    ),
+)

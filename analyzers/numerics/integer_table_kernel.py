@@ -1,0 +1,123 @@
+"""A table of whole numbers from text, at the speed of memory: lines of values between commas.
+
+The grammar is strict: spaces, an optional minus, one to nine digits, spaces; then a comma, or the
+end of the line (LF or CR LF).  The first byte that does not follow it ends the reading.
+
+All in one file: numba's cache notices changes only in the file that a compiled function is in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+kernel = njit(cache=True, nogil=True, error_model="numpy")
+
+Bytes = NDArray[np.uint8]
+Integers = NDArray[np.signedinteger]
+Ending = tuple[int, int, int]
+"""How the reading ended, and the line and column (0-based) where it did."""
+
+WHOLE, NOT_A_NUMBER, TOO_FEW, TOO_MANY, OUT_OF_RANGE, TOO_LONG = range(6)
+MOST_DIGITS = 9
+MINUS, COMMA, LINE_FEED, CARRIAGE_RETURN, SPACE, ZERO = 45, 44, 10, 13, 32, 48
+
+
+@kernel
+def careful_value(text: Bytes, at: int) -> tuple[int, int, int, int]:
+    """Any value with what may stand around it: value, its digits, what ends it, and where that is.
+
+    The end is a comma, a line feed (after a carriage return or not), or what does not belong there.
+    """
+    while text[at] == SPACE:
+        at += 1
+    is_negative = text[at] == MINUS
+    if is_negative:
+        at += 1
+    first, value = at, 0
+    while ZERO <= text[at] <= ZERO + 9:
+        value = value * 10 + (int(text[at]) - ZERO)
+        at += 1
+    digits = at - first
+    while text[at] == SPACE:
+        at += 1
+    if text[at] == CARRIAGE_RETURN and at + 1 < len(text) and text[at + 1] == LINE_FEED:
+        at += 1
+    if digits == 0 and is_negative:
+        return 0, 0, MINUS, at  # a sign alone is no empty value
+    return (-value if is_negative else value), digits, int(text[at]), at
+
+
+@kernel
+def read_table(
+    text: Bytes, lowest: Integers, highest: Integers, longest_line: int, table: Integers
+) -> Ending:
+    """Fill `table` (rows, columns) from the lines of `text`, which ends with a line feed.
+
+    `lowest` and `highest` (columns,) bound the values and have to fit the table's type.  On `WHOLE`
+    the line is the number of lines that were read; reading also ends there when the table is full.
+    """
+    rows, columns = table.shape
+    at, row, size = 0, 0, len(text)
+    while at < size and row < rows:
+        line_start, column = at, 0
+        while True:
+            # Most values are a number and a comma: that way is short, any other begins again.
+            start, value = at, np.int64(0)
+            is_negative = text[at] == MINUS
+            if is_negative:
+                at += 1
+            first = at
+            digit = np.uint64(text[at]) - np.uint64(ZERO)  # below zero it is very large
+            while digit <= np.uint64(9):
+                value = value * 10 + np.int64(digit)
+                at += 1
+                digit = np.uint64(text[at]) - np.uint64(ZERO)
+            end, digits = int(text[at]), at - first
+            if is_negative:
+                value = -value
+            if end != COMMA or digits == 0:
+                careful, digits, end, at = careful_value(text, start)
+                value = np.int64(careful)
+                if digits == 0 and end == LINE_FEED:
+                    return TOO_FEW, row, column  # an empty line, or a comma at its end
+            if digits == 0 or digits > MOST_DIGITS or (end != COMMA and end != LINE_FEED):
+                return NOT_A_NUMBER, row, column
+            if column >= columns:
+                return TOO_MANY, row, column
+            if value < lowest[column] or value > highest[column]:
+                return OUT_OF_RANGE, row, column
+            table[row, column] = value
+            column += 1
+            at += 1
+            if end == LINE_FEED:
+                break
+        if column < columns:
+            return TOO_FEW, row, column
+        if at - line_start > longest_line:
+            return TOO_LONG, row, column
+        row += 1
+    return WHOLE, row, 0
+
+
+@kernel
+def lagged_square_sums(
+    expected: Integers, actual: Integers, chosen: NDArray[np.int64], lags: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Sum over the chosen rows n and all columns of (actual[n] - expected[n - lag])^2, by lag.
+
+    Both are `(rows, columns)`; every `n - lag` has to be a row.
+    """
+    sums = np.zeros(len(lags))
+    for k in range(len(lags)):
+        total = 0.0
+        for n in chosen:
+            wanted, was = expected[n - lags[k]], actual[n]
+            row_total = np.int64(0)
+            for column in range(expected.shape[1]):
+                error = np.int64(was[column]) - np.int64(wanted[column])
+                row_total += error * error
+            total += row_total
+        sums[k] = total
+    return sums
