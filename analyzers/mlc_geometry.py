@@ -2,7 +2,8 @@
 
 Boundaries run along IEC Y when the collimator is at zero, leaf 1 at the most negative one, so a
 layer of `n` pairs has `n + 1` boundaries.  Widths as in the RTPLAN Leaf Position Boundaries of the
-makers; HD120 checked on real plans, the dual-layer head after its published specification.
+makers; HD120 and Agility checked on real plans, the dual-layer head after its published
+specification.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LEAF_EDGES_MM: Mapping[str, Mapping[str, FloatArray]] = MappingProxyType(
         "millennium80": {"": _boundaries((40, 10.0))},
         "millennium120": {"": _boundaries((10, 10.0), (40, 5.0), (10, 10.0))},
         "hd120": {"": _boundaries((14, 5.0), (32, 2.5), (14, 5.0))},
+        "agility": {"": _boundaries((80, 5.0))},
+        "mlci": {"": _boundaries((40, 10.0))},
         # Layers are named by their number of pairs: makers and readers disagree on the words.
         "halcyon": {"28": _boundaries((28, 10.0)), "29": _boundaries((29, 10.0))},
     }

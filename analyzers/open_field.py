@@ -56,15 +56,16 @@ class Opening:
             )
         )
 
-    def bounds_mm(self) -> tuple[float, float, float, float] | None:
+    def bounds_mm(self, wider_mm: float = 0.0) -> tuple[float, float, float, float] | None:
         """A box around all that was open with the beam on: x, x, y, y; or None.
 
         It holds both ends of each interval in which a pair is open at any time, also between the
-        samples: where its two leaves pass each other, or a slit between the jaws.
+        samples: where its two leaves pass each other, or a slit between the jaws.  Pairs at most
+        `wider_mm` apart do not count.
         """
         return open_bounds_mm(
             self.left_mm,
-            self.right_mm,
+            self.right_mm - wider_mm,
             self.leaf_edges_mm,
             self.jaw_x_mm,
             self.jaw_y_mm,

@@ -115,6 +115,8 @@ class Identity:
     beam_name: str | None = field(default=None, repr=False)
     beam_number: int | None = field(default=None, repr=False)
     beam_names: tuple[str, ...] = field(default=(), repr=False)
+    beam_label: str | None = field(default=None, repr=False)
+    """What stands before the name where a machine logs both (`1-2` of `1-2/3 FIELD IMRT`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +169,8 @@ class Delivery:
     """Numbers of the companion text file by its own key, unit in the key."""
     other_axes: Mapping[int, Axis] = field(default_factory=dict)
     """Axes nobody here interprets (tracking), by the maker's code, in the maker's unit."""
+    meterset_expected: bool = True
+    """False where the log holds no expected meterset: `meterset_mu.expected` is the actual one."""
     warnings: tuple[str, ...] = ()
     not_judged: str | None = None
 

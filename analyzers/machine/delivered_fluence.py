@@ -29,7 +29,14 @@ from analyzers.core import (
     NotApplicable,
     Settings,
 )
-from analyzers.field_shape import ACTUAL, EXPECTED, beam_on_samples, no_leaves, sub_beam_samples
+from analyzers.field_shape import (
+    ACTUAL,
+    EXPECTED,
+    OPEN_MM,
+    beam_on_samples,
+    no_leaves,
+    sub_beam_samples,
+)
 from analyzers.numerics.gamma import GammaResult, gamma_index
 from analyzers.numerics.statistics import angle_difference_deg
 from analyzers.open_field import (
@@ -166,11 +173,14 @@ def _notes(delivery: Delivery) -> list[str]:
 
 
 def _is_closed(expected: Opening, actual: Opening, closed_mm2: float) -> bool:
-    """Whether nothing was to come through, and nothing did; refuses what had no reference."""
-    if expected.bounds_mm() is not None:
+    """Whether nothing was to come through, and nothing did; refuses what had no reference.
+
+    Closed pairs are logged up to a smallest gap apart, or a digit of the log's resolution.
+    """
+    if expected.bounds_mm(OPEN_MM) is not None:
         return False
     delivered_mu = actual.meterset_mu[-1] - actual.meterset_mu[0]
-    if actual.area_mu_mm2() > closed_mm2 * delivered_mu:
+    if actual.area_mu_mm2() - expected.area_mu_mm2() > closed_mm2 * delivered_mu:
         raise AnalysisError("the field was expected closed, and it was open")
     return True
 

@@ -90,14 +90,13 @@ def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
         raise AnalysisError("the meterset is not a number in some samples")
 
     delivered_mu = float(meterset_mu.actual[-1])
-    expected_mu = float(meterset_mu.expected[-1])
     pace = TRUEBEAM if context.machine_class == "truebeam" else Pace()
     missing = missing_parts(delivery, pace, context.settings.control_point_reach)
-    if delivery.planned_mu is None and context.machine_class in ("truebeam", "halcyon"):
+    if delivery.planned_mu is None and _has_a_plan(delivery, context.machine_class):
         missing.append("no planned meterset to compare with")
     return Analysis(
         [
-            *_error(DELIVERED_ERROR, DELIVERED_ERROR_PERCENT, delivered_mu, expected_mu),
+            *_delivered_error(delivery, delivered_mu),
             *_planned_error(delivery, delivered_mu),
             *_sub_beam_error(delivery, context.machine_class),
             COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None),
@@ -121,6 +120,21 @@ def _without_mu(delivery: Delivery) -> Analysis:
         raise NotApplicable("the log has no meterset")
     complete = COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None)
     return Analysis([*measured, complete])
+
+
+def _has_a_plan(delivery: Delivery, machine_class: str) -> bool:
+    """Whether a log of this machine states a planned meterset; Elekta's service beams do not."""
+    if machine_class == "elekta":
+        return delivery.identity.beam_name is not None or delivery.identity.beam_label is not None
+    return machine_class in ("truebeam", "halcyon")
+
+
+def _delivered_error(delivery: Delivery, delivered_mu: float) -> list[Measurement]:
+    # Some machines log no expected meterset: an error of zero would be true of any delivery.
+    if not delivery.meterset_expected:
+        return []
+    expected_mu = float(delivery.meterset_mu.expected[-1])
+    return _error(DELIVERED_ERROR, DELIVERED_ERROR_PERCENT, delivered_mu, expected_mu)
 
 
 def _error(

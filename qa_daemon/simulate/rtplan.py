@@ -16,8 +16,9 @@ import numpy as np
 from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.records import Identity
 from qa_daemon.simulate.dicom_file import ROOT, decimal, decimals, new_object, write_object
+from qa_daemon.simulate.options import is_on
 from qa_daemon.simulate.plan_shapes import FIELDS, Array, Beam, Plan
-from qa_daemon.simulate.trajectory_log import IDENTITY, is_on
+from qa_daemon.simulate.trajectory_log import IDENTITY
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

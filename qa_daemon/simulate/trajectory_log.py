@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from analyzers.records import Delivery, Identity
 from qa_daemon.simulate.motion import Errors, deliver
+from qa_daemon.simulate.options import is_on, known, offsets
 from qa_daemon.simulate.plan_shapes import FIELDS
 from qa_daemon.simulate.trajectory_log_bytes import MODEL_CODES, VERSIONS, encode
 
@@ -102,23 +102,23 @@ def simulate(
     version, field, MLC, leaf or jaw.
     """
     version = f"{float(version):.1f}"
-    _known("version", version, VERSIONS)
-    _known("mlc", mlc, MODEL_CODES)
-    _known("field", field, FIELDS)
+    known("version", version, VERSIONS)
+    known("mlc", mlc, MODEL_CODES)
+    known("field", field, FIELDS)
     mu = float(mu)
     if not 0.0 < mu <= 10000.0:
         raise ValueError(f"mu {mu:g}: above 0 and at most 10000 expected")
     errors = Errors(
         bank_a_mm=float(bank_a_mm),
         bank_b_mm=float(bank_b_mm),
-        leaf_mm=_offsets(leaf),
-        jaw_mm=_offsets(jaw),
+        leaf_mm=offsets(leaf),
+        jaw_mm=offsets(jaw),
         mu_percent=float(mu_percent),
         gantry_deg=float(gantry_deg),
         collimator_deg=float(collimator_deg),
         couch_vertical_mm=float(couch_vertical_mm),
         interrupted_at_mu=None if interrupted_at_mu is None else float(interrupted_at_mu),
-        held=tuple((float(at_mu), seconds) for at_mu, seconds in _offsets(hold).items()),
+        held=tuple((float(at_mu), seconds) for at_mu, seconds in offsets(hold).items()),
         noise=is_on("noise", noise),
     )
     delivery = deliver(FIELDS[field](mlc, mu), errors, seed=int(seed), identity=IDENTITY)
@@ -128,28 +128,3 @@ def simulate(
     if is_on("companion", companion):
         write_companion(path.with_suffix(".txt"), delivery)
     return path
-
-
-def _known(option: str, value: str, values: Collection[str]) -> None:
-    if value not in values:
-        raise ValueError(f"{option} {value!r}: one of {', '.join(values)} expected")
-
-
-def is_on(option: str, value: bool | str) -> bool:
-    """A switch, also as the words of a command line."""
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    word = str(value).casefold()
-    _known(option, word, words)
-    return words[word]
-
-
-def _offsets(listed: str) -> dict[str, float]:
-    """`A17=5,B3=-2` -> {"A17": 5.0, "B3": -2.0}."""
-    offsets = {}
-    for part in filter(None, listed.replace(" ", "").split(",")):
-        name, _, value = part.partition("=")
-        try:
-            offsets[name] = float(value)
-        except ValueError:
-            raise ValueError(f"{part!r}: written as NAME=NUMBER, as in A17=5") from None
-    return offsets

@@ -233,6 +233,29 @@ def test_a_field_that_is_closed_throughout_is_not_applicable() -> None:
         run(ANALYZER, record)
 
 
+@pytest.mark.parametrize("gap_mm", [0.1, 0.5])
+def test_pairs_logged_a_smallest_gap_apart_are_closed(gap_mm: float) -> None:
+    """Some machines log closed pairs a tenth of a mm apart, or hold them at their smallest gap."""
+    record = sweeping_field()
+    layer = record.mlc[0]
+    layer.bank_a_mm.expected[:] = layer.bank_b_mm.expected + gap_mm
+    layer.bank_a_mm.actual[:] = layer.bank_b_mm.actual
+    with pytest.raises(NotApplicable, match="never open"):
+        run(ANALYZER, record)
+    # 40 leaves of 5 mm: 0.13 mm more than expected are 26 mm2.
+    layer.bank_a_mm.actual[:] = layer.bank_b_mm.actual + gap_mm + 0.13
+    with pytest.raises(AnalysisError, match="expected closed"):
+        run(ANALYZER, record)
+
+
+def test_a_slit_wider_than_the_smallest_gap_is_a_field() -> None:
+    record = sweeping_field()
+    layer = record.mlc[0]
+    for state in ("expected", "actual"):
+        getattr(layer.bank_a_mm, state)[:] = getattr(layer.bank_b_mm, state) + 0.7
+    assert measured(ANALYZER, record)["gamma_pass"].value == 100.0
+
+
 def test_a_field_open_where_none_was_expected_is_never_passed() -> None:
     record = sweeping_field()
     record.mlc[0].bank_a_mm.expected[:] = record.mlc[0].bank_b_mm.expected

@@ -10,7 +10,7 @@ import pytest
 
 from analyzers.core import AnalysisError
 from analyzers.machine.meterset import ANALYZER
-from analyzers.records import Delivery
+from analyzers.records import Delivery, Identity
 from tests.deliveries import axis, static_field, sweeping_field, two_fields, vmat
 from tests.machine.judging import measured, run, verdict, worst
 
@@ -233,3 +233,26 @@ def test_only_machines_that_log_a_planned_meterset_must() -> None:
     for machine_class, value in (("truebeam", 0.0), ("halcyon", 0.0), ("clinac", 1.0)):
         found = measured(ANALYZER, sweeping_field(planned_mu=None), machine_class)
         assert found["complete"].value == value
+
+
+def test_a_log_without_an_expected_meterset_has_no_delivered_error() -> None:
+    """Its expected meterset is the actual one: the error would be zero whatever happened."""
+    record = replace(sweeping_field(mu=90.0, planned_mu=100.0), meterset_expected=False)
+    found = measured(ANALYZER, record, "elekta")
+    assert set(found) == {"planned_error", "planned_error_percent", "complete"}
+    assert found["planned_error"].value == pytest.approx(-10.0)
+
+
+@pytest.mark.parametrize(
+    ("identity", "complete"),
+    [
+        (Identity(), 1.0),
+        (Identity(beam_name="AP"), 0.0),
+        (Identity(beam_label="1-1"), 0.0),
+    ],
+)
+def test_an_elekta_field_without_a_prescription_is_not_whole_a_service_beam_is(
+    identity: Identity, complete: float
+) -> None:
+    record = replace(sweeping_field(), planned_mu=None, identity=identity)
+    assert measured(ANALYZER, record, "elekta")["complete"].value == complete

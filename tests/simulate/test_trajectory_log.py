@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from analyzers.core import NamedFile
 from analyzers.formats.varian_trajectory_log import FORMAT, read
-from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.records import Axis, Delivery
 from qa_daemon.simulate.motion import Errors, deliver
 from qa_daemon.simulate.plan_shapes import FIELDS, sequence, sliding_window, static, vmat
@@ -26,8 +25,9 @@ from qa_daemon.simulate.trajectory_log import (
     write_companion,
     write_trajectory_log,
 )
+from qa_daemon.simulate.trajectory_log_bytes import MODEL_CODES
 
-MLC_MODELS = sorted(LEAF_EDGES_MM)
+MLC_MODELS = sorted(MODEL_CODES)
 AXES = (
     "meterset_mu",
     "control_point",
