@@ -13,11 +13,13 @@ from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.records import Axis, Delivery, Identity
 from qa_daemon.simulate.dynalog_bytes import encode
 from qa_daemon.simulate.motion import Errors, deliver
+from qa_daemon.simulate.options import is_on, known, offsets
 from qa_daemon.simulate.plan_shapes import FIELDS
+from qa_daemon.simulate.trajectory_log_bytes import MODEL_CODES
 
 KIND = "dynalog"
 INTERVAL_S = 0.05
-ONE_LAYER = tuple(model for model, layers in LEAF_EDGES_MM.items() if "" in layers)
+ONE_LAYER = tuple(model for model in MODEL_CODES if "" in LEAF_EDGES_MM[model])
 IDENTITY = Identity(patient_id="QA_SIM_1", plan_uid="1.2.826.0.1.3680043.8.498.1", beam_number=1)
 PERFORMED_AT = datetime(2026, 1, 5, 7, 30)  # noqa: DTZ001 - a machine's wall time has no zone
 
@@ -70,20 +72,19 @@ def simulate(
     `gantry` as the machine does it in arcs and as is the default for `vmat`.  The same options and
     seed give the same bytes; numbers may come as text.  Raises ValueError for an unknown word.
     """
-    for option, value, known in (("mlc", mlc, ONE_LAYER), ("field", field, tuple(FIELDS))):
-        if value not in known:
-            raise ValueError(f"{option} {value!r}: one of {', '.join(known)} expected")
+    known("mlc", mlc, ONE_LAYER)
+    known("field", field, FIELDS)
     mu = float(mu)
     if not 0.0 < mu <= 10000.0:
         raise ValueError(f"mu {mu:g}: above 0 and at most 10000 expected")
     errors = Errors(
         bank_a_mm=float(bank_a_mm),
         bank_b_mm=float(bank_b_mm),
-        leaf_mm=_listed(leaf),
+        leaf_mm=offsets(leaf),
         mu_percent=float(mu_percent),
         interrupted_at_mu=None if interrupted_at_mu is None else float(interrupted_at_mu),
-        held=tuple((float(at_mu), seconds) for at_mu, seconds in _listed(hold).items()),
-        noise=str(noise).casefold() in ("true", "yes", "1"),
+        held=tuple((float(at_mu), seconds) for at_mu, seconds in offsets(hold).items()),
+        noise=is_on("noise", noise),
     )
     delivery = deliver(
         FIELDS[field](mlc, mu), errors, seed=int(seed), identity=IDENTITY, interval_s=INTERVAL_S
@@ -100,15 +101,3 @@ def _without_drift(delivery: Delivery, errors: Errors) -> Delivery:
     expected_mu = delivery.meterset_mu.expected
     actual_mu = expected_mu * (1.0 + errors.mu_percent / 100.0)
     return replace(delivery, meterset_mu=Axis(expected_mu, actual_mu))
-
-
-def _listed(text: str) -> dict[str, float]:
-    """`A17=5,B3=-2` -> {"A17": 5.0, "B3": -2.0}."""
-    found = {}
-    for part in filter(None, text.replace(" ", "").split(",")):
-        name, _, value = part.partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise ValueError(f"{part!r}: written as NAME=NUMBER, as in A17=5") from None
-    return found

@@ -16,9 +16,10 @@ import numpy as np
 from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.records import Identity
 from qa_daemon.simulate.dicom_file import ROOT, decimal, decimals, new_object, write_object
-from qa_daemon.simulate.options import is_on
+from qa_daemon.simulate.options import is_on, known
 from qa_daemon.simulate.plan_shapes import FIELDS, Array, Beam, Plan
 from qa_daemon.simulate.trajectory_log import IDENTITY
+from qa_daemon.simulate.trajectory_log_bytes import MODEL_CODES
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -262,14 +263,10 @@ def simulate(
     `out` is the file, or a folder.  `group_mu` lists the metersets of further fraction groups in MU
     (`150,120`).  Raises ValueError for an unknown MLC, field, wedge or radiation.
     """
-    for option, value, known in (
-        ("mlc", mlc, LEAF_EDGES_MM),
-        ("field", field, FIELDS),
-        ("wedge", wedge, WEDGES),
-        ("radiation", radiation, RADIATIONS),
-    ):
-        if value not in known:
-            raise ValueError(f"{option} {value!r}: one of {', '.join(known)} expected")
+    known("mlc", mlc, MODEL_CODES)
+    known("field", field, FIELDS)
+    known("wedge", wedge, WEDGES)
+    known("radiation", radiation, RADIATIONS)
     if not 0.0 < float(mu) <= 10000.0:
         raise ValueError(f"mu {float(mu):g}: above 0 and at most 10000 expected")
     options = PlanOptions(

@@ -21,6 +21,7 @@ from analyzers.plan_records import Plan
 from qa_daemon.simulate.plan_shapes import FIELDS, vmat
 from qa_daemon.simulate.rtplan import PlanOptions, dataset
 from qa_daemon.simulate.trajectory_log import IDENTITY
+from qa_daemon.simulate.trajectory_log_bytes import MODEL_CODES
 from tests.formats.small_plans import plan_of, shapes, small_plan, written
 
 
@@ -366,7 +367,7 @@ def test_what_is_no_plan_is_not_claimed(head: bytes) -> None:
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
-@pytest.mark.parametrize("mlc", sorted(LEAF_EDGES_MM))
+@pytest.mark.parametrize("mlc", sorted(MODEL_CODES))
 def test_every_simulated_field_is_a_plan_that_is_judged(
     field: str, mlc: str, tmp_path: Path
 ) -> None:

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from analyzers import catalogue
 from analyzers.formats import varian_trajectory_log
 from analyzers.formats.dicom_rtplan import read
-from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.plan_records import angles_in_turn_deg
 from qa_daemon.__main__ import app
 from qa_daemon.jobs import measure
@@ -25,12 +24,13 @@ from qa_daemon.model import Job, NamedPath
 from qa_daemon.simulate import rtrecord, trajectory_log
 from qa_daemon.simulate.plan_shapes import FIELDS, Plan, sequence
 from qa_daemon.simulate.rtplan import PlanOptions, simulate, write_rtplan
+from qa_daemon.simulate.trajectory_log_bytes import MODEL_CODES
 
 RUNNER = CliRunner()
 WRITTEN_TO = 6e-7
 plans = st.builds(
     lambda mlc, fields: sequence(*(FIELDS[field](mlc, mu) for field, mu in fields)),
-    mlc=st.sampled_from(sorted(LEAF_EDGES_MM)),
+    mlc=st.sampled_from(sorted(MODEL_CODES)),
     fields=st.lists(
         st.tuples(st.sampled_from(sorted(FIELDS)), st.floats(0.5, 500.0)), min_size=1, max_size=3
     ),
@@ -68,7 +68,7 @@ def test_what_is_written_is_read(plan: Plan, fff: bool, preamble: bool, explicit
             np.testing.assert_allclose(layer.bank_b_mm, bank_b_mm, atol=WRITTEN_TO)
 
 
-@pytest.mark.parametrize("mlc", sorted(LEAF_EDGES_MM))
+@pytest.mark.parametrize("mlc", sorted(MODEL_CODES))
 @pytest.mark.parametrize("field", sorted(FIELDS))
 def test_a_log_and_its_plan_belong_together(field: str, mlc: str, tmp_path: Path) -> None:
     """Same UID and meterset, and the plan at each control point is where the log was meant to be.
