@@ -16,11 +16,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzers.plan_records import Beam, Plan, Posture
-from analyzers.records import Axis, Delivery, SubBeam
+from analyzers.plan_records import Beam, Plan, PlannedLayer, Posture
+from analyzers.records import Axis, BoolArray, Delivery, Meterset, SubBeam
 
 SAME_MU, SAME_MU_SHARE = 0.2, 0.005
-SAME_LEAF_MM, SAME_JAW_MM, SAME_GANTRY_DEG = 0.5, 0.5, 0.5
+SAME_LEAF_MM, SAME_JAW_MM, SAME_GANTRY_DEG = 0.5, 1.0, 0.5
+"""A real Elekta log's prescribed diaphragms follow its plan's within 0.54 mm RMS, as dose goes."""
 AMBIGUOUS_SHARE = 0.9
 NEAR_A_MOVE_MU = 0.05
 """Shapes this much meterset away are tried too: a log's 32-bit meterset may be on either side of a
@@ -117,6 +118,14 @@ def match(
     best = candidates[ranked[0]]
     answer, reason = _judged([found[k] for k in ranked], best)
     return Match(answer, reason, best, found)
+
+
+def is_ruled_out(delivery: Delivery, plan: Plan) -> bool:
+    """Whether the log's own words name another plan, or, naming none, another patient."""
+    same = _same_plan(delivery.identity.plan_uid, plan)
+    if same is not None:
+        return not same
+    return _same(_plain(delivery.identity.patient_id), _plain(plan.identity.patient_id)) is False
 
 
 def _is_possible(found: Evidence) -> bool:
@@ -263,6 +272,8 @@ def _shape(
     delivery: Delivery, beam: Beam, sub_beam: SubBeam | None, planned_mu: float | None
 ) -> Shape:
     """Error of leaves (mm), jaws (mm) and gantry (deg) over the samples with the beam on."""
+    if planned_mu is None and delivery.meterset is Meterset.SHARE:
+        planned_mu = 100.0  # the log counts in percent of its plan
     samples, share = _shares(delivery, sub_beam, planned_mu)
     points = beam.control_points
     if not planned_mu or samples.size < 2 or points.meterset_share[-1] <= 0.0:
@@ -276,7 +287,7 @@ def _shape(
     ]
     leaves = np.stack([_leaf_errors(delivery, samples, posture) for posture in tried])
     # The nearest of the three for each sample as a whole, never for each leaf.
-    nearest = np.abs(leaves).max(axis=2, initial=0.0).argmin(axis=0)
+    nearest = np.nan_to_num(np.abs(leaves), nan=0.0).max(axis=2, initial=0.0).argmin(axis=0)
     each = np.arange(samples.size)
     jaws = np.stack([_jaw_errors(delivery, samples, posture) for posture in tried])
     gantry = np.stack([_gantry_errors(delivery, samples, posture) for posture in tried])
@@ -291,7 +302,10 @@ def _shares(
     delivery: Delivery, sub_beam: SubBeam | None, planned_mu: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The samples with the beam on, and the share of the planned meterset at each."""
-    expected_mu = np.asarray(delivery.meterset_mu.expected, dtype=np.float64)
+    weight = delivery.weight
+    if weight is None:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    expected_mu = np.asarray(weight.reference, dtype=np.float64)
     on = np.flatnonzero(delivery.beam_on)
     before_mu = 0.0
     if sub_beam is not None:
@@ -305,16 +319,21 @@ def _shares(
 
 
 def _worst_rms(errors: NDArray[np.float64]) -> float | None:
-    """RMS of the worst column; None where there is none."""
+    """RMS of the worst column over the samples it counts in (not NaN); None where there is none."""
     if errors.shape[1] == 0:
         return None
-    return float(np.sqrt(np.mean(errors**2, axis=0)).max())
+    counted = np.count_nonzero(~np.isnan(errors), axis=0)
+    return float(np.sqrt(np.nansum(errors**2, axis=0) / np.maximum(counted, 1)).max())
 
 
 def _leaf_errors(
     delivery: Delivery, samples: NDArray[np.int64], posture: Posture
 ) -> NDArray[np.float64]:
-    """Log minus plan, `(samples, leaves)`: infinite where the heads are different ones."""
+    """Log minus plan, `(samples, leaves)`: infinite where the heads are different ones.
+
+    NaN where a row lies behind the planned Y jaws: machines park pairs there that the plan leaves
+    elsewhere.
+    """
     if not posture.mlc:
         return _reaching_in(delivery, samples, posture)
     logged = {layer.pairs: layer for layer in delivery.mlc}
@@ -327,9 +346,24 @@ def _leaf_errors(
             or not np.allclose(layer.leaf_edges_mm, planned.leaf_edges_mm, atol=0.05)
         ):
             return np.full((samples.size, 1), np.inf)
-        columns.append(layer.bank_a_mm.expected[samples] - planned.bank_a_mm)
-        columns.append(layer.bank_b_mm.expected[samples] - planned.bank_b_mm)
+        hidden = behind_jaws(planned, posture.jaws_y_mm)
+        for bank, planned_mm in (
+            (layer.bank_a_mm, planned.bank_a_mm),
+            (layer.bank_b_mm, planned.bank_b_mm),
+        ):
+            error_mm = bank.reference[samples] - planned_mm
+            # A position that is not known fits nothing.
+            error_mm = np.where(np.isfinite(error_mm), error_mm, np.inf)
+            columns.append(np.where(hidden, np.nan, error_mm))
     return np.hstack(columns).astype(np.float64)
+
+
+def behind_jaws(planned: PlannedLayer, jaws_y_mm: NDArray[np.float64] | None) -> BoolArray:
+    """The rows that lie wholly behind the planned Y jaws, `(samples, pairs)`."""
+    edges_mm = planned.leaf_edges_mm
+    if jaws_y_mm is None or planned.along != "X":
+        return np.zeros(planned.bank_a_mm.shape, dtype=np.bool_)
+    return np.asarray((edges_mm[1:] <= jaws_y_mm[:, :1]) | (edges_mm[:-1] >= jaws_y_mm[:, 1:]))
 
 
 def _reaching_in(
@@ -344,8 +378,8 @@ def _reaching_in(
     for layer in delivery.mlc:
         edges_mm = layer.leaf_edges_mm
         open_here = (edges_mm[1:] > bottom_mm) & (edges_mm[:-1] < top_mm)
-        columns.append(np.maximum(right_mm - layer.bank_a_mm.expected[samples], 0.0) * open_here)
-        columns.append(np.maximum(layer.bank_b_mm.expected[samples] - left_mm, 0.0) * open_here)
+        columns.append(np.maximum(right_mm - layer.bank_a_mm.reference[samples], 0.0) * open_here)
+        columns.append(np.maximum(layer.bank_b_mm.reference[samples] - left_mm, 0.0) * open_here)
     return np.hstack(columns).astype(np.float64)
 
 
@@ -359,7 +393,7 @@ def _jaw_errors(
         (delivery.jaw_y2_mm, posture.jaws_y_mm, 1),
     )
     columns = [
-        axis.expected[samples] - jaws_mm[:, side]
+        axis.reference[samples] - jaws_mm[:, side]
         for axis, jaws_mm, side in pairs
         if axis is not None and jaws_mm is not None
     ]
@@ -373,5 +407,5 @@ def _gantry_errors(
 ) -> NDArray[np.float64]:
     if delivery.gantry_deg is None:
         return np.zeros(samples.size)
-    error_deg = delivery.gantry_deg.expected[samples] - posture.gantry_deg
+    error_deg = delivery.gantry_deg.reference[samples] - posture.gantry_deg
     return np.asarray(np.mod(error_deg + 180.0, 360.0) - 180.0, dtype=np.float64)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.core import AnalysisError
-from analyzers.records import FloatArray
 
+FloatArray = NDArray[np.floating[Any]]
 SAME_MU = 1e-3
 SAME_ANGLE_DEG = 0.01
 KEPT_FOR_MATCHING = "a plan: kept for matching with the logs of its deliveries"
@@ -304,3 +305,34 @@ def agreed_meterset_mu(number: int, groups: tuple[FractionGroup, ...]) -> float 
     if not given or max(given) - min(given) > SAME_MU:
         return None
     return given[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedPart:
+    """One part of a log and the planned beam that it delivered.
+
+    Samples `start` up to, not including, `stop`.  `first_point` is what the log's control-point
+    axis reads at the beam's first control point.  `logged_mu` is the meterset that the log says was
+    planned; None where it says none.  `at` names the part where there are several.
+    """
+
+    beam: Beam
+    start: int
+    stop: int
+    first_point: float = 0.0
+    logged_mu: float | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMatch:
+    """What is known of a log's plan; of `parts`, `failure` and `absent` just one is given.
+
+    `failure` says why a log that a plan was given for cannot be held against it: that is never a
+    pass.  `absent` says why no plan that was given is this log's.  `evidence` holds no identity.
+    """
+
+    parts: tuple[PlannedPart, ...] = ()
+    failure: str | None = None
+    absent: str | None = None
+    evidence: tuple[str, ...] = ()

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzers.plan_records import PlanMatch
+
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 
@@ -173,6 +175,8 @@ class Delivery:
     """False where the log holds no expected meterset: `meterset_mu.expected` is the actual one."""
     warnings: tuple[str, ...] = ()
     not_judged: str | None = None
+    planned: PlanMatch | None = None
+    """Which planned beams this is the delivery of; None: no plan was given.  No reader sets it."""
 
     @property
     def machine_class(self) -> str | None:

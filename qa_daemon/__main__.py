@@ -67,12 +67,15 @@ def analyze(
     mlc: Annotated[
         str | None, typer.Option("--mlc", help="MLC model where no file and no site says it.")
     ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="The RT plan that the logs are of.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyze files once, without a store.  Exit 1: ACTION or INVALID; 65: unreadable input."""
     from qa_daemon.commands import analyze as command
 
-    raise typer.Exit(command.analyze(paths, config, as_json=as_json, mlc=mlc))
+    raise typer.Exit(command.analyze(paths, config, as_json=as_json, mlc=mlc, plan=plan))
 
 
 @app.command()

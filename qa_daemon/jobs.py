@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ from analyzers.core import (
     ReadError,
 )
 from analyzers.mlc_geometry import with_model
+from analyzers.plan_choice import with_plan
+from analyzers.plan_records import Plan, PlanMatch
 from analyzers.records import Delivery
 from qa_daemon.model import AnalysisReport, Job, NamedPath, Report, Value
 
@@ -162,7 +164,7 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
     if isinstance(record, Delivery):
-        record = with_model(record, job.mlc)
+        record = _beside_plans(with_model(record, job.mlc), job, catalogue)
     told = getattr(record, "machine_class", None)  # not every kind of record tells its machine
     machine_class = job.machine_class or told or recognized.format.machine_class
     reports: list[AnalysisReport] = []
@@ -173,6 +175,46 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
             for analyzer in catalogue.analyzers_for(record)
         ]
     return _report(recognized.format.name, machine_class, record, reports, _save(traces, job))
+
+
+def _beside_plans(delivery: Delivery, job: Job, catalogue: Catalogue) -> Delivery:
+    """The delivery with its planned beams.
+
+    A chosen plan that cannot be read is a failure, never no plan; of others their own result says
+    that they cannot be read.
+    """
+    plans = []
+    for file in job.plans:
+        try:
+            plans.append(_plan(file, catalogue))
+        except ReadError as why:
+            if job.plan_is_chosen:
+                failure = f"the plan cannot be read: {why.code}: {why}"
+                return replace(delivery, planned=PlanMatch(failure=failure))
+    return with_plan(delivery, plans, chosen=job.plan_is_chosen)
+
+
+def _plan(file: NamedPath, catalogue: Catalogue) -> Plan:
+    named = _named(file)
+    plan_format = catalogue.recognize(named.path, named.name).format
+    if not issubclass(plan_format.yields, Plan):
+        raise ReadError("NOT_A_PLAN", "this is not a plan; give an RT plan")
+    try:
+        status = named.path.stat()
+    except OSError as why:
+        raise ReadError("UNREADABLE", f"the file cannot be read: {why.strerror}") from None
+    return _read_plan(plan_format.read, named, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=32)
+def _read_plan(
+    read: Callable[[NamedFile, tuple[NamedFile, ...]], Plan],
+    file: NamedFile,
+    changed_ns: int,  # noqa: ARG001 - a file that changed is read again
+    size: int,  # noqa: ARG001 - likewise
+) -> Plan:
+    """A plan that came with many logs is read once."""
+    return read(file, ())
 
 
 def warm_up() -> None:

@@ -137,6 +137,7 @@ class NamedPath(Message):
 class Job(Message):
     """One main file to read and measure, with its side files.
 
+    `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named it.
     `machine_class` None means: the class the format assumes.  `mlc` is the machine's model where a
     file does not say it.  `settings` holds the site's own
     settings by analyzer.  Arrays go to a new file in `scratch`.
@@ -144,6 +145,8 @@ class Job(Message):
 
     file: NamedPath
     companions: tuple[NamedPath, ...] = ()
+    plans: tuple[NamedPath, ...] = ()
+    plan_is_chosen: bool = False
     machine_class: str | None = None
     mlc: str | None = None
     settings: dict[str, dict[str, object]] = {}

@@ -15,7 +15,8 @@ import typer
 
 from analyzers import catalogue as formats
 from analyzers.catalogue import Catalogue
-from analyzers.core import Companions, ReadError
+from analyzers.core import Companions, NamedFile, ReadError
+from analyzers.plan_records import Plan
 from qa_daemon.app import open_site, utc_now
 from qa_daemon.commands import forms
 from qa_daemon.jobs import measure
@@ -35,20 +36,49 @@ class Group:
     companions: list[Path] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the user said beside the paths.
+
+    `plans` are those that came with the logs, or the one that was chosen for all of them; `mlc` is
+    the MLC model where neither a file nor the site says it.
+    """
+
+    has_site: bool
+    plans: tuple[NamedPath, ...] = ()
+    plan_is_chosen: bool = False
+    mlc: str | None = None
+
+
 def analyze(
-    paths: Sequence[Path], config: Path | None, *, as_json: bool, mlc: str | None = None
+    paths: Sequence[Path],
+    config: Path | None,
+    *,
+    as_json: bool,
+    mlc: str | None = None,
+    plan: Path | None = None,
 ) -> int:
     """Analyze files and folders, print the results, and return the exit code.
 
-    `mlc` is the MLC model where neither the file nor the site says it.
+    `mlc` is the MLC model where neither the file nor the site says it.  `plan` is the RT plan of
+    all logs; without it, plans among the files are matched with the logs by evidence.
     """
     catalogue = formats.load()
     site = open_site(config) if config else without_file(catalogue.analyzers, utc_now)
     found: list[forms.Form] = []
     code = 0
-    for group in grouped(list(_files(paths)), catalogue):
+    groups = grouped(list(_files(paths)), catalogue)
+    if plan is None:
+        plans = tuple(_named(group.main) for group in groups if _is_plan(group.main, catalogue))
+    else:
+        plan = _followed(plan)
+        plans = (_named(plan),)
+        if not _is_readable_plan(plan, catalogue) and plan not in [g.main for g in groups]:
+            groups = [*groups, Group(plan)]
+    given = Given(config is not None, plans, plan is not None, mlc)
+    for group in groups:
         try:
-            found.append(_one(group, catalogue, site, has_site=config is not None, mlc=mlc))
+            found.append(_one(group, catalogue, site, given))
         except Exception:  # noqa: BLE001
             # The boundary of a command: the other files still get their results.
             traceback.print_exc()
@@ -100,23 +130,40 @@ def _nearest(side: Path, rules: Companions, mains: Sequence[Path]) -> Path | Non
     return min(near)[1] if near else None
 
 
-def _one(
-    group: Group, catalogue: Catalogue, site: Site, *, has_site: bool, mlc: str | None
-) -> forms.Form:
+def _is_plan(path: Path, catalogue: Catalogue) -> bool:
+    try:
+        return issubclass(catalogue.recognize(path, path.name).format.yields, Plan)
+    except ReadError:
+        return False
+
+
+def _is_readable_plan(path: Path, catalogue: Catalogue) -> bool:
+    """False where it cannot be read; refuses what is no plan at all, as a mistake of the caller."""
+    try:
+        if isinstance(catalogue.read(NamedFile(path, path.name)), Plan):
+            return True
+    except ReadError:
+        return False
+    raise typer.BadParameter("the file given with --plan is not an RT plan")
+
+
+def _one(group: Group, catalogue: Catalogue, site: Site, given: Given) -> forms.Form:
     machine = site.machine_of_path(group.main)
     report: Report = measure(
         Job(
             file=_named(group.main),
             companions=tuple(_named(c) for c in group.companions),
+            plans=given.plans,
+            plan_is_chosen=given.plan_is_chosen,
             machine_class=machine.machine_class if machine else None,
-            mlc=(machine.mlc if machine else None) or mlc,
+            mlc=(machine.mlc if machine else None) or given.mlc,
             settings=site.analyzer_settings,
         ),
         catalogue,
     )
     machine = machine or site.machine_of_serial(report.machine_serial)
     performed_at = report.performed_at
-    if performed_at is not None and has_site:
+    if performed_at is not None and given.has_site:
         performed_at = performed_at.replace(tzinfo=site.zone)
     return forms.one_shot(
         _shown(group.main),

@@ -60,6 +60,12 @@ def test_the_catalogue_names_what_the_contract_promises() -> None:
         },
         "beam_holds": {"count": "1", "held_time": "s"},
         "delivered_fluence": {"gamma_pass": "%", "gamma_mean": "1", "fluence_error": "%"},
+        "plan_agreement": {
+            "worst_leaf_rms": "mm",
+            "gantry_largest_error": "deg",
+            "meterset_error_percent": "%",
+            "gamma_pass": "%",
+        },
     }
     for analyzer, expected in promised.items():
         for metric, unit in expected.items():

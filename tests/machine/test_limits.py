@@ -5,11 +5,18 @@ from __future__ import annotations
 import pytest
 
 from analyzers.core import Analyzer, Limits
-from analyzers.machine import axes, beam_holds, delivered_fluence, meterset, mlc_positions
+from analyzers.machine import (
+    axes,
+    beam_holds,
+    delivered_fluence,
+    meterset,
+    mlc_positions,
+    plan_agreement,
+)
 
 ANALYZERS = {
     module.ANALYZER.name: module.ANALYZER
-    for module in (mlc_positions, axes, meterset, beam_holds, delivered_fluence)
+    for module in (mlc_positions, axes, meterset, beam_holds, delivered_fluence, plan_agreement)
 }
 CLASSES = {"truebeam", "halcyon", "clinac", "elekta"}
 
@@ -27,10 +34,24 @@ AT_MOST = {
     "axes.couch_pitch_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
     "axes.couch_roll_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
     "axes.couch_largest_error": ((0.5, 1.0), (1.0, 2.0), (1.0, 2.0)),
+    "plan_agreement.worst_leaf_rms": ((0.15, 0.35), (1.0, 1.5), (0.6, 1.0)),
+    "plan_agreement.largest_leaf_error": ((0.5, 1.0), (2.0, 3.5), (5.0, 8.0)),
+    "plan_agreement.gantry_largest_error": ((0.3, 0.5), (0.5, 1.0), (2.0, 3.0)),
+    "plan_agreement.gantry_rms_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
+    "plan_agreement.collimator_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
+    "plan_agreement.couch_rotation_largest_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
+    "plan_agreement.jaw_largest_error": ((0.5, 1.0), (1.0, 2.0), (4.0, 6.0)),
+    "plan_agreement.missing_control_points": ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
+    "plan_agreement.expected_worst_leaf_rms": ((0.05, 0.15), (0.1, 0.3), (0.2, 0.4)),
+    "plan_agreement.expected_gantry_largest_error": ((0.1, 0.3), (0.3, 0.5), (2.0, 3.0)),
+    "plan_agreement.expected_jaw_largest_error": ((0.1, 0.5), (0.5, 1.0), (4.0, 6.0)),
 }
 AT_LEAST = {
     "meterset.complete": ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0)),
     "delivered_fluence.gamma_pass": ((99.0, 95.0), (97.0, 90.0), (97.0, 90.0)),
+    "plan_agreement.gamma_pass": ((99.0, 95.0), (97.0, 90.0), (97.0, 90.0)),
+    "plan_agreement.gamma_pass_3_2": ((99.0, 95.0), (99.0, 95.0), (99.0, 95.0)),
+    "plan_agreement.sector_gamma_pass_3_2": ((95.0, 90.0), (95.0, 90.0), (95.0, 90.0)),
 }
 # (tolerance, action, tolerance %, action %)
 WITHIN = {
@@ -38,6 +59,28 @@ WITHIN = {
     "meterset.planned_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
     "meterset.sub_beam_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
     "delivered_fluence.fluence_error": ((1.0, 2.0, None, None),) * 3,
+    "plan_agreement.meterset_error": (
+        (0.1, 0.5, 0.2, 1.0),
+        (0.5, 1.0, 0.5, 2.0),
+        (0.5, 1.0, 0.5, 2.0),
+    ),
+    "plan_agreement.expected_meterset_error": ((0.1, 0.2, 0.1, 0.5),) * 3,
+    "plan_agreement.leaf_mean_error": (
+        (0.1, 0.3, None, None),
+        (0.5, 0.9, None, None),
+        (0.5, 0.9, None, None),
+    ),
+    "plan_agreement.bank_a_mean_error": (
+        (0.1, 0.3, None, None),
+        (0.3, 0.6, None, None),
+        (0.3, 0.6, None, None),
+    ),
+    "plan_agreement.bank_b_mean_error": (
+        (0.1, 0.3, None, None),
+        (0.3, 0.6, None, None),
+        (0.3, 0.6, None, None),
+    ),
+    "plan_agreement.fluence_error": ((1.0, 2.0, None, None),) * 3,
 }
 TREND_ONLY = {
     "mlc_positions.bank_a_mean_error",
@@ -48,6 +91,11 @@ TREND_ONLY = {
     "beam_holds.count",
     "beam_holds.held_time",
     "delivered_fluence.gamma_mean",
+    "plan_agreement.median_leaf_error",
+    "plan_agreement.expected_median_leaf_error",
+    "plan_agreement.meterset_error_percent",
+    "plan_agreement.sector_gamma_pass",
+    "plan_agreement.mean_fluence_difference",
 }
 
 
@@ -98,6 +146,7 @@ def test_names_titles_and_units_are_those_of_the_contract() -> None:
         "meterset": "Meterset",
         "beam_holds": "Beam holds",
         "delivered_fluence": "Delivered fluence",
+        "plan_agreement": "Plan agreement",
     }
     contract = {
         "mlc_positions": "worst_leaf_rms mm, error_p95 mm, largest_error mm, "
@@ -108,6 +157,8 @@ def test_names_titles_and_units_are_those_of_the_contract() -> None:
         "planned_error_percent %",
         "beam_holds": "count 1, held_time s",
         "delivered_fluence": "gamma_pass %, gamma_mean 1, fluence_error %",
+        "plan_agreement": "worst_leaf_rms mm, gantry_largest_error deg, meterset_error_percent %, "
+        "gamma_pass %",
     }
     for name, metrics in contract.items():
         units = [f"{m.name} {m.unit}" for m in ANALYZERS[name].metrics]

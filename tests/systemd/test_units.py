@@ -121,7 +121,7 @@ def test_a_log_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None
     assert said.returncode == 0, said.stderr
     answer = json.loads(said.stdout)
     assert answer["report"]["error_code"] is None
-    assert [a["failure"] for a in answer["report"]["analyses"]] == [None] * 5
+    assert [a["failure"] for a in answer["report"]["analyses"]] == [None] * 6
     assert answer["limits"] == [MEMORY_BYTES]
 
 

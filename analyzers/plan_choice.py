@@ -1,0 +1,249 @@
+"""Put the planned beam on a log: by evidence, or from the plan that a person has chosen.
+
+A chosen plan overrides machine, UID and patient; the beam in it is found by its pattern, then by
+meterset, beam number or name.  Plans that merely came together with a log are matched by all
+evidence.  Whatever stays ambiguous is a failure that says so, never a match.  A log may hold
+several sub-beams, or (Elekta) several fields that it does not tell apart itself.  Reasons and
+evidence hold no identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analyzers.field_shape import sub_beam_samples
+from analyzers.numerics.statistics import angle_difference_deg
+from analyzers.plan_matching import Answer, Candidate, Evidence, evidence, is_ruled_out, match
+from analyzers.plan_records import Plan, PlanMatch, PlannedPart
+from analyzers.records import Delivery, Identity, SubBeam
+
+CHOOSE = "name its plan with --plan"
+TURNED_DEG = 1.0
+"""Gantry, collimator or couch turned by more with the beam off: another field begins."""
+MOST_FIELDS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one part of a log is matched with; `failure` or `absent` where with nothing."""
+
+    candidate: Candidate | None = None
+    evidence: Evidence | None = None
+    failure: str | None = None
+    absent: str | None = None
+
+
+_Chooser = Callable[[Delivery, Sequence[Candidate], SubBeam | None], _Found]
+
+
+def with_plan(delivery: Delivery, plans: Sequence[Plan], *, chosen: bool) -> Delivery:
+    """The delivery with what is known of its plan; `chosen` says that a person named the plan.
+
+    Without plans, and for a log that is not judged, the delivery as it is.
+    """
+    if not plans or delivery.not_judged is not None:
+        return delivery
+    return replace(delivery, planned=_matched(delivery, plans, chosen=chosen))
+
+
+def _matched(delivery: Delivery, plans: Sequence[Plan], *, chosen: bool) -> PlanMatch:
+    if delivery.weight is None:
+        return PlanMatch(absent="the log has no dose that would tell where in its plan it is")
+    candidates = [Candidate(plan, beam) for plan in plans for beam in plan.beams]
+    if not candidates:
+        return PlanMatch(failure="the plan has no beams")
+    choose = _by_pattern if chosen else _by_evidence
+    delivered = [beam for beam in delivery.sub_beams if beam.delivered]
+    if len(delivered) > 1:
+        where = [samples for _, samples in sub_beam_samples(delivery)]
+        return _by_parts(delivery, list(zip(delivered, where, strict=True)), candidates, choose)
+    only = delivered[0] if delivered else None
+    found = choose(delivery, candidates, only)
+    if found.candidate is not None and found.evidence is not None:
+        first = 0.0 if only is None else float(only.control_point)
+        part = PlannedPart(
+            found.candidate.beam, 0, delivery.samples, first, _logged_mu(delivery, only)
+        )
+        return PlanMatch((part,), evidence=(_said(found.evidence),))
+    return _by_fields(delivery, candidates, choose, found)
+
+
+def _by_fields(
+    delivery: Delivery, candidates: Sequence[Candidate], choose: _Chooser, whole: _Found
+) -> PlanMatch:
+    """Where the log as a whole is no planned beam: as several fields, or why not."""
+    as_whole = PlanMatch(failure=whole.failure, absent=whole.absent)
+    fields = [] if delivery.sub_beams else fields_of(delivery)
+    if not 1 < len(fields) <= MOST_FIELDS:
+        return as_whole
+    pieces = [(beam, slice(beam.start, beam.stop)) for beam in fields]
+    apart = _by_parts(_apart(delivery, fields), pieces, candidates, choose, "field")
+    if apart.parts:
+        return apart
+    if apart.absent:
+        return as_whole
+    before = f"{whole.failure}; " if whole.failure else ""
+    return PlanMatch(failure=f"{before}taken as {len(fields)} fields: {apart.failure}")
+
+
+def _logged_mu(delivery: Delivery, sub_beam: SubBeam | None) -> float | None:
+    return delivery.planned_mu if sub_beam is None else sub_beam.planned_mu
+
+
+def _by_parts(
+    delivery: Delivery,
+    pieces: Sequence[tuple[SubBeam, slice]],
+    candidates: Sequence[Candidate],
+    choose: _Chooser,
+    word: str = "sub-beam",
+) -> PlanMatch:
+    """Every part must find a beam of its own, all in one plan."""
+    parts, said, taken = [], [], list[Candidate]()
+    for number, (beam, where) in enumerate(pieces, start=1):
+        found = choose(delivery, candidates, beam)
+        at = f"{word} {number}"
+        if found.candidate is None or found.evidence is None:
+            if found.absent and not taken:
+                return PlanMatch(absent=found.absent)
+            return PlanMatch(failure=f"{at}: {found.failure or found.absent}")
+        if found.candidate in taken:
+            return PlanMatch(failure=f"two parts of the log fit the same planned beam; {CHOOSE}")
+        if taken and found.candidate.plan is not taken[0].plan:
+            return PlanMatch(failure="the parts of the log fit beams of different plans")
+        taken.append(found.candidate)
+        # Later records give the last control point of the beam before.
+        first = float(beam.control_point + (1 if beam.control_point else 0))
+        logged_mu = beam.planned_mu if word == "sub-beam" else None
+        beam_of_it = found.candidate.beam
+        parts.append(PlannedPart(beam_of_it, where.start, where.stop, first, logged_mu, at))
+        said.append(f"{at}: {_said(found.evidence)}")
+    return PlanMatch(tuple(parts), evidence=tuple(said))
+
+
+def _by_pattern(
+    delivery: Delivery, candidates: Sequence[Candidate], sub_beam: SubBeam | None
+) -> _Found:
+    """The beam of a chosen plan: the shape decides, the rest tells copies of it apart."""
+    log = delivery.identity
+    kept = Identity(beam_name=log.beam_name, beam_number=log.beam_number, beam_names=log.beam_names)
+    nameless = replace(delivery, identity=kept)
+    found = [(c, evidence(nameless, c, sub_beam)) for c in candidates]
+    fits = [(c, e) for c, e in found if e.same_shape]
+    if not fits:
+        return _Found(failure=_no_shape([e for _, e in found]))
+    for agrees in (
+        lambda e: e.same_meterset,
+        lambda e: e.same_energy is not False,
+        lambda e: e.same_beam,
+    ):
+        fits = [pair for pair in fits if agrees(pair[1])] or fits
+    candidate, piece = fits[0]
+    if len(fits) > 1:
+        return _Found(failure=f"{len(fits)} beams of the plan have the delivered shape")
+    refused = _refusal(candidate, piece)
+    return _Found(failure=refused) if refused else _Found(candidate, piece)
+
+
+def _refusal(candidate: Candidate, piece: Evidence) -> str | None:
+    """Why a beam of the right shape is none to judge by."""
+    if candidate.beam.not_judged is not None:
+        return f"the planned beam is not judged: {candidate.beam.not_judged}"
+    if candidate.beam.meterset_mu is None:
+        return "the meterset of the planned beam is not known: the plan has several fraction groups"
+    if piece.same_energy is False:
+        return "the plan has this shape for another energy"
+    return None
+
+
+def _no_shape(found: Sequence[Evidence]) -> str:
+    """That no beam fits, and by how much the nearest does not."""
+    known = [e for e in found if e.same_shape is False]
+    if not known:
+        return "the log's shape cannot be compared with the plan"
+
+    def away(e: Evidence) -> float:
+        return max(e.leaf_error_mm or 0.0, e.jaw_error_mm or 0.0, e.gantry_error_deg or 0.0)
+
+    nearest = min(known, key=away)
+    return f"the delivered shape is not the plan's: {_differences(nearest)} in the nearest beam"
+
+
+def _by_evidence(
+    delivery: Delivery, candidates: Sequence[Candidate], sub_beam: SubBeam | None
+) -> _Found:
+    """The beam by all evidence; no plan for this log is not the same as a doubt about one."""
+    # A plan that the log rules out by name is not compared further.
+    ours = [c for c in candidates if not is_ruled_out(delivery, c.plan)]
+    if not ours:
+        return _Found(absent="no plan: every plan given is another's than the log names")
+    answer = match(delivery, ours, sub_beam=sub_beam)
+    if answer.answer is Answer.MATCHED and answer.best is not None:
+        piece = answer.evidence[next(k for k, c in enumerate(ours) if c is answer.best)]
+        return _Found(answer.best, piece)
+    if answer.answer is Answer.OTHER_SHAPE:
+        return _Found(failure=f"delivered shape is not the plan's: {answer.reason}")
+    speaks = any(e.same_plan or e.same_patient or e.same_shape for e in answer.evidence)
+    if speaks:
+        return _Found(failure=f"needs a match: {answer.reason}; {CHOOSE}")
+    return _Found(absent=f"no plan: none of the plans given is this log's: {answer.reason}")
+
+
+def fields_of(delivery: Delivery) -> list[SubBeam]:
+    """The fields of a log that does not tell them apart itself, by what turns with the beam off.
+
+    Each has the meterset that was delivered in it; one field, or none, is an empty list.
+    """
+    on = np.flatnonzero(delivery.beam_on)
+    angles = (delivery.gantry_deg, delivery.collimator_deg, delivery.couch_rotation_deg)
+    logged = [axis.actual for axis in angles if axis is not None]
+    last, first = on[:-1], on[1:]
+    pauses = np.flatnonzero(first - last > 1)
+    turned = np.zeros(pauses.size, dtype=np.bool_)
+    for angle_deg in logged:
+        step_deg = angle_difference_deg(angle_deg[first[pauses]], angle_deg[last[pauses]])
+        turned |= np.abs(step_deg) > TURNED_DEG
+    begins = [0, *(int(last[k]) + 1 for k in pauses[turned]), delivery.samples]
+    if len(begins) == 2:
+        return []
+    meterset_mu = np.asarray(delivery.meterset_mu.actual, dtype=np.float64)
+    ends_mu = [float(meterset_mu[stop - 1]) for stop in begins[1:]]
+    return [
+        SubBeam(number, 0, end_mu - before_mu, start, stop, delivered=True)
+        for number, (start, stop, before_mu, end_mu) in enumerate(
+            zip(begins[:-1], begins[1:], [0.0, *ends_mu[:-1]], ends_mu, strict=True)
+        )
+    ]
+
+
+def _apart(delivery: Delivery, fields: Sequence[SubBeam]) -> Delivery:
+    """For matching alone: the log as one of several beams, whose names nobody knows."""
+    identity = replace(delivery.identity, beam_name=None, beam_number=None, beam_names=())
+    return replace(delivery, sub_beams=tuple(fields), identity=identity)
+
+
+def _said(piece: Evidence) -> str:
+    """The evidence for a planned beam in words."""
+    words = {True: "agrees", False: "differs", None: "unknown"}
+    kinds = (
+        ("plan", piece.same_plan),
+        ("patient", piece.same_patient),
+        ("beam", piece.same_beam),
+        ("meterset", piece.same_meterset),
+        ("energy", piece.same_energy),
+        ("machine", piece.same_machine),
+    )
+    said = ", ".join(f"{kind} {words[same]}" for kind, same in kinds)
+    return f"planned beam found by {_differences(piece)}; {said}"
+
+
+def _differences(piece: Evidence) -> str:
+    parts = (
+        ("leaves", piece.leaf_error_mm, "mm"),
+        ("jaws", piece.jaw_error_mm, "mm"),
+        ("gantry", piece.gantry_error_deg, "deg"),
+    )
+    known = [f"{what} {error:.2f} {unit} off" for what, error, unit in parts if error is not None]
+    return ", ".join(known)
