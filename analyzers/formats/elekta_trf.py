@@ -28,8 +28,6 @@ from analyzers.records import Axis, Delivery, Identity
 
 CLOCKS = "Row clock minus header clock (s)"
 ICOM_STAMP = re.compile(r"\A\[ICOM: [^\]]*\]")
-LONG_GAP = 3.0
-"""In intervals."""
 
 
 def recognize(head: bytes) -> bool:
@@ -57,9 +55,9 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:  # noqa
     interval_s = _interval_s(interval_ms, warnings)
     items.check_dose_rate(raw)
     states = raw.values[:, raw.header.columns[items.STATE]].astype(np.int64)
-    truncated = dose.ended_early(states, warnings)
+    truncated = dose.ended_early(states, warnings) or dose.lost_rows(states, interval_ms)
     delivered_mu = dose.delivered_mu(raw, interval_ms, warnings)
-    was_on = dose.irradiated(states, float(delivered_mu[-1]))
+    was_on = dose.irradiated(states, delivered_mu)
     planned_mu = raw.header.planned_mu or None
     return Delivery(
         interval_s=interval_s,
@@ -128,7 +126,7 @@ def _interval_s(interval_ms: NDArray[np.float64], warnings: list[str]) -> float:
     if interval_ms.size == 0:
         return dose.INTERVAL_MS / 1000.0
     usual_ms = float(np.median(interval_ms))
-    long = int(np.count_nonzero(interval_ms > LONG_GAP * usual_ms))
+    long = int(np.count_nonzero(interval_ms > dose.LONG_GAP * usual_ms))
     if long:
         warnings.append(f"rows are missing in {long} places, for at most {interval_ms.max():g} ms")
     return usual_ms / 1000.0

@@ -24,6 +24,10 @@ FASTEST_MU_PER_S = 50.0
 FLICKER = 2
 SAME_MU = 0.2
 INTERVAL_MS = 40.0
+USUAL_MS = (20.0, 300.0)
+"""Real rows are 38 to 42 ms apart; a slower clock would hide what happens between them."""
+LONG_GAP = 3.0
+"""In intervals."""
 LONGEST_GAP_MS = 1000
 STAMPS_MS = (946_684_800_000, 4_102_444_800_000)  # the years 2000 to 2100
 STATES = {
@@ -40,7 +44,8 @@ STATES = {
     47: "terminated by a fault",
 }
 RADIATION_ON, COMPLETED = 42, 46
-STOPPED = (43, 44, 47)
+FAULT = 47
+STOPPED = (43, 44, FAULT)
 WAITING = (39, 40, 41, 43, 44)
 NORMAL, HOLD, DISABLED = 0, 2, 3
 
@@ -67,6 +72,13 @@ def intervals_ms(stamps_ms: Counts | None, rows: int) -> NDArray[np.float64]:
             "TRF_TIME",
             f"{step_ms[row]} ms from row {row + 1} to the next, above 0 and at most "
             f"{LONGEST_GAP_MS} expected: rows are missing or out of order; {COPY_AGAIN}",
+        )
+    usual_ms = float(np.median(step_ms)) if step_ms.size else INTERVAL_MS
+    if not USUAL_MS[0] <= usual_ms <= USUAL_MS[1]:
+        raise ReadError(
+            "TRF_TIME",
+            f"rows are {usual_ms:g} ms apart, {USUAL_MS[0]:g} to {USUAL_MS[1]:g} expected; "
+            f"{COPY_AGAIN}",
         )
     return step_ms.astype(np.float64)
 
@@ -151,6 +163,9 @@ def beam_hold(states: Counts) -> NDArray[np.int64]:
 
 def ended_early(states: Counts, warnings: list[str]) -> bool:
     """Whether the machine says that it stopped before the end; refuses a log that just ends."""
+    if (states[:-1] == FAULT).any():
+        warnings.append(f"a fault terminated the beam on the way: state {FAULT}")
+        return True
     known = states[states != items.NULL]
     last = int(known[-1]) if known.size else items.NULL
     if last == COMPLETED:
@@ -166,13 +181,26 @@ def ended_early(states: Counts, warnings: list[str]) -> bool:
     )
 
 
-def irradiated(states: Counts, total_mu: float) -> bool:
-    """Whether radiation was on; refuses dose without it."""
-    if (states == RADIATION_ON).any():
-        return True
-    if total_mu > SAME_MU:
+def irradiated(states: Counts, delivered_mu: NDArray[np.float64]) -> bool:
+    """Whether radiation was on; refuses dose without it.
+
+    In every real log each rise is in a row with the radiation on, or in the row after one.
+    """
+    on = states == RADIATION_ON
+    after_on = on | np.append(False, on[:-1])
+    without_mu = float(np.diff(delivered_mu, prepend=delivered_mu[:1])[~after_on].sum())
+    if without_mu > SAME_MU:
         raise ReadError(
             "TRF_STATE",
-            f"{total_mu:.1f} MU are metered and no row has the radiation on; {COPY_AGAIN}",
+            f"{without_mu:.1f} MU are metered in rows without radiation on; {COPY_AGAIN}",
         )
-    return False
+    return bool(on.any())
+
+
+def lost_rows(states: Counts, interval_ms: NDArray[np.float64]) -> bool:
+    """Whether rows are missing beside one with the radiation on."""
+    if not interval_ms.size:
+        return False
+    on = states == RADIATION_ON
+    beside = on[:-1] | on[1:]
+    return bool((beside & (interval_ms > LONG_GAP * np.median(interval_ms))).any())

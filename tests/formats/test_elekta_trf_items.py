@@ -38,6 +38,7 @@ from tests.formats.small_trfs import (
     small_trf,
     stamp,
     with_column,
+    with_stamp,
     with_value,
     without_item,
 )
@@ -164,11 +165,14 @@ def test_a_counter_that_flickers_is_no_restart(tmp_path: Path) -> None:
 
 
 def _with_doses(step: list[int], raw: list[int]) -> bytes:
-    """The small log with these counts at its start, standing still after them."""
+    """The small log with these counts at its start, radiation on, standing still after them."""
+    on = LOG
+    for row in range(len(step)):
+        on = with_value(on, row, STATE, 42)
     signed = [v - 65536 if v > 32767 else v for v in raw]
     steps = step + [step[-1]] * (ROWS - len(step))
     raws = signed + [signed[-1]] * (ROWS - len(raw))
-    return with_column(with_column(LOG, STEP_DOSE, steps), RAW_DOSE, raws)
+    return with_column(with_column(on, STEP_DOSE, steps), RAW_DOSE, raws)
 
 
 def test_a_log_that_lost_its_beginning_is_not_whole(tmp_path: Path) -> None:
@@ -279,8 +283,43 @@ def test_slow_rows_are_timed_by_their_stamps(tmp_path: Path) -> None:
     assert read_back(log, tmp_path).interval_s == 0.25
 
 
-def test_states_are_holds_and_unknown_ones_are_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", [41, 43])
+def test_dose_without_radiation_on_is_refused(state: int, tmp_path: Path) -> None:
+    """Between segments, or interrupted, and the dose rises on."""
     content = LOG
+    for row in np.flatnonzero(read_back(LOG, tmp_path).increment_mu)[1:]:
+        content = with_value(content, int(row), STATE, state)
+    assert refused(content, tmp_path).code == "TRF_STATE"
+
+
+def test_a_fault_on_the_way_is_not_a_whole_delivery(tmp_path: Path) -> None:
+    delivery = read_back(with_value(LOG, -2, STATE, 47), tmp_path)
+    complete = measured(meterset.ANALYZER, delivery, "elekta")["complete"]
+    assert (complete.value, verdict(complete, "elekta")) == (0.0, "ACTION")
+
+
+@pytest.mark.parametrize(("later_ms", "whole"), [(0, 1.0), (900, 0.0)])
+def test_rows_lost_with_the_radiation_on_are_not_a_whole_delivery(
+    later_ms: int, whole: float, tmp_path: Path
+) -> None:
+    content = small_trf(3)
+    first = int(np.flatnonzero(read_back(content, tmp_path).increment_mu)[2])
+    for row in range(first, samples_of(content)):
+        content = with_stamp(content, row, stamp(content, row) + later_ms)
+    delivery = read_back(content, tmp_path)
+    assert measured(meterset.ANALYZER, delivery, "elekta")["complete"].value == whole
+
+
+def test_rows_a_second_apart_are_refused(tmp_path: Path) -> None:
+    content = small_trf(3)
+    begin = stamp(content, 0)
+    for row in range(samples_of(content)):
+        content = with_stamp(content, row, begin + 1000 * row)
+    assert refused(content, tmp_path).code == "TRF_TIME"
+
+
+def test_states_are_holds_and_unknown_ones_are_kept(tmp_path: Path) -> None:
+    content = _with_doses([0], [0])
     for row, state in enumerate((42, 40, 41, 39, 43, 44, 45, 46, 47, 16, 34, 77, NULL)):
         content = with_value(content, row, STATE, state)
     delivery = read_back(content, tmp_path)
