@@ -131,9 +131,10 @@ def _by_pattern(
     kept = Identity(beam_name=log.beam_name, beam_number=log.beam_number, beam_names=log.beam_names)
     nameless = replace(delivery, identity=kept)
     found = [(c, evidence(nameless, c, sub_beam)) for c in candidates]
-    fits = [(c, e) for c, e in found if e.same_shape]
+    # A field without meterset is none that a log could be judged by.
+    fits = [(c, e) for c, e in found if e.same_shape and _has_meterset(c)]
     if not fits:
-        return _Found(failure=_no_shape([e for _, e in found]))
+        return _Found(failure=_no_shape([e for c, e in found if _has_meterset(c)]))
     for agrees in (
         lambda e: e.same_meterset,
         lambda e: e.same_energy is not False,
@@ -145,6 +146,10 @@ def _by_pattern(
         return _Found(failure=f"{len(fits)} beams of the plan have the delivered shape")
     refused = _refusal(candidate, piece)
     return _Found(failure=refused) if refused else _Found(candidate, piece)
+
+
+def _has_meterset(candidate: Candidate) -> bool:
+    return float(candidate.beam.control_points.meterset_share[-1]) > 0.0
 
 
 def _refusal(candidate: Candidate, piece: Evidence) -> str | None:
@@ -161,11 +166,12 @@ def _refusal(candidate: Candidate, piece: Evidence) -> str | None:
 def _no_shape(found: Sequence[Evidence]) -> str:
     """That no beam fits, and by how much the nearest does not."""
     known = [e for e in found if e.same_shape is False]
-    if not known:
+    if not known or len(known) < len(found):
         return "the log's shape cannot be compared with the plan"
 
     def away(e: Evidence) -> float:
-        return max(e.leaf_error_mm or 0.0, e.jaw_error_mm or 0.0, e.gantry_error_deg or 0.0)
+        angles_deg = (error_deg or 0.0 for _, error_deg in e.angle_errors_deg)
+        return max(e.leaf_error_mm or 0.0, e.jaw_error_mm or 0.0, *angles_deg)
 
     nearest = min(known, key=away)
     return f"the delivered shape is not the plan's: {_differences(nearest)} in the nearest beam"
@@ -240,10 +246,4 @@ def _said(piece: Evidence) -> str:
 
 
 def _differences(piece: Evidence) -> str:
-    parts = (
-        ("leaves", piece.leaf_error_mm, "mm"),
-        ("jaws", piece.jaw_error_mm, "mm"),
-        ("gantry", piece.gantry_error_deg, "deg"),
-    )
-    known = [f"{what} {error:.2f} {unit} off" for what, error, unit in parts if error is not None]
-    return ", ".join(known)
+    return ", ".join(f"{said.replace(' by ', ' ')} off" for said in piece.differences())

@@ -16,13 +16,15 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzers.plan_records import Beam, Plan, PlannedLayer, Posture
+from analyzers.numerics.statistics import angle_difference_deg
+from analyzers.plan_records import Beam, ControlPoints, Plan, PlannedLayer, Posture
 from analyzers.records import Axis, BoolArray, Delivery, Meterset, SubBeam
 
 SAME_MU, SAME_MU_SHARE = 0.2, 0.005
-SAME_LEAF_MM, SAME_JAW_MM, SAME_GANTRY_DEG = 0.5, 1.0, 0.5
+SAME_LEAF_MM, SAME_JAW_MM, SAME_ANGLE_DEG = 0.5, 1.0, 0.5
 """A real Elekta log's prescribed diaphragms follow its plan's within 0.54 mm RMS, as dose goes."""
-AMBIGUOUS_SHARE = 0.9
+LEAST_SHARE = 0.9
+"""Less of the planned meterset than this tells a plan only when the log names it."""
 NEAR_A_MOVE_MU = 0.05
 """Shapes this much meterset away are tried too: a log's 32-bit meterset may be on either side of a
 move that the plan makes with the beam off."""
@@ -49,7 +51,9 @@ class Evidence:
     """What speaks for and against one candidate; None: nothing is known of it.
 
     Errors are the log's expected axes against the plan at the same share of the meterset: RMS of
-    the worst leaf and jaw in mm, largest of the gantry in degrees; infinite where the heads differ.
+    the worst leaf and jaw in mm, largest of gantry, collimator and couch rotation in degrees;
+    infinite where the heads differ.  `share` is how much of the planned meterset was compared,
+    `not_logged` what the plan has and the log lacks.
     """
 
     same_plan: bool | None
@@ -61,6 +65,10 @@ class Evidence:
     leaf_error_mm: float | None
     jaw_error_mm: float | None
     gantry_error_deg: float | None
+    collimator_error_deg: float | None = None
+    couch_error_deg: float | None = None
+    share: float | None = None
+    not_logged: tuple[str, ...] = ()
 
     @property
     def same_shape(self) -> bool | None:
@@ -70,7 +78,27 @@ class Evidence:
         return (
             (self.leaf_error_mm or 0.0) < SAME_LEAF_MM
             and (self.jaw_error_mm or 0.0) < SAME_JAW_MM
-            and (self.gantry_error_deg or 0.0) < SAME_GANTRY_DEG
+            and all((error_deg or 0.0) < SAME_ANGLE_DEG for _, error_deg in self.angle_errors_deg)
+        )
+
+    @property
+    def angle_errors_deg(self) -> tuple[tuple[str, float | None], ...]:
+        """The errors of all angles by name."""
+        return (
+            ("gantry", self.gantry_error_deg),
+            ("collimator", self.collimator_error_deg),
+            ("couch rotation", self.couch_error_deg),
+        )
+
+    def differences(self) -> tuple[str, ...]:
+        """All that could be compared in words: `leaves 0.02 mm`."""
+        parts = (
+            ("leaves", self.leaf_error_mm, "mm"),
+            ("jaws", self.jaw_error_mm, "mm"),
+            *((name, error_deg, "deg") for name, error_deg in self.angle_errors_deg),
+        )
+        return tuple(
+            f"{what} by {error:.2f} {unit}" for what, error, unit in parts if error is not None
         )
 
     @property
@@ -110,14 +138,41 @@ def match(
     `machine_names` are what plans call the log's machine; None leaves the machine unchecked.
     """
     found = tuple(evidence(delivery, c, sub_beam, machine_names) for c in candidates)
-    ranked = sorted(
-        range(len(found)), key=lambda k: (_is_possible(found[k]), found[k].score), reverse=True
-    )
+    # Where the plan that the log names is here, the answer is about that plan and no other.
+    asked = [k for k, e in enumerate(found) if e.same_plan] or list(range(len(found)))
+    ranked = sorted(asked, key=lambda k: _rank(found[k], candidates[k]))
     if not ranked:
         return Match(Answer.NEEDS_A_MATCH, "there is no plan", None, found)
     best = candidates[ranked[0]]
     answer, reason = _judged([found[k] for k in ranked], best)
     return Match(answer, reason, best, found)
+
+
+def _rank(found: Evidence, candidate: Candidate) -> tuple[object, ...]:
+    """Best first, and the same whatever order the candidates come in."""
+    said = (
+        found.same_shape,
+        found.same_meterset,
+        found.same_beam,
+        found.same_patient,
+        found.same_energy,
+        found.same_machine,
+    )
+    beam = candidate.beam
+    return (
+        not _is_possible(found),
+        -found.score,
+        tuple((True, None, False).index(same) for same in said),
+        found.leaf_error_mm or 0.0,
+        found.jaw_error_mm or 0.0,
+        tuple(error_deg or 0.0 for _, error_deg in found.angle_errors_deg),
+        -(found.share or 0.0),
+        found.not_logged,
+        beam.meterset_mu or 0.0,
+        beam.not_judged or "",
+        candidate.plan.sop_instance_uid or "",
+        beam.number,
+    )
 
 
 def is_ruled_out(delivery: Delivery, plan: Plan) -> bool:
@@ -140,17 +195,28 @@ def _judged(ranked: Sequence[Evidence], best: Candidate) -> tuple[Answer, str]:
     if conflict is not None:
         return Answer.NEEDS_A_MATCH, conflict
     if first.same_shape is False and first.same_plan:
-        if any(other.same_shape and other.same_plan for other in others):
+        if any(other.same_shape for other in others):
             return Answer.NEEDS_A_MATCH, "the shape is that of another beam than the log names"
-        return Answer.OTHER_SHAPE, _difference(first)
-    doubt = _doubt(first, best.beam)
+        if any(_is_possible(other) and other.same_shape is None for other in others):
+            return Answer.NEEDS_A_MATCH, "a beam of the plan cannot be compared with the log"
+        return (
+            Answer.OTHER_SHAPE,
+            f"the log differs from its plan: {', '.join(first.differences())}",
+        )
+    doubt = _doubt(first, best.beam) or (None if first.same_plan else _nameless_doubt(first))
     if doubt is not None:
         return Answer.NEEDS_A_MATCH, doubt
-    rivals = [o for o in others if _is_possible(o) and o.score >= AMBIGUOUS_SHARE * first.score]
+    rivals = [other for other in others if _is_rival(other)]
     if rivals:
         return Answer.NEEDS_A_MATCH, f"{len(rivals) + 1} planned beams fit about as well"
     known = "plan" if first.same_plan else "patient"
     return Answer.MATCHED, f"{known}, shape and meterset agree"
+
+
+def _is_rival(other: Evidence) -> bool:
+    """Nothing speaks against it: what is not known of a beam does not make it lose."""
+    against = (other.same_shape, other.same_meterset, other.same_energy, other.same_machine)
+    return _is_possible(other) and False not in against
 
 
 def _conflict(first: Evidence) -> str | None:
@@ -177,19 +243,20 @@ def _doubt(first: Evidence, beam: Beam) -> str | None:
         return "the same shape with another meterset"
     if beam.not_judged is not None:
         return f"the planned beam is not judged: {beam.not_judged}"
-    if not first.same_plan and not first.same_patient:
-        return "neither the plan nor the patient is known from the log"
     return None
 
 
-def _difference(found: Evidence) -> str:
-    parts = (
-        ("leaves", found.leaf_error_mm, "mm"),
-        ("jaws", found.jaw_error_mm, "mm"),
-        ("gantry", found.gantry_error_deg, "deg"),
-    )
-    said = [f"{what} by {error:.2f} {unit}" for what, error, unit in parts if error is not None]
-    return f"the log differs from its plan: {', '.join(said)}"
+def _nameless_doubt(first: Evidence) -> str | None:
+    """What else has to be known where the log does not name its plan."""
+    if not first.same_patient:
+        return "neither the plan nor the patient is known from the log"
+    if first.same_energy is None:
+        return "the energy is not known from both the log and the plan"
+    if first.not_logged:
+        return f"the plan has what the log lacks: {', '.join(first.not_logged)}"
+    if first.share is None or first.share < LEAST_SHARE:
+        return f"only {100.0 * (first.share or 0.0):.0f} % of the planned meterset was delivered"
+    return None
 
 
 def evidence(
@@ -213,9 +280,13 @@ def evidence(
             if machine_names is None or beam.machine_name is None
             else beam.machine_name in machine_names
         ),
-        leaf_error_mm=shape[0],
-        jaw_error_mm=shape[1],
-        gantry_error_deg=shape[2],
+        leaf_error_mm=shape.leaf_mm,
+        jaw_error_mm=shape.jaw_mm,
+        gantry_error_deg=shape.angles_deg[0],
+        collimator_error_deg=shape.angles_deg[1],
+        couch_error_deg=shape.angles_deg[2],
+        share=shape.share,
+        not_logged=_not_logged(delivery, beam),
     )
 
 
@@ -260,62 +331,110 @@ def _same_beam(delivery: Delivery, beam: Beam, sub_beam: SubBeam | None) -> bool
 
 
 def _same_meterset(logged_mu: float | None, planned_mu: float | None) -> bool | None:
-    if logged_mu is None or planned_mu is None:
+    if logged_mu is None or planned_mu is None or not np.isfinite([logged_mu, planned_mu]).all():
         return None
     return abs(logged_mu - planned_mu) <= max(SAME_MU, SAME_MU_SHARE * planned_mu)
 
 
-Shape = tuple[float | None, float | None, float | None]
+def _not_logged(delivery: Delivery, beam: Beam) -> tuple[str, ...]:
+    points = beam.control_points
+    jaws = delivery.jaws_mm
+    has = {
+        "gantry": delivery.gantry_deg is not None,
+        "X jaws": points.jaws_x_mm is None or {"X1", "X2"} <= jaws.keys(),
+        "Y jaws": points.jaws_y_mm is None or {"Y1", "Y2"} <= jaws.keys(),
+    }
+    return tuple(name for name, is_there in has.items() if not is_there)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Errors over the samples with the beam on; angles are gantry, collimator, couch rotation."""
+
+    leaf_mm: float | None = None
+    jaw_mm: float | None = None
+    angles_deg: tuple[float | None, float | None, float | None] = (None, None, None)
+    share: float | None = None
 
 
 def _shape(
     delivery: Delivery, beam: Beam, sub_beam: SubBeam | None, planned_mu: float | None
-) -> Shape:
-    """Error of leaves (mm), jaws (mm) and gantry (deg) over the samples with the beam on."""
+) -> _Shape:
+    """What can be compared; nothing where a number that is needed is none (NaN)."""
     if planned_mu is None and delivery.meterset is Meterset.SHARE:
         planned_mu = 100.0  # the log counts in percent of its plan
-    samples, share = _shares(delivery, sub_beam, planned_mu)
+    if planned_mu is None or not np.isfinite(planned_mu) or planned_mu <= 0.0:
+        return _Shape()
+    samples, share, compared = _shares(delivery, sub_beam, planned_mu)
     points = beam.control_points
-    if not planned_mu or samples.size < 2 or points.meterset_share[-1] <= 0.0:
-        return None, None, None
+    if samples.size < 2 or not np.isfinite(share).all():
+        return _Shape()
     if points.mlc and not delivery.mlc:
-        return None, None, None  # jaws alone would not tell one field from another
-    near = NEAR_A_MOVE_MU / planned_mu
-    tried = [
-        points.at(points.position_at(np.clip(share + step, 0.0, 1.0)))
-        for step in (-near, 0.0, near)
-    ]
+        return _Shape()  # jaws alone would not tell one field from another
+    tried = _postures(points, share, NEAR_A_MOVE_MU / planned_mu)
+    if not tried:
+        return _Shape()
     leaves = np.stack([_leaf_errors(delivery, samples, posture) for posture in tried])
     # The nearest of the three for each sample as a whole, never for each leaf.
     nearest = np.nan_to_num(np.abs(leaves), nan=0.0).max(axis=2, initial=0.0).argmin(axis=0)
     each = np.arange(samples.size)
     jaws = np.stack([_jaw_errors(delivery, samples, posture) for posture in tried])
-    gantry = np.stack([_gantry_errors(delivery, samples, posture) for posture in tried])
-    return (
+    angles = np.stack([_angle_errors(delivery, samples, posture) for posture in tried])
+    angles = np.abs(angles[nearest, each])
+    if not np.isfinite(jaws).all() or _is_unknown(delivery, samples, tried):
+        return _Shape()
+    logged = [axis is not None for axis in _angles(delivery)]
+    if not np.isfinite(angles[:, logged]).all():
+        return _Shape()
+    gantry, collimator, couch = (
+        float(angles[:, k].max()) if there else None for k, there in enumerate(logged)
+    )
+    return _Shape(
         _worst_rms(leaves[nearest, each]),
         _worst_rms(jaws[nearest, each]),
-        None if delivery.gantry_deg is None else float(np.abs(gantry[nearest, each]).max()),
+        (gantry, collimator, couch),
+        compared,
     )
 
 
+def _postures(points: ControlPoints, share: NDArray[np.float64], near: float) -> list[Posture]:
+    """The plan at these shares and next to them; none where it moves without a meterset.
+
+    A set-up field that stays as it is needs none to be told from another shape.
+    """
+    if points.meterset_share[-1] > 0.0:
+        return [
+            points.at(points.position_at(np.clip(share + step, 0.0, 1.0)))
+            for step in (-near, 0.0, near)
+        ]
+    banks = [bank for layer in points.mlc for bank in (layer.bank_a_mm, layer.bank_b_mm)]
+    jaws = [mm for mm in (points.jaws_x_mm, points.jaws_y_mm) if mm is not None]
+    angles = [points.gantry_deg, points.collimator_deg, points.couch_rotation_deg]
+    if any(np.ptp(values, axis=0).any() for values in (*banks, *jaws, *angles)):
+        return []
+    return [points.at(np.zeros_like(share))]
+
+
 def _shares(
-    delivery: Delivery, sub_beam: SubBeam | None, planned_mu: float | None
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The samples with the beam on, and the share of the planned meterset at each."""
+    delivery: Delivery, sub_beam: SubBeam | None, planned_mu: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    """The samples with the beam on, the share of the planned meterset at each, and of them all."""
     weight = delivery.weight
-    if weight is None:
-        return np.empty(0, dtype=np.int64), np.empty(0)
-    expected_mu = np.asarray(weight.reference, dtype=np.float64)
     on = np.flatnonzero(delivery.beam_on)
     before_mu = 0.0
     if sub_beam is not None:
         on = on[(on >= sub_beam.start) & (on < sub_beam.stop)]
         place = delivery.sub_beams.index(sub_beam)
         before_mu = sum(other.planned_mu for other in delivery.sub_beams[:place])
+    if weight is None or not on.size:
+        return np.empty(0, dtype=np.int64), np.empty(0), 0.0
+    expected_mu = np.asarray(weight.reference, dtype=np.float64)
     since_mu = expected_mu[on] - before_mu
     # Where more was asked for than planned, the pattern is still the same one, only longer.
-    total_mu = max(planned_mu or 1.0, float(since_mu.max(initial=0.0)))
-    return on, np.clip(since_mu / total_mu, 0.0, 1.0)
+    total_mu = max(planned_mu, float(since_mu.max()))
+    first_mu = max(float(expected_mu[max(int(on[0]) - 1, 0)]) - before_mu, 0.0)
+    compared = (float(since_mu.max()) - first_mu) / total_mu
+    return on, np.clip(since_mu / total_mu, 0.0, 1.0), compared
 
 
 def _worst_rms(errors: NDArray[np.float64]) -> float | None:
@@ -332,7 +451,7 @@ def _leaf_errors(
     """Log minus plan, `(samples, leaves)`: infinite where the heads are different ones.
 
     NaN where a row lies behind the planned Y jaws: machines park pairs there that the plan leaves
-    elsewhere.
+    elsewhere.  A position that is not known counts nothing here, see `_is_unknown`.
     """
     if not posture.mlc:
         return _reaching_in(delivery, samples, posture)
@@ -352,10 +471,22 @@ def _leaf_errors(
             (layer.bank_b_mm, planned.bank_b_mm),
         ):
             error_mm = bank.reference[samples] - planned_mm
-            # A position that is not known fits nothing.
-            error_mm = np.where(np.isfinite(error_mm), error_mm, np.inf)
             columns.append(np.where(hidden, np.nan, error_mm))
     return np.hstack(columns).astype(np.float64)
+
+
+def _is_unknown(delivery: Delivery, samples: NDArray[np.int64], tried: list[Posture]) -> bool:
+    """Whether the log lacks a leaf's position where the plan's jaws leave it free."""
+    for layer in delivery.mlc:
+        nowhere = ~np.isfinite(layer.bank_a_mm.reference[samples])
+        nowhere |= ~np.isfinite(layer.bank_b_mm.reference[samples])
+        if not nowhere.any():
+            continue
+        for posture in tried:
+            planned = next((p for p in posture.mlc if p.pairs == layer.pairs), None)
+            if planned is None or (nowhere & ~behind_jaws(planned, posture.jaws_y_mm)).any():
+                return True
+    return False
 
 
 def behind_jaws(planned: PlannedLayer, jaws_y_mm: NDArray[np.float64] | None) -> BoolArray:
@@ -402,10 +533,19 @@ def _jaw_errors(
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def _gantry_errors(
+def _angles(delivery: Delivery) -> tuple[Axis | None, Axis | None, Axis | None]:
+    return delivery.gantry_deg, delivery.collimator_deg, delivery.couch_rotation_deg
+
+
+def _angle_errors(
     delivery: Delivery, samples: NDArray[np.int64], posture: Posture
 ) -> NDArray[np.float64]:
-    if delivery.gantry_deg is None:
-        return np.zeros(samples.size)
-    error_deg = delivery.gantry_deg.reference[samples] - posture.gantry_deg
-    return np.asarray(np.mod(error_deg + 180.0, 360.0) - 180.0, dtype=np.float64)
+    """Log minus plan the shorter way, `(samples, 3)`; NaN where the log has no such axis."""
+    planned = (posture.gantry_deg, posture.collimator_deg, posture.couch_rotation_deg)
+    columns = [
+        np.full(samples.size, np.nan)
+        if axis is None
+        else angle_difference_deg(axis.reference[samples], planned_deg)
+        for axis, planned_deg in zip(_angles(delivery), planned, strict=True)
+    ]
+    return np.stack(columns, axis=1).astype(np.float64)

@@ -191,7 +191,10 @@ class Beam:
     name: str | None = field(default=None, repr=False)
     machine_name: str | None = None
     fluence_mode: str | None = None
-    """`FFF` or the maker's own word for a beam without flattening filter; None with the filter."""
+    """`FFF` or the maker's own word for a beam without flattening filter; None with the filter.
+
+    `unknown` where the plan's word for it is none of the standard's.
+    """
     meterset_mu: float | None = None
     not_judged: str | None = None
 
@@ -199,7 +202,7 @@ class Beam:
     def energy(self) -> str | None:
         """`6X`, `6X-FFF`, `9E`; None where the plan says none, or changes it within the beam."""
         energies_mv = self.control_points.energy_mv
-        if not (energies_mv == energies_mv[0]).all():
+        if not (energies_mv == energies_mv[0]).all() or self.fluence_mode == "unknown":
             return None
         kind = {"PHOTON": "X", "ELECTRON": "E"}.get(self.radiation_type, "")
         mode = f"-{self.fluence_mode}" if self.fluence_mode else ""

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from analyzers.core import Format, NamedFile, ReadError, TruncatedError
 from analyzers.dicom import control_points as points_of
 from analyzers.dicom.items import Item, Reading, last_tag, open_file
@@ -34,6 +36,8 @@ MOST_CONTROL_POINTS = 10_000
 MOST_POSITIONS = 16_000_000  # 128 MiB: control points that inherit take no bytes in the file
 MOST_GROUPS = 100
 MOST_MU = 1e6
+MOST_MV = 50.0
+MOST_DEVICES = 1000
 SAD_MM = (500.0, 2000.0)
 BEAM_SEQUENCE = 0x300A00B0
 TREATMENTS = ("TREATMENT", "CONTINUATION")
@@ -190,7 +194,10 @@ def _word(item: Item, keyword: str, words: Sequence[str]) -> str:
 
 def _fluence_mode(item: Item) -> str | None:
     modes = item.items("PrimaryFluenceModeSequence", "fluence mode", most=4)
-    if not modes or modes[0].code("FluenceMode") != "NON_STANDARD":
+    words = {mode.code("FluenceMode") for mode in modes}
+    if not words <= {"STANDARD", "NON_STANDARD"} or len(words) > 1:
+        return UNKNOWN
+    if words != {"NON_STANDARD"}:
         return None
     mode = modes[0].text("FluenceModeID") or ""
     # Shown with the energy, so that nothing but a short word may stand there.
@@ -213,31 +220,48 @@ def _not_judged(
         return "neither static nor dynamic"
     if item.items("ApplicatorSequence", "applicator", most=100):
         return "an applicator shapes the beam, which is not in the log"
-    for keyword, what in (("NumberOfBlocks", "a block"), ("NumberOfCompensators", "a compensator")):
-        if item.integer(keyword):
+    for number, sequence, what in (
+        ("NumberOfBlocks", "BlockSequence", "a block"),
+        ("NumberOfCompensators", "CompensatorSequence", "a compensator"),
+    ):
+        if item.integer(number) or item.items(sequence, "device", most=MOST_DEVICES):
             return f"{what} shapes the beam, which is not in the log"
     if any(layer.along == "Y" for layer in beam.control_points.mlc):
         return "its leaves move along Y, which no log read here has"
-    return _wedge(item, points)
+    return _wedge(item, points) or _energy(beam)
+
+
+def _energy(beam: Beam) -> str | None:
+    """Why the energy, or what it is filtered with, is not known."""
+    energy_mv = beam.control_points.energy_mv
+    if not np.isfinite(energy_mv).all():
+        return "its energy is not given"
+    if np.ptp(energy_mv) > 0.0:
+        return "its energy changes within the beam"
+    if not 0.0 < energy_mv[0] <= MOST_MV:
+        return f"its energy is not above 0 and at most {MOST_MV:g} MV"
+    if beam.fluence_mode == UNKNOWN:
+        return "its fluence mode is neither standard nor non-standard"
+    return None
 
 
 def _wedge(item: Item, points: Sequence[Item]) -> str | None:
     """A wedge matters unless every control point says that it is out."""
-    if not item.integer("NumberOfWedges") and not item.items("WedgeSequence", "wedge", most=100):
+    wedges = item.items("WedgeSequence", "wedge", most=100)
+    out = {
+        position.code("WedgePosition") == "OUT"
+        for point in points
+        for position in point.items("WedgePositionSequence", "wedge", most=100)
+    }
+    if not item.integer("NumberOfWedges") and not wedges and False not in out:
         return None
     kinds = {
         "STANDARD": "a physical wedge is in the beam, which is not in the log",
         "MOTORIZED": "a motorized wedge is in the beam, which is not in the log",
         "DYNAMIC": "a dynamic wedge: its jaw motion is not in the plan",
     }
-    out = {
-        position.code("WedgePosition") == "OUT"
-        for point in points
-        for position in point.items("WedgePositionSequence", "wedge", most=100)
-    }
     if out == {True} and points[0].items("WedgePositionSequence", "wedge", most=100):
         return None
-    wedges = item.items("WedgeSequence", "wedge", most=100)
     kind = wedges[0].code("WedgeType") if wedges else None
     return kinds.get(kind or "", "a wedge is in the beam, which is not in the log")
 

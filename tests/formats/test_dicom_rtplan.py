@@ -5,6 +5,7 @@ What is expected comes from the shapes that were written, or from the standard's
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,58 @@ def test_other_beams_that_are_not_judged(
     assert sweep.not_judged is None
     assert reason in str(field.not_judged)
     assert "CANARY" not in repr(field)
+
+
+def _point_says(keyword: str, value: Any, k: int = 0) -> Callable[[Dataset], None]:
+    return lambda beam: setattr(beam.ControlPointSequence[k], keyword, value)
+
+
+def _item_of(**values: Any) -> Dataset:
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def _mode(*words: str) -> Callable[[Dataset], None]:
+    modes = [_item_of(FluenceMode=word) for word in words]
+    return lambda beam: setattr(beam, "PrimaryFluenceModeSequence", modes)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda b: setattr(b, "BlockSequence", [_item_of(BlockNumber=1)]), "a block"),
+        (lambda b: setattr(b, "CompensatorSequence", [Dataset()]), "a compensator"),
+        (_point_says("WedgePositionSequence", [_item_of(WedgePosition="IN")], 1), "a wedge"),
+        (_point_says("NominalBeamEnergy", ""), "energy is not given"),
+        (_point_says("NominalBeamEnergy", "10", 1), "energy changes"),
+        (_point_says("NominalBeamEnergy", "0"), "energy is not above 0"),
+        (_point_says("NominalBeamEnergy", "-6"), "energy is not above 0"),
+        (_point_says("NominalBeamEnergy", "50.1"), "at most 50 MV"),
+        (_mode("CANARY"), "fluence mode"),
+        (_mode(""), "fluence mode"),
+        (_mode("STANDARD", "NON_STANDARD"), "fluence mode"),
+    ],
+)
+def test_what_is_in_the_beam_whatever_its_numbers_say(
+    change: Callable[[Dataset], None], reason: str, tmp_path: Path
+) -> None:
+    """No block, compensator or wedge is announced in any of these."""
+    data = small_plan()
+    change(data.BeamSequence[1])
+    sweep, field = plan_of(data, tmp_path).beams
+    assert sweep.not_judged is None
+    assert reason in str(field.not_judged)
+    assert "CANARY" not in repr(field)
+    if reason == "fluence mode":
+        assert field.energy is None
+
+
+def test_an_energy_of_50_mv_is_one(tmp_path: Path) -> None:
+    data = small_plan()
+    _point_says("NominalBeamEnergy", "50")(data.BeamSequence[1])
+    assert plan_of(data, tmp_path).beams[1].not_judged is None
 
 
 def test_a_wedge_that_is_out_throughout_does_not_matter(tmp_path: Path) -> None:
