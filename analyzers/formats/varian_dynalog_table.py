@@ -49,7 +49,7 @@ COLUMNS = (
 OF_A_LEAF = ("expected", "actual", "previous segment", "next segment")
 LEAVES = len(COLUMNS)
 """The first column of leaf 1."""
-DOSE, HOLD_OFF, BEAM_ON, NEXT_INDEX, GANTRY, COLLIMATOR = 0, 2, 3, 5, 6, 7
+DOSE, SEGMENT, HOLD_OFF, BEAM_ON, NEXT_INDEX, GANTRY, COLLIMATOR = 0, 1, 2, 3, 5, 6, 7
 Y1, Y2, X1, X2 = 8, 9, 10, 11
 SAME_IN_BOTH = slice(0, 12)
 """Columns of the machine, not of a bank."""

@@ -25,7 +25,7 @@ from analyzers.core import (
 )
 from analyzers.field_shape import sub_beam_samples
 from analyzers.records import Delivery, Meterset
-from analyzers.wholeness import TRUEBEAM, Pace, gaps, missing_parts
+from analyzers.wholeness import CLINAC, TRUEBEAM, Pace, gaps, missing_parts
 
 _TRUEBEAM = Limits.within(
     tolerance=0.1,
@@ -84,7 +84,7 @@ def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
     if delivery.samples == 0:
         raise AnalysisError("the log has no samples")
     if delivery.meterset is not Meterset.MU:
-        return _without_mu(delivery)
+        return _without_mu(delivery, context.machine_class)
     meterset_mu = delivery.meterset_mu
     if not (np.isfinite(meterset_mu.actual).all() and np.isfinite(meterset_mu.expected).all()):
         raise AnalysisError("the meterset is not a number in some samples")
@@ -104,14 +104,17 @@ def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
     )
 
 
-def _without_mu(delivery: Delivery) -> Analysis:
+def _without_mu(delivery: Delivery, machine_class: str) -> Analysis:
     """What a log without MU tells: percent of the plan, and whether it is whole."""
     share = delivery.meterset_percent
-    missing = [*(["log truncated"] if delivery.truncated else []), *gaps(delivery, Pace())]
+    pace = CLINAC if machine_class == "clinac" else Pace()
+    missing = [*(["log truncated"] if delivery.truncated else []), *gaps(delivery, pace)]
     measured = []
     if share is not None:
         if not np.isfinite(share.actual).all():
             raise AnalysisError("the meterset is not a number in some samples")
+        if not delivery.beam_on.any() and share.actual.max() > 0.0:
+            missing.append("the dose rises and the beam was never on")
         delivered_percent = float(share.actual[-1])
         measured.append(PLANNED_ERROR_PERCENT.measured(delivered_percent - 100.0))
         if delivered_percent < WHOLE_PERCENT:

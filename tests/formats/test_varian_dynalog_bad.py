@@ -199,6 +199,17 @@ def test_what_the_machine_writes_into_both_must_agree(column: int, tmp_path: Pat
     assert "row 8" in str(error)
 
 
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_one_bank_saved_twice_is_no_delivery(fewer: int, tmp_path: Path) -> None:
+    error = refused(tmp_path, A, text_of(small_rows("A")[: 11 - fewer]))
+    assert (error.code, "saved twice" in str(error)) == ("DLG_MISMATCH", True)
+
+
+def test_banks_that_are_closed_at_the_axis_may_be_alike(tmp_path: Path) -> None:
+    closed = [[*row[:14], *([0] * 4 * 26)] for row in small_rows("A")]
+    assert read_texts(tmp_path, text_of(closed), text_of(closed)).samples == 10
+
+
 def test_too_many_rows_are_refused_and_do_not_hold_us_up(tmp_path: Path) -> None:
     row = b",".join([b"0"] * COLUMNS) + b"\n"
     began = time.monotonic()

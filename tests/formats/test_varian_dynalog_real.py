@@ -9,6 +9,7 @@ compared: 91 % where ours passes all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,49 @@ def test_a_real_pair_cut_after_any_row_is_never_complete(path: Path, tmp_path: P
         whole += [kept] if verdict(complete, "clinac") == "PASS" else []
     # The last row but one of a static beam may hold the whole dose, with nothing left to lose.
     assert [kept for kept in whole if kept < rows - 3] == []
+
+
+def changed(path: Path, folder: Path, change: Callable[[NDArray[np.int64]], Any]) -> Delivery:
+    """A real pair with the same change made to the rows of both banks."""
+    for bank in (path, beside(path)):
+        rows = rows_of(bank).copy()
+        returned = change(rows)
+        rows = rows if returned is None else returned
+        header = bank.read_text("latin-1").split("\n")[:6]
+        lines = [*header, *(",".join(map(str, row)) for row in rows), ""]
+        (folder / bank.name).write_text("\n".join(lines), "latin-1")
+    return read(folder / path.name, beside(folder / path.name))
+
+
+def never_on(rows: NDArray[np.int64]) -> None:
+    rows[:, 3] = 0
+
+
+def held_throughout(rows: NDArray[np.int64]) -> None:
+    rows[:, 2] = 1
+
+
+def without_the_middle_third(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    third = len(rows) // 3
+    return np.delete(rows, slice(third, 2 * third), axis=0)
+
+
+def without_the_first_tenth(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return rows[len(rows) // 10 :]
+
+
+@pytest.mark.parametrize("path", A_FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize(
+    "change",
+    [
+        never_on,
+        held_throughout,
+        without_the_middle_third,
+        without_the_first_tenth,
+    ],
+)
+def test_a_real_log_that_was_spoiled_is_not_whole(
+    path: Path, change: Callable[[NDArray[np.int64]], Any], tmp_path: Path
+) -> None:
+    found = measured(meterset.ANALYZER, changed(path, tmp_path, change), "clinac")
+    assert verdict(found["complete"], "clinac") == "ACTION"

@@ -6,6 +6,7 @@ An axis must never be judged against itself, and nothing that stopped early may 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,3 +201,68 @@ def test_only_actual_is_nan_where_it_would_be_compared() -> None:
     found = Axis.actual_only(axis(3.0, 4).actual)
     assert np.isnan(found.expected).all()
     np.testing.assert_array_equal(found.reference, found.actual)
+
+
+def test_a_dose_that_rises_with_the_beam_never_on_is_not_whole() -> None:
+    record = share(sweeping_field())
+    assert record.beam_flag is not None
+    record.beam_flag[:] = False
+    found = measured(meterset.ANALYZER, record, "clinac")
+    assert verdict(found["complete"], "clinac") == "ACTION"
+    assert found["complete"].at == "the dose rises and the beam was never on"
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_share_that_steps_out_of_its_own_pace_has_a_gap(is_held: bool) -> None:
+    record = share(sweeping_field())
+    assert record.meterset_percent is not None
+    assert record.beam_flag is not None
+    # Steps of 0.5 %, and one of 2.5 %.
+    record.meterset_percent.actual[100:] = np.minimum(
+        record.meterset_percent.actual[100:] + 2.0, 100.0
+    )
+    record.beam_flag[100] = not is_held
+    found = measured(meterset.ANALYZER, record, "clinac")
+    assert (found["complete"].value, found["complete"].at) == (0.0, "samples missing at 2.00 s")
+
+
+def test_a_share_that_begins_far_from_0_has_a_gap_there() -> None:
+    record = share(sweeping_field())
+    record = replace(record, meterset_percent=axis_from(20.0, record.samples))
+    found = measured(meterset.ANALYZER, record, "clinac")
+    assert found["complete"].at == "samples missing at 0.00 s"
+
+
+def axis_from(percent: float, samples: int) -> Axis:
+    return Axis.actual_only(np.linspace(percent, 100.0, samples))
+
+
+@pytest.mark.parametrize(
+    ("name", "at_once", "most"),
+    [("gantry_deg", 0.7, 0.6), ("collimator_deg", 1.1, 1.0), ("jaw_x1_mm", 5.1, 5.0)],
+)
+def test_a_jump_that_no_clinac_makes_with_the_beam_on_is_a_gap(
+    name: str, at_once: float, most: float
+) -> None:
+    for jump, complete in ((most, 1.0), (at_once, 0.0)):
+        record = replace(share(sweeping_field()), interval_s=0.05)
+        values = np.full(record.samples, 100.0)
+        values[100:] += jump
+        logged: dict[str, Any] = {name: Axis.actual_only(values)}
+        record = replace(record, **logged)
+        found = measured(meterset.ANALYZER, record, "clinac")
+        assert found["complete"].value == complete
+        # A dose that rises tells as well as the flag that there is a beam.
+        assert record.beam_flag is not None
+        record.beam_flag[100] = False
+        found = measured(meterset.ANALYZER, record, "clinac")
+        assert found["complete"].value == complete
+        assert record.meterset_percent is not None
+        record.meterset_percent.actual[100] = record.meterset_percent.actual[99]
+        assert measured(meterset.ANALYZER, record, "clinac")["complete"].value == 1.0
+
+
+def test_a_leaf_faster_than_any_of_a_clinac_is_a_gap() -> None:
+    record = replace(share(sweeping_field()), interval_s=0.05)
+    record.mlc[0].bank_a_mm.expected[100:] += 3.0
+    assert measured(meterset.ANALYZER, record, "clinac")["complete"].value == 0.0
