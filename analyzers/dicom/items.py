@@ -7,9 +7,7 @@ warnings and exceptions.  An attribute that is empty counts as absent.
 from __future__ import annotations
 
 import logging
-import os
 import re
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ from analyzers.dicom.structure import (
     StructureCheck,
     layout,
 )
+from analyzers.regular_file import opened
 
 if TYPE_CHECKING:  # pydicom takes a quarter of a second: only who reads a file imports it
     from pydicom.dataset import Dataset
@@ -228,24 +227,13 @@ def last_tag(item: Item) -> int:
 
 
 def _content(path: Path, codes: str) -> bytes:
-    try:
-        with open(path, "rb", 0, opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ReadError("NOT_A_FILE", "this is not a regular file")
-            if status.st_size > LARGEST_FILE:
-                raise ReadError(f"{codes}_SIZE", f"{status.st_size} bytes, {LARGEST_FILE} at most")
-            content = stream.read(status.st_size)
-    except OSError as why:
-        raise ReadError("UNREADABLE", f"the file cannot be read: {why.strerror}") from None
+    with opened(path) as (stream, size):
+        if size > LARGEST_FILE:
+            raise ReadError(f"{codes}_SIZE", f"{size} bytes, {LARGEST_FILE} at most")
+        content = stream.read(size)
     if not content:
         raise TruncatedError(f"{codes}_EMPTY", f"the file is empty; {EXPORT_AGAIN}")
     return content
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open so that a pipe without a writer does not hold us up."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _dataset(content: bytes, offset: int, implicit: bool, codes: str) -> Dataset:

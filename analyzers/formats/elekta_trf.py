@@ -11,20 +11,19 @@ The file is read into memory, not mapped: a mapped file that another program cut
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzers.core import Format, NamedFile, ReadError
+from analyzers.core import Format, NamedFile
 from analyzers.formats import elekta_trf_dose as dose
 from analyzers.formats import elekta_trf_items as items
 from analyzers.formats import elekta_trf_layout as layout
 from analyzers.records import Axis, Delivery, Identity
+from analyzers.regular_file import opened
 
 CLOCKS = "Row clock minus header clock (s)"
 ICOM_STAMP = re.compile(r"\A\[ICOM: [^\]]*\]")
@@ -90,19 +89,8 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:  # noqa
 
 
 def _raw(path: Path) -> layout.RawLog:
-    try:
-        with open(path, "rb", 0, opener=_without_waiting) as content:
-            status = os.fstat(content.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ReadError("NOT_A_FILE", "this is not a regular file")
-            return layout.read_raw(content, status.st_size)
-    except OSError as why:
-        raise ReadError("UNREADABLE", f"the file cannot be read: {why.strerror}") from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open so that a pipe without a writer does not hold us up."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    with opened(path) as (content, size):
+        return layout.read_raw(content, size)
 
 
 def _remarks(raw: layout.RawLog, model: str) -> list[str]:

@@ -7,9 +7,7 @@ dose indices may overflow 16 bits on the last rows (-15536 is 50000) and are not
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.core import ReadError, TruncatedError
+from analyzers.regular_file import opened
 
 HEADER_LINES = 6
 LINE_FEED = 10
@@ -119,24 +118,12 @@ def read_table(path: Path) -> Table:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        with open(path, "rb", 0, opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ReadError("NOT_A_FILE", "this is not a regular file")
-            if status.st_size > LARGEST_FILE:
-                raise ReadError(
-                    "DLG_COLS",
-                    f"the file has {status.st_size} bytes, a Dynalog at most {LARGEST_FILE}",
-                )
-            return stream.read(status.st_size)
-    except OSError as why:
-        raise ReadError("UNREADABLE", f"the file cannot be read: {why.strerror}") from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open so that a pipe without a writer does not hold us up."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    with opened(path) as (stream, size):
+        if size > LARGEST_FILE:
+            raise ReadError(
+                "DLG_COLS", f"the file has {size} bytes, a Dynalog at most {LARGEST_FILE}"
+            )
+        return stream.read(size)
 
 
 def _header(lines: list[bytes]) -> Header:

@@ -11,8 +11,6 @@ The file is read into memory, not mapped: a mapped file that another program cut
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from analyzers.formats import varian_trajectory_log_axes as axes
 from analyzers.formats import varian_trajectory_log_layout as layout
 from analyzers.formats import varian_trajectory_log_text as text
 from analyzers.records import Axis, Delivery, Identity, SubBeam
+from analyzers.regular_file import opened
 
 LARGEST_COMPANION = 65536
 MOST_IMAGING_MU = 20.0
@@ -69,19 +68,8 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:
 
 
 def _raw(path: Path) -> layout.RawLog:
-    try:
-        with open(path, "rb", 0, opener=_without_waiting) as content:
-            status = os.fstat(content.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ReadError("NOT_A_FILE", "this is not a regular file")
-            return layout.read_raw(content, status.st_size)
-    except OSError as why:
-        raise ReadError("UNREADABLE", f"the file cannot be read: {why.strerror}") from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open so that a pipe without a writer does not hold us up."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    with opened(path) as (content, size):
+        return layout.read_raw(content, size)
 
 
 def _axes(raw: layout.RawLog, usable: Mapping[int, slice]) -> Delivery:
@@ -199,9 +187,9 @@ def _companion(companions: Sequence[NamedFile], warnings: list[str]) -> text.Des
     """The companion's content; one that cannot be read costs a warning, not the log."""
     for file in companions:
         try:
-            with open(file.path, "rb", 0, opener=_without_waiting) as content:
+            with opened(file.path) as (content, _):
                 described = text.companion(content.read(LARGEST_COMPANION + 1)[:LARGEST_COMPANION])
-        except OSError:
+        except ReadError:
             described = None
         if described is not None:
             return described
