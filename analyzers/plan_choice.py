@@ -11,51 +11,81 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from analyzers.field_shape import sub_beam_samples
 from analyzers.numerics.statistics import angle_difference_deg
-from analyzers.plan_matching import Answer, Candidate, Evidence, evidence, is_ruled_out, match
-from analyzers.plan_records import Plan, PlanMatch, PlannedPart
+from analyzers.plan_matching import (
+    Answer,
+    Candidate,
+    Evidence,
+    MachineNames,
+    evidence,
+    is_ruled_out,
+    match,
+)
+from analyzers.plan_records import Plan, PlanMatch, PlannedPart, Rival
 from analyzers.records import Delivery, Identity, SubBeam
 
 CHOOSE = "name its plan with --plan"
 TURNED_DEG = 1.0
 """Gantry, collimator or couch turned by more with the beam off: another field begins."""
 MOST_FIELDS = 40
+MOST_RIVALS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one part of a log is matched with; `failure` or `absent` where with nothing."""
+    """What one part of a log is matched with; one of the reasons where with nothing."""
 
     candidate: Candidate | None = None
     evidence: Evidence | None = None
     failure: str | None = None
+    other_shape: str | None = None
     absent: str | None = None
+    rivals: tuple[Rival, ...] = ()
+    needs_a_match: bool = False
+
+    def as_match(self, before: str = "") -> PlanMatch:
+        """The same of the whole log; `before` says which part of it this is."""
+        return PlanMatch(
+            failure=None if self.failure is None else f"{before}{self.failure}",
+            other_shape=None if self.other_shape is None else f"{before}{self.other_shape}",
+            absent=self.absent,
+            rivals=self.rivals,
+            needs_a_match=self.needs_a_match,
+        )
 
 
 _Chooser = Callable[[Delivery, Sequence[Candidate], SubBeam | None], _Found]
 
 
-def with_plan(delivery: Delivery, plans: Sequence[Plan], *, chosen: bool) -> Delivery:
+def with_plan(
+    delivery: Delivery,
+    plans: Sequence[Plan],
+    *,
+    chosen: bool,
+    machines: MachineNames | None = None,
+) -> Delivery:
     """The delivery with what is known of its plan; `chosen` says that a person named the plan.
 
-    Without plans, and for a log that is not judged, the delivery as it is.
+    `machines` says what plans call the log's machine; None leaves the machine unchecked.  Without
+    plans, and for a log that is not judged, the delivery as it is.
     """
     if not plans or delivery.not_judged is not None:
         return delivery
-    return replace(delivery, planned=_matched(delivery, plans, chosen=chosen))
+    choose: _Chooser = _by_pattern if chosen else partial(_by_evidence, machines=machines)
+    return replace(delivery, planned=_matched(delivery, plans, choose))
 
 
-def _matched(delivery: Delivery, plans: Sequence[Plan], *, chosen: bool) -> PlanMatch:
+def _matched(delivery: Delivery, plans: Sequence[Plan], choose: _Chooser) -> PlanMatch:
     if delivery.weight is None:
         return PlanMatch(absent="the log has no dose that would tell where in its plan it is")
     candidates = [Candidate(plan, beam) for plan in plans for beam in plan.beams]
     if not candidates:
         return PlanMatch(failure="the plan has no beams")
-    choose = _by_pattern if chosen else _by_evidence
     delivered = [beam for beam in delivery.sub_beams if beam.delivered]
     if len(delivered) > 1:
         where = [samples for _, samples in sub_beam_samples(delivery)]
@@ -67,7 +97,7 @@ def _matched(delivery: Delivery, plans: Sequence[Plan], *, chosen: bool) -> Plan
         part = PlannedPart(
             found.candidate.beam, 0, delivery.samples, first, _logged_mu(delivery, only)
         )
-        return PlanMatch((part,), evidence=(_said(found.evidence),))
+        return PlanMatch((part,), evidence=(_said(found.evidence),), plan=found.candidate.plan)
     return _by_fields(delivery, candidates, choose, found)
 
 
@@ -75,7 +105,7 @@ def _by_fields(
     delivery: Delivery, candidates: Sequence[Candidate], choose: _Chooser, whole: _Found
 ) -> PlanMatch:
     """Where the log as a whole is no planned beam: as several fields, or why not."""
-    as_whole = PlanMatch(failure=whole.failure, absent=whole.absent)
+    as_whole = whole.as_match()
     fields = [] if delivery.sub_beams else fields_of(delivery)
     if not 1 < len(fields) <= MOST_FIELDS:
         return as_whole
@@ -85,8 +115,12 @@ def _by_fields(
         return apart
     if apart.absent:
         return as_whole
-    before = f"{whole.failure}; " if whole.failure else ""
-    return PlanMatch(failure=f"{before}taken as {len(fields)} fields: {apart.failure}")
+    before = (
+        f"{whole.failure or whole.other_shape or whole.absent}; taken as {len(fields)} fields: "
+    )
+    if apart.other_shape is not None:
+        return replace(apart, other_shape=f"{before}{apart.other_shape}")
+    return replace(apart, failure=f"{before}{apart.failure}")
 
 
 def _logged_mu(delivery: Delivery, sub_beam: SubBeam | None) -> float | None:
@@ -108,7 +142,9 @@ def _by_parts(
         if found.candidate is None or found.evidence is None:
             if found.absent and not taken:
                 return PlanMatch(absent=found.absent)
-            return PlanMatch(failure=f"{at}: {found.failure or found.absent}")
+            if found.absent:
+                return PlanMatch(failure=f"{at}: {found.absent}")
+            return found.as_match(f"{at}: ")
         if found.candidate in taken:
             return PlanMatch(failure=f"two parts of the log fit the same planned beam; {CHOOSE}")
         if taken and found.candidate.plan is not taken[0].plan:
@@ -120,7 +156,7 @@ def _by_parts(
         beam_of_it = found.candidate.beam
         parts.append(PlannedPart(beam_of_it, where.start, where.stop, first, logged_mu, at))
         said.append(f"{at}: {_said(found.evidence)}")
-    return PlanMatch(tuple(parts), evidence=tuple(said))
+    return PlanMatch(tuple(parts), evidence=tuple(said), plan=taken[0].plan)
 
 
 def _by_pattern(
@@ -134,7 +170,7 @@ def _by_pattern(
     # A field without meterset is none that a log could be judged by.
     fits = [(c, e) for c, e in found if e.same_shape and _has_meterset(c)]
     if not fits:
-        return _Found(failure=_no_shape([e for c, e in found if _has_meterset(c)]))
+        return _no_shape([e for c, e in found if _has_meterset(c)])
     for agrees in (
         lambda e: e.same_meterset,
         lambda e: e.same_energy is not False,
@@ -163,38 +199,56 @@ def _refusal(candidate: Candidate, piece: Evidence) -> str | None:
     return None
 
 
-def _no_shape(found: Sequence[Evidence]) -> str:
+def _no_shape(found: Sequence[Evidence]) -> _Found:
     """That no beam fits, and by how much the nearest does not."""
     known = [e for e in found if e.same_shape is False]
     if not known or len(known) < len(found):
-        return "the log's shape cannot be compared with the plan"
+        return _Found(failure="the log's shape cannot be compared with the plan")
 
     def away(e: Evidence) -> float:
         angles_deg = (error_deg or 0.0 for _, error_deg in e.angle_errors_deg)
         return max(e.leaf_error_mm or 0.0, e.jaw_error_mm or 0.0, *angles_deg)
 
     nearest = min(known, key=away)
-    return f"the delivered shape is not the plan's: {_differences(nearest)} in the nearest beam"
+    away_by = f"{_differences(nearest)} in the nearest beam"
+    return _Found(other_shape=f"delivered shape is not the plan's: {away_by}")
 
 
 def _by_evidence(
-    delivery: Delivery, candidates: Sequence[Candidate], sub_beam: SubBeam | None
+    delivery: Delivery,
+    candidates: Sequence[Candidate],
+    sub_beam: SubBeam | None,
+    *,
+    machines: MachineNames | None,
 ) -> _Found:
     """The beam by all evidence; no plan for this log is not the same as a doubt about one."""
     # A plan that the log rules out by name is not compared further.
     ours = [c for c in candidates if not is_ruled_out(delivery, c.plan)]
     if not ours:
         return _Found(absent="no plan: every plan given is another's than the log names")
-    answer = match(delivery, ours, sub_beam=sub_beam)
+    answer = match(delivery, ours, sub_beam=sub_beam, machines=machines)
     if answer.answer is Answer.MATCHED and answer.best is not None:
         piece = answer.evidence[next(k for k, c in enumerate(ours) if c is answer.best)]
         return _Found(answer.best, piece)
+    rivals = _rivals(ours, answer.evidence)
     if answer.answer is Answer.OTHER_SHAPE:
-        return _Found(failure=f"delivered shape is not the plan's: {answer.reason}")
+        return _Found(other_shape=f"delivered shape is not the plan's: {answer.reason}")
     speaks = any(e.same_plan or e.same_patient or e.same_shape for e in answer.evidence)
     if speaks:
-        return _Found(failure=f"needs a match: {answer.reason}; {CHOOSE}")
+        said = f"needs a match: {answer.reason}; {CHOOSE}"
+        return _Found(failure=said, rivals=rivals, needs_a_match=True)
     return _Found(absent=f"no plan: none of the plans given is this log's: {answer.reason}")
+
+
+def _rivals(candidates: Sequence[Candidate], found: Sequence[Evidence]) -> tuple[Rival, ...]:
+    """What a person may choose from, best first, the same whatever order they come in."""
+    rivals = [
+        Rival(c.plan, c.beam.number, e.score, _said(e))
+        for c, e in zip(candidates, found, strict=True)
+        if _has_meterset(c)
+    ]
+    rivals.sort(key=lambda r: (-r.score, r.said, r.plan.sop_instance_uid or "", r.beam_number))
+    return tuple(rivals[:MOST_RIVALS])
 
 
 def fields_of(delivery: Delivery) -> list[SubBeam]:

@@ -9,7 +9,7 @@ identity.  The shape is compared by the log's expected axes: they say what the m
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +44,28 @@ class Candidate:
 
     plan: Plan
     beam: Beam
+
+
+@dataclass(frozen=True, slots=True)
+class MachineNames:
+    """What plans call the log's machine, and the clinic's other machines.
+
+    `is_all` says that plans call the log's machine nothing else.
+    """
+
+    own: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    is_all: bool = False
+
+    def agrees(self, planned: str | None) -> bool | None:
+        """Whether a plan's machine is the log's; None: nothing is known of that name."""
+        if planned is None:
+            return None
+        name = planned.strip().casefold()
+        if name in {own.strip().casefold() for own in self.own}:
+            return True
+        elsewhere = name in {other.strip().casefold() for other in self.others}
+        return False if elsewhere or self.is_all else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +153,13 @@ def match(
     candidates: Sequence[Candidate],
     *,
     sub_beam: SubBeam | None = None,
-    machine_names: Collection[str] | None = None,
+    machines: MachineNames | None = None,
 ) -> Match:
     """Find the planned beam of a log, or of one sub-beam of it.
 
-    `machine_names` are what plans call the log's machine; None leaves the machine unchecked.
+    `machines` says what plans call the log's machine; None leaves the machine unchecked.
     """
-    found = tuple(evidence(delivery, c, sub_beam, machine_names) for c in candidates)
+    found = tuple(evidence(delivery, c, sub_beam, machines) for c in candidates)
     # Where the plan that the log names is here, the answer is about that plan and no other.
     asked = [k for k, e in enumerate(found) if e.same_plan] or list(range(len(found)))
     ranked = sorted(asked, key=lambda k: _rank(found[k], candidates[k]))
@@ -263,7 +285,7 @@ def evidence(
     delivery: Delivery,
     candidate: Candidate,
     sub_beam: SubBeam | None = None,
-    machine_names: Collection[str] | None = None,
+    machines: MachineNames | None = None,
 ) -> Evidence:
     """Everything that speaks for or against one planned beam."""
     plan, beam, log = candidate.plan, candidate.beam, delivery.identity
@@ -275,11 +297,7 @@ def evidence(
         same_beam=_same_beam(delivery, beam, sub_beam),
         same_meterset=_same_meterset(planned_mu, beam.meterset_mu),
         same_energy=_same(_energy(delivery.energy), _energy(beam.energy)),
-        same_machine=(
-            None
-            if machine_names is None or beam.machine_name is None
-            else beam.machine_name in machine_names
-        ),
+        same_machine=None if machines is None else machines.agrees(beam.machine_name),
         leaf_error_mm=shape.leaf_mm,
         jaw_error_mm=shape.jaw_mm,
         gantry_error_deg=shape.angles_deg[0],

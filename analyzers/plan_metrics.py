@@ -48,6 +48,15 @@ _CLINAC_MU = _meterset((0.5, 0.5), (1.0, 2.0))
 _SAME_MU = _meterset((0.1, 0.1), (0.2, 0.5), "product default (what matching calls the same)")
 _NONE = Limits.at_most(tolerance=0.0, action=0.0, source="a delivery is whole or it is not")
 
+SHAPE_AGREES = Metric(
+    "shape_agrees",
+    "1",
+    "1 where the delivered shape is that of the plan, 0 where it is not: then no other is judged",
+    dict.fromkeys(
+        CLASSES,
+        Limits.at_least(tolerance=1.0, action=1.0, source="a delivery has its plan's shape or not"),
+    ),
+)
 WORST_LEAF_RMS = Metric(
     "worst_leaf_rms",
     "mm",
@@ -205,6 +214,7 @@ MEAN_FLUENCE_DIFFERENCE = Metric(
     "Mean delivered minus planned fluence over the judged points, of the maximum of the plan",
 )
 METRICS = (
+    SHAPE_AGREES,
     WORST_LEAF_RMS,
     LARGEST_LEAF_ERROR,
     LEAF_MEAN_ERROR,

@@ -328,14 +328,35 @@ class PlannedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """A planned beam that a person may choose for a log, with what speaks for and against it.
+
+    `score` is 0 to 1.  `said` holds no identity.
+    """
+
+    plan: Plan = field(repr=False)
+    beam_number: int
+    score: float
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanMatch:
-    """What is known of a log's plan; of `parts`, `failure` and `absent` just one is given.
+    """What is known of a log's plan: `parts`, or one of `failure`, `other_shape` and `absent`.
 
     `failure` says why a log that a plan was given for cannot be held against it: that is never a
-    pass.  `absent` says why no plan that was given is this log's.  `evidence` holds no identity.
+    pass.  `other_shape` says that what was delivered is not what its own plan says, and by how
+    much.  `absent` says why no plan that was given is this log's.  `plan` is the one that all parts
+    are of, `rivals` are the beams a person may choose from, best first.  Neither reasons nor
+    `evidence` hold identity.
     """
 
     parts: tuple[PlannedPart, ...] = ()
     failure: str | None = None
+    other_shape: str | None = None
     absent: str | None = None
     evidence: tuple[str, ...] = ()
+    plan: Plan | None = field(default=None, repr=False)
+    rivals: tuple[Rival, ...] = ()
+    needs_a_match: bool = False
+    """The failure is that a person has to choose."""

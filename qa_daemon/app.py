@@ -35,6 +35,7 @@ from qa_daemon.jobs import WorkerLimits, Workers
 from qa_daemon.lock import StateLock
 from qa_daemon.notify import Notifier
 from qa_daemon.pipeline import Pipeline
+from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.requests import RequestDesk
 from qa_daemon.site import site as sites
 from qa_daemon.site.site import Site
@@ -42,6 +43,8 @@ from qa_daemon.status import followers_of, status_form
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.outbox import Outbox
+from qa_daemon.store.plans import Plans
+from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
 from qa_daemon.store.store import Store, upgrade, url_of
@@ -95,7 +98,8 @@ class Core:
         self.store = open_store(site)
         self.ledger = Ledger(self.store)
         self.queries = Queries(self.store)
-        self.results = Results(self.store, followers_of(site))
+        plans = Plans(self.store, Pseudonyms(site.state_dir))
+        self.results = Results(self.store, followers_of(site), plans)
         self.archive = Archive(site.state_dir)
         self.archive.clear_scratch()
         rules = site.file.ingest
@@ -109,7 +113,10 @@ class Core:
             ),
         )
         self.workers.warm_up(rules.workers)
-        pipeline = Pipeline(self.workers.measure, site, self.archive, self.ledger, self.results)
+        desk = PlanDesk(plans, self.archive, site, self.catalogue)
+        pipeline = Pipeline(
+            self.workers.measure, site, self.archive, self.ledger, self.results, desk
+        )
         self.dispatcher = Dispatcher(
             self.ledger, pipeline, threads=rules.workers, catalogue=self.catalogue
         )

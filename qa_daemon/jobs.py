@@ -38,9 +38,11 @@ from analyzers.core import (
 )
 from analyzers.mlc_geometry import with_model
 from analyzers.plan_choice import with_plan
+from analyzers.plan_matching import MachineNames
 from analyzers.plan_records import Plan, PlanMatch
 from analyzers.records import Delivery
-from qa_daemon.model import AnalysisReport, Job, NamedPath, Report, Value
+from qa_daemon.keys import keys_of, match_report
+from qa_daemon.model import AnalysisReport, Job, MatchReport, MatchState, NamedPath, Report, Value
 
 PR_SET_PDEATHSIG = 1
 
@@ -163,8 +165,11 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         record = recognized.format.read(_named(job.file), [_named(c) for c in job.companions])
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
+    if job.only_keys:
+        return Report(keys=keys_of(record), machine_serial=record.machine_serial)
+    found: MatchReport | None = None
     if isinstance(record, Delivery):
-        record = _beside_plans(with_model(record, job.mlc), job, catalogue)
+        record, found = _beside_plans(with_model(record, job.mlc), job, catalogue)
     told = getattr(record, "machine_class", None)  # not every kind of record tells its machine
     machine_class = job.machine_class or told or recognized.format.machine_class
     reports: list[AnalysisReport] = []
@@ -174,24 +179,46 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
             _put_question(analyzer, record, machine_class, job, traces)
             for analyzer in catalogue.analyzers_for(record)
         ]
-    return _report(recognized.format.name, machine_class, record, reports, _save(traces, job))
+    report = _report(recognized.format.name, machine_class, record, reports, _save(traces, job))
+    return report.model_copy(update={"match": found})
 
 
-def _beside_plans(delivery: Delivery, job: Job, catalogue: Catalogue) -> Delivery:
-    """The delivery with its planned beams.
+def _beside_plans(
+    delivery: Delivery, job: Job, catalogue: Catalogue
+) -> tuple[Delivery, MatchReport | None]:
+    """The delivery with its planned beams, and what was found of them.
 
     A chosen plan that cannot be read is a failure, never no plan; of others their own result says
     that they cannot be read.
     """
-    plans = []
+    if delivery.not_judged is not None:
+        return delivery, None
+    if job.no_plan is not None:
+        return _without_plan(delivery, job)
+    plans: list[Plan | None] = []
     for file in job.plans:
         try:
             plans.append(_plan(file, catalogue))
         except ReadError as why:
             if job.plan_is_chosen:
                 failure = f"the plan cannot be read: {why.code}: {why}"
-                return replace(delivery, planned=PlanMatch(failure=failure))
-    return with_plan(delivery, plans, chosen=job.plan_is_chosen)
+                planned = replace(delivery, planned=PlanMatch(failure=failure))
+                return planned, match_report(planned, ())
+            plans.append(None)
+    machines = MachineNames(
+        frozenset(job.machine_names), frozenset(job.other_machine_names), job.machine_names_are_all
+    )
+    readable = [plan for plan in plans if plan is not None]
+    planned = with_plan(delivery, readable, chosen=job.plan_is_chosen, machines=machines)
+    return planned, match_report(planned, plans)
+
+
+def _without_plan(delivery: Delivery, job: Job) -> tuple[Delivery, MatchReport]:
+    """The delivery, with why the plan that it names is not here."""
+    failed = job.no_plan_is is MatchState.FAILED
+    found = PlanMatch(failure=job.no_plan) if failed else PlanMatch(absent=job.no_plan)
+    match = MatchReport(state=job.no_plan_is, reason=job.no_plan)
+    return replace(delivery, planned=found), match
 
 
 def _plan(file: NamedPath, catalogue: Catalogue) -> Plan:
@@ -284,6 +311,7 @@ def _report(
         identity={name: _text(value) for name, value in fields.items() if value},
         analyses=tuple(reports),
         arrays=arrays,
+        keys=keys_of(record),
     )
 
 

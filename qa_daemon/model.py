@@ -32,6 +32,17 @@ class State(StrEnum):
     REPLACED = "replaced"
 
 
+class MatchState(StrEnum):
+    """What is known of the plan of a log."""
+
+    MATCHED = "matched"
+    NEEDS_A_MATCH = "needs a match"
+    OTHER_SHAPE = "other shape"
+    FAILED = "failed"
+    ABSENT = "absent"
+    WAITING = "waiting"
+
+
 class Event(Enum):
     """What can happen to a file."""
 
@@ -41,6 +52,7 @@ class Event(Enum):
     UNREADABLE = "not what its format says, or it killed its worker"
     LACKS_INPUT = "needs a file that has not arrived"
     INPUT_CAME = "a file it belongs with arrived"
+    NOT_COMING = "what it needs has not arrived in the time that it was given"
     RELEASED = "a person asked for another try"
     REVISED = "the same path now holds other content"
     ORIGINAL_GONE = "the file it is a copy of was revised; the copy takes its place"
@@ -56,6 +68,7 @@ NEXT: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.REVISED): State.REPLACED,
     (State.QUEUED, Event.RELEASED): State.QUEUED,
     (State.WAITING, Event.INPUT_CAME): State.QUEUED,
+    (State.WAITING, Event.NOT_COMING): State.DONE,
     (State.WAITING, Event.JUDGED): State.DONE,
     (State.WAITING, Event.RELEASED): State.QUEUED,
     (State.WAITING, Event.REVISED): State.REPLACED,
@@ -106,6 +119,91 @@ class AnalysisReport(Message):
     notes: tuple[str, ...] = ()
 
 
+class DeliveryKeys(Message):
+    """What a log says by which its plan can be found; kept in the store alone.
+
+    `field` is what an Elekta log calls the field it irradiates, label and name.
+    """
+
+    plan_uid: str | None = None
+    patient_id: str | None = None
+    plan_label: str | None = None
+    beam_number: int | None = None
+    field: str | None = None
+    planned_mu: FiniteFloat | None = None
+
+
+class PlannedBeam(Message):
+    """One beam of a plan, as far as logs are counted against it."""
+
+    number: int
+    name: str | None = None
+    meterset_mu: FiniteFloat | None = None
+    energy: str | None = None
+    machine: str | None = None
+
+
+class PlanKeys(Message):
+    """What a plan says by which its logs are found; kept in the store alone."""
+
+    plan_uid: str | None = None
+    earlier_plan_uids: tuple[str, ...] = ()
+    patient_id: str | None = None
+    label: str | None = None
+    fractions: int | None = None
+    dose_per_fraction_gy: FiniteFloat | None = None
+    beams: tuple[PlannedBeam, ...] = ()
+
+
+class RecordedBeam(Message):
+    """One beam of a treatment record."""
+
+    number: int | None
+    fraction: int | None = None
+    delivered_mu: FiniteFloat | None = None
+    termination: str
+
+
+class RecordKeys(Message):
+    """What a treatment record says was treated; kept in the store alone."""
+
+    plan_uid: str | None = None
+    patient_id: str | None = None
+    machine: str | None = None
+    beams: tuple[RecordedBeam, ...] = ()
+
+
+class DeliveredBeam(Message):
+    """A planned beam, or a part of it, that a log delivered: from one meterset to another.
+
+    `plan` is the place of its plan among the job's.
+    """
+
+    plan: int
+    number: int
+    planned_mu: FiniteFloat
+    from_mu: FiniteFloat
+    to_mu: FiniteFloat
+
+
+class RivalBeam(Message):
+    """A planned beam that a person may choose for a log; `plan` as in `DeliveredBeam`."""
+
+    plan: int
+    number: int
+    score: FiniteFloat
+    said: str
+
+
+class MatchReport(Message):
+    """How a log and the job's plans fit; `reason` says why no plan was found."""
+
+    state: MatchState
+    reason: str | None = None
+    beams: tuple[DeliveredBeam, ...] = ()
+    rivals: tuple[RivalBeam, ...] = ()
+
+
 class Report(Message):
     """What a worker found in one file: a record with its analyses, or the reason why not.
 
@@ -123,6 +221,8 @@ class Report(Message):
     identity: dict[str, str] = {}
     analyses: tuple[AnalysisReport, ...] = ()
     arrays: str | None = None
+    keys: DeliveryKeys | PlanKeys | RecordKeys | None = None
+    match: MatchReport | None = None
     error_code: str | None = None
     error_message: str | None = None
 
@@ -138,6 +238,9 @@ class Job(Message):
     """One main file to read and measure, with its side files.
 
     `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named it.
+    `no_plan` says why there is none where one was expected, and `no_plan_is` what that means.
+    `machine_names` are what plans call the machine, `other_machine_names` the clinic's other
+    machines.  `only_keys`: read it, and report no more than its keys.
     `machine_class` None means: the class the format assumes.  `mlc` is the machine's model where a
     file does not say it.  `settings` holds the site's own
     settings by analyzer.  Arrays go to a new file in `scratch`.
@@ -147,6 +250,12 @@ class Job(Message):
     companions: tuple[NamedPath, ...] = ()
     plans: tuple[NamedPath, ...] = ()
     plan_is_chosen: bool = False
+    no_plan: str | None = None
+    no_plan_is: MatchState = MatchState.ABSENT
+    machine_names: tuple[str, ...] = ()
+    other_machine_names: tuple[str, ...] = ()
+    machine_names_are_all: bool = False
+    only_keys: bool = False
     machine_class: str | None = None
     mlc: str | None = None
     settings: dict[str, dict[str, object]] = {}

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 
 from qa_daemon.jobs import WorkerDied
-from qa_daemon.model import SOFTWARE, Job, Report
+from qa_daemon.model import SOFTWARE, Event, Job, Report
+from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
@@ -29,12 +31,16 @@ class Pipeline:
     archive: Archive
     ledger: Ledger
     results: Results
+    plans: PlanDesk
 
     def process(self, file: LedgerFile, companions: list[LedgerFile]) -> int | None:
         """Read, measure, judge, store; the result's id.  None: the worker died, try again."""
         machine = self.site.machine_named(file.machine)
+        job = self.archive.job(file, companions, machine, self.site)
+        used = None
         try:
-            report = self.measure(self.archive.job(file, companions, machine, self.site))
+            job, used = self.plans.beside(job, file, machine, self.measure)
+            report = self.measure(job)
         except WorkerDied as why:
             if self.ledger.crashed(file) < MOST_CRASHES:
                 return None
@@ -43,8 +49,15 @@ class Pipeline:
         outcomes = judge(report, self.site, machine)
         arrays = self.archive.keep_arrays(report.arrays)
         return self.results.save(
-            file, companions, report, outcomes, _made(report, self.site, machine), arrays
+            file, companions, report, outcomes, _made(report, self.site, machine), arrays, used
         )
+
+    def end_waiting(self) -> int:
+        """Let logs wait for their plans no longer than the site says; how many were ended."""
+        rules = self.site.file.plans
+        before = (self.site.clock() - rules.arrive_within).astimezone(UTC)
+        event = Event.INPUT_CAME if rules.required else Event.NOT_COMING
+        return self.ledger.end_waiting(before.isoformat(timespec="milliseconds"), event)
 
 
 def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:

@@ -13,7 +13,7 @@ import pytest
 
 from analyzers import catalogue as physics
 from qa_daemon.jobs import WorkerDied, WorkerLimits, Workers, WorkersLost, measure
-from qa_daemon.model import Job, NamedPath, Report
+from qa_daemon.model import DeliveryKeys, Job, NamedPath, Report
 from qa_daemon.simulate.trajectory_log import simulate
 
 
@@ -97,7 +97,9 @@ def test_identity_travels_in_its_own_field_alone(tmp_path: Path) -> None:
     )
     report = measure(Job(file=NamedPath(path=str(log), name=log.name)), physics.load())
     assert report.identity["patient_id"] == "QA_SIM_1"
-    rest = report.model_copy(update={"identity": {}})
+    assert isinstance(report.keys, DeliveryKeys)
+    assert report.keys.patient_id == "QA_SIM_1"
+    rest = report.model_copy(update={"identity": {}, "keys": None})
     assert "QA_SIM_1" not in rest.model_dump_json()
 
 

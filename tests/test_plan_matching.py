@@ -17,7 +17,7 @@ import pytest
 
 from analyzers.formats.dicom_rtplan import read
 from analyzers.mlc_geometry import LEAF_EDGES_MM
-from analyzers.plan_matching import Answer, Candidate, Match, evidence, match
+from analyzers.plan_matching import Answer, Candidate, MachineNames, Match, evidence, match
 from analyzers.plan_records import Plan
 from analyzers.records import Delivery, Identity
 from qa_daemon.simulate.motion import Errors, deliver
@@ -197,8 +197,13 @@ def test_a_replan_of_the_named_plan_is_matched_by_patient_and_shape() -> None:
 
 def test_another_machine_needs_a_person() -> None:
     plan = planned(shapes(), options=PlanOptions(machine="TB1"))
-    assert asked(log(), plan, machine_names=["TB1", "TrueBeam"]).answer is Answer.MATCHED
-    found = asked(log(), plan, machine_names=["TB2"])
+    assert (
+        asked(
+            log(), plan, machines=MachineNames(frozenset({"TB1", "TrueBeam"}), is_all=True)
+        ).answer
+        is Answer.MATCHED
+    )
+    found = asked(log(), plan, machines=MachineNames(frozenset({"TB2"}), is_all=True))
     assert (found.answer, found.reason) == (
         Answer.NEEDS_A_MATCH,
         "the plan is for another machine",

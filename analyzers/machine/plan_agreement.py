@@ -78,10 +78,12 @@ def analyze(delivery: Delivery, context: Context[PlanAgreementSettings]) -> Anal
         raise NotApplicable("no plan was given")
     if planned.absent is not None:
         raise NotApplicable(planned.absent)
+    if planned.other_shape is not None:
+        return _other_shape(planned.other_shape, planned.evidence)
     if planned.failure is not None or not planned.parts:
         raise AnalysisError(planned.failure or "no planned beam was found")
     beam_on_samples(delivery, context.settings.fewest_samples)
-    measurements: list[Measurement] = []
+    measurements = [of.SHAPE_AGREES.measured(1.0)]
     notes = [*planned.evidence, COUCH]
     maps: list[PlanFluence] = []
     for part in planned.parts:
@@ -89,14 +91,17 @@ def analyze(delivery: Delivery, context: Context[PlanAgreementSettings]) -> Anal
         measurements += found
         notes += said
         maps += [fluence] if fluence is not None else []
-    if not measurements:
-        raise AnalysisError("nothing of the plan could be compared")
     worst = min(maps, key=lambda m: (m.gammas[0].pass_percent, -m.gammas[0].mean), default=None)
     return Analysis(
         [_worst(group) for group in _by_metric(measurements)],
         traces={} if worst is None else _drawn(worst),
         notes=notes,
     )
+
+
+def _other_shape(reason: str, evidence: Sequence[str]) -> Analysis:
+    """What was delivered is another beam than the plan's: no other number would mean anything."""
+    return Analysis([of.SHAPE_AGREES.measured(0.0, at=reason)], notes=evidence)
 
 
 def _part(
@@ -246,7 +251,7 @@ def _drawn(fluence: PlanFluence) -> dict[str, NDArray[np.float32]]:
 ANALYZER = Analyzer(
     name="plan_agreement",
     title="Plan agreement",
-    version="1",
+    version="2",
     accepts=Delivery,
     settings=PlanAgreementSettings,
     metrics=of.METRICS,

@@ -98,6 +98,7 @@ class Dispatcher:
                 seen = self._ledger.wait_for_change(seen, 0.0)
                 group = self._pick()
                 if group is None:
+                    self._pipeline.end_waiting()
                     self._ledger.wait_for_change(seen, IDLE_S)
                     continue
                 self._process(group)

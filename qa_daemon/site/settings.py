@@ -69,6 +69,8 @@ class Machine(Model):
     """As the machine writes it into its files."""
     folders: tuple[Path, ...] = ()
     """Watched, with everything below; relative to the site file."""
+    plan_names: tuple[str, ...] = ()
+    """What plans call it; left out: its name, and any that is no other machine's."""
 
 
 class Ingest(Model):
@@ -86,6 +88,18 @@ class Ingest(Model):
     """Address space of one worker."""
     largest_file_mb: float = Field(default=512.0, gt=0)
     """Larger files are quarantined unread."""
+
+
+class Plans(Model):
+    """`[plans]`"""
+
+    arrive_within: Duration = timedelta(seconds=30)
+    """So long a log whose plan is not here is WAITING; it is judged by itself meanwhile.
+
+    A plan that comes later is used all the same.
+    """
+    required: bool = False
+    """A log whose plan does not arrive in that time is INVALID, and a message is sent."""
 
 
 class Influx(Model):
@@ -203,6 +217,7 @@ class SiteFile(Model):
     site: SiteSection
     machine: tuple[Machine, ...] = ()
     ingest: Ingest = Ingest()
+    plans: Plans = Plans()
     influx: Influx | None = None
     person: tuple[Person, ...] = ()
     rota: Rota | None = None

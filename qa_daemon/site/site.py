@@ -85,6 +85,17 @@ class Site:
         found = [m for m in self.machines if serial and m.serial == serial]
         return found[0] if len(found) == 1 else None
 
+    def machine_names(self, machine: Machine | None) -> dict[str, object]:
+        """What plans call a machine and the others, as a job is told it."""
+        if machine is None:
+            return {}
+        others = [m for m in self.machines if m is not machine]
+        return {
+            "machine_names": (machine.name, *machine.plan_names),
+            "other_machine_names": tuple(n for m in others for n in (m.name, *m.plan_names)),
+            "machine_names_are_all": bool(machine.plan_names),
+        }
+
     def today(self) -> datetime:
         """The clinic's wall time now; only for records that do not say when they were made."""
         return self.clock().astimezone(self.zone)

@@ -17,6 +17,8 @@ from qa_daemon.store.copies import LIVE, counterparts, duplicate, hand_over, ori
 from qa_daemon.store.schema import files, results
 from qa_daemon.store.store import Store, bump
 
+AT_ONCE = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -68,6 +70,7 @@ class LedgerFile:
     main_file: int | None
     state: State
     crashes: int
+    arrived_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Ledger:
         holds the same content again changes nothing but its fingerprint.
         """
         with self._store.write() as connection:
-            return [_file(_row(connection, self._enter(connection, a))) for a in arrivals]
+            return [file_of(_row(connection, self._enter(connection, a))) for a in arrivals]
 
     def wait_for_change(self, seen: int, timeout_s: float) -> int:
         """Sleep until something was written after `seen`, or the time is over."""
@@ -124,7 +127,7 @@ class Ledger:
     def file(self, identity: int) -> LedgerFile:
         """One row; raises `sqlalchemy.exc.NoResultFound` when there is none."""
         with self._store.read() as connection:
-            return _file(_row(connection, identity))
+            return file_of(_row(connection, identity))
 
     def near(self, file: LedgerFile, reach: float) -> list[LedgerFile]:
         """The counterparts of a file, at most `reach` away, nearest first.
@@ -133,11 +136,25 @@ class Ledger:
         of either: a copied pair is the same pair.
         """
         with self._store.read() as connection:
-            return [_file(r) for r in counterparts(connection, _row(connection, file.id), reach)]
+            return [file_of(r) for r in counterparts(connection, _row(connection, file.id), reach)]
 
     def companions_of(self, main: LedgerFile) -> list[LedgerFile]:
         """The side files that were read with a main file."""
         return self._select(files.c.main_file == main.id, limit=20)
+
+    def end_waiting(self, arrived_before: str, event: Event) -> int:
+        """Let an event happen to files that have waited since before an instant; how many."""
+        query = select(files.c.id).where(
+            files.c.state == State.WAITING.value, files.c.arrived_at <= arrived_before
+        )
+        with self._store.read() as connection:
+            if connection.execute(query.limit(1)).first() is None:
+                return 0
+        with self._store.write() as connection:
+            overdue = connection.execute(query.order_by(files.c.id).limit(AT_ONCE)).scalars().all()
+            for identity in overdue:
+                move(connection, identity, event)
+            return len(overdue)
 
     def crashed(self, file: LedgerFile) -> int:
         """Count a worker's death on this file; the new count."""
@@ -220,7 +237,7 @@ class Ledger:
     def _select(self, *where: Any, limit: int) -> list[LedgerFile]:
         query = select(files).where(*where).order_by(files.c.id).limit(limit)
         with self._store.read() as connection:
-            return [_file(row) for row in connection.execute(query).mappings()]
+            return [file_of(row) for row in connection.execute(query).mappings()]
 
 
 def move(connection: Connection, identity: int, event: Event) -> State:
@@ -300,7 +317,8 @@ def _row(connection: Connection, identity: int) -> RowMapping:
     return connection.execute(select(files).where(files.c.id == identity)).mappings().one()
 
 
-def _file(row: Mapping[str, Any] | RowMapping) -> LedgerFile:
+def file_of(row: Mapping[str, Any] | RowMapping) -> LedgerFile:
+    """A row of the table as a value."""
     pair = (row["pair_key"], row["pair_at"]) if row["pair_key"] is not None else None
     return LedgerFile(
         id=row["id"],
@@ -316,4 +334,5 @@ def _file(row: Mapping[str, Any] | RowMapping) -> LedgerFile:
         main_file=row["main_file"],
         state=State(row["state"]),
         crashes=row["crashes"],
+        arrived_at=row["arrived_at"],
     )

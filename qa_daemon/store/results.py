@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from qa_daemon.model import Event, Report, State, Verdict
+from qa_daemon.model import Event, MatchState, Report, State, Verdict
 from qa_daemon.store import audit
 from qa_daemon.store.ledger import LedgerFile, attach, move
+from qa_daemon.store.plans import FoundPlans, Plans, Saved
 from qa_daemon.store.schema import (
     analyses,
     files,
@@ -41,12 +42,14 @@ class Provenance:
 class Results:
     """The one way a result gets into the store.
 
-    `followers` are the names of those who act on results: each gets an outbox row.
+    `followers` are the names of those who act on results: each gets an outbox row.  `plans` keeps
+    what says which records belong together; None where only the outbox is written.
     """
 
-    def __init__(self, store: Store, followers: Sequence[str]) -> None:
+    def __init__(self, store: Store, followers: Sequence[str], plans: Plans | None = None) -> None:
         self._store = store
         self._followers = tuple(followers)
+        self._plans = plans
 
     def save(
         self,
@@ -56,8 +59,11 @@ class Results:
         outcomes: Sequence[Outcome],
         made: Provenance,
         arrays: str | None = None,
+        used: FoundPlans | None = None,
     ) -> int | None:
         """Store a judged report, or an unreadable file; the result's id.
+
+        `used` are the plans that the log was held against.
 
         None when the file is a side file whose main file has a result already.  An earlier result
         of the same file is superseded, never overwritten, and keeps its instant so that its trend
@@ -95,8 +101,11 @@ class Results:
                 connection.execute(
                     insert(identities).values(result=identity, fields=json.dumps(report.identity))
                 )
-            move(connection, file.id, Event.UNREADABLE if unreadable else Event.JUDGED)
+            move(connection, file.id, _event(report))
             self._attach(connection, file, companions)
+            if self._plans is not None:
+                saved = Saved(identity, made.machine, point_ns)
+                self._plans.keep(connection, file, report, saved, used)
             self._hand_on(connection, identity)
             audit.record(
                 connection,
@@ -201,6 +210,13 @@ class Results:
     def _hand_on(self, connection: Connection, result: int) -> None:
         for follower in self._followers:
             _enqueue(connection, follower, result)
+
+
+def _event(report: Report) -> Event:
+    if report.error_code is not None:
+        return Event.UNREADABLE
+    waits = report.match is not None and report.match.state is MatchState.WAITING
+    return Event.LACKS_INPUT if waits else Event.JUDGED
 
 
 def _enqueue(connection: Connection, sink: str, result: int) -> None:

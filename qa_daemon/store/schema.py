@@ -217,6 +217,117 @@ outages = Table(  # watched folders of which people were told that they cannot b
     Column("told_at", String(32), nullable=False),
 )
 
+patients = Table(  # under a pseudonym; who it is stands in the identity of the result named here
+    "patients",
+    metadata,
+    Column("pseudonym", String(20), primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("point_ns", BigInteger, nullable=False),  # the newest delivery or plan
+    Index("patients_by_time", "point_ns"),
+)
+
+plans = Table(  # what is looked up when a log comes; label and names are identity
+    "plans",
+    metadata,
+    Column("file", Integer, ForeignKey("files.id"), primary_key=True),
+    Column("plan_uid", String(64)),
+    Column("patient", String(20)),
+    Column("label", Text),
+    Column("fractions", Integer),
+    Column("dose_per_fraction_gy", Float),
+    Column("total_mu", Float),
+    Index("plans_by_patient", "patient"),
+    Index("plans_by_meterset", "total_mu"),
+)
+
+plan_uids = Table(  # a plan's own UID and those of the plans it takes the place of
+    "plan_uids",
+    metadata,
+    Column("uid", String(64), primary_key=True),
+    Column("file", Integer, ForeignKey("files.id"), primary_key=True),
+    Column("is_own", Boolean, nullable=False),
+    Index("plan_uids_by_file", "file"),
+)
+
+planned_beams = Table(
+    "planned_beams",
+    metadata,
+    Column("file", Integer, ForeignKey("files.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text),
+    Column("meterset_mu", Float),
+    Column("energy", String(40)),
+    Column("machine", String(200)),
+    Index("planned_beams_by_meterset", "meterset_mu"),
+)
+
+deliveries = Table(  # what a log says by which its plan is found, and what was found
+    "deliveries",
+    metadata,
+    Column("file", Integer, ForeignKey("files.id"), primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("machine", String(200)),
+    Column("patient", String(20)),
+    Column("plan_uid", String(64)),
+    Column("field", Text),
+    Column("planned_mu", Float),
+    Column("point_ns", BigInteger, nullable=False),
+    Column("state", String(20)),
+    Column("reason", Text),
+    Column("plan", Integer, ForeignKey("files.id")),
+    Column("rivals", Text, nullable=False, default="[]"),
+    Index("deliveries_by_plan_uid", "plan_uid"),
+    Index("deliveries_by_patient", "patient", "point_ns"),
+    Index("deliveries_by_meterset", "planned_mu"),
+    Index("deliveries_by_state", "state", "point_ns"),
+)
+
+delivered_beams = Table(
+    "delivered_beams",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("file", Integer, ForeignKey("files.id"), nullable=False),
+    Column("plan", Integer, ForeignKey("files.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("planned_mu", Float, nullable=False),
+    Column("from_mu", Float, nullable=False),
+    Column("to_mu", Float, nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+    Index("delivered_beams_by_file", "file"),
+    Index("delivered_beams_by_plan", "plan", "point_ns"),
+)
+
+recorded_beams = Table(  # what treatment records say was treated
+    "recorded_beams",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("file", Integer, ForeignKey("files.id"), nullable=False),
+    Column("patient", String(20)),
+    Column("plan_uid", String(64)),
+    Column("machine", String(200)),
+    Column("number", Integer),
+    Column("fraction", Integer),
+    Column("delivered_mu", Float),
+    Column("termination", String(20), nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+    Index("recorded_beams_by_file", "file"),
+    Index("recorded_beams_by_plan", "plan_uid", "point_ns"),
+)
+
+plan_choices = Table(  # which plan a physicist said a log is of; none: it is of none here
+    "plan_choices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False),  # the log's
+    Column("field_key", String(64)),  # also of later logs of this field
+    Column("plan_sha256", String(64)),
+    Column("actor", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("plan_choices_by_log", "sha256"),
+    Index("plan_choices_by_field", "field_key"),
+)
+
 audit = Table(  # append-only and hash-chained: each row holds the hash of the one before
     "audit",
     metadata,

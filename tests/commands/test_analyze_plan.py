@@ -57,12 +57,14 @@ def test_a_fault_against_the_plan_is_at_action(tmp_path: Path) -> None:
     assert (code, agreement(result)["verdict"]) == (1, "ACTION")
 
 
-def test_the_wrong_plan_is_invalid_and_the_others_are_still_told(tmp_path: Path) -> None:
+def test_the_wrong_plan_is_at_action_and_the_others_are_still_told(tmp_path: Path) -> None:
     log = simulate(tmp_path / "x.bin", **FIELD)
     plan = rtplan.simulate(tmp_path / "p.dcm", field="vmat", mu=60.0)
     code, (result,) = analyze(log, "--plan", plan)
-    assert (code, result["verdict"]) == (1, "INVALID")
-    assert "the delivered shape is not the plan's" in agreement(result)["failure"]
+    assert (code, result["verdict"]) == (1, "ACTION")
+    (said,) = agreement(result)["measurements"]
+    assert (said["metric"], said["value"], said["verdict"]) == ("shape_agrees", 0.0, "ACTION")
+    assert said["at"].startswith("delivered shape is not the plan's: leaves ")
     others = [a for a in result["analyses"] if a["analyzer"] not in ("plan_agreement",)]
     assert {a["verdict"] for a in others} == {"PASS", None}
 

@@ -40,10 +40,13 @@ from qa_daemon.ingest.intake import Intake
 from qa_daemon.ingest.scanner import Scanner
 from qa_daemon.model import Job, Report
 from qa_daemon.pipeline import Pipeline
+from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site import site as sites
 from qa_daemon.store import audit
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.ledger import Ledger
+from qa_daemon.store.plans import Plans
+from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
 from qa_daemon.store.schema import files, outbox, results
@@ -110,6 +113,8 @@ machine_class = "truebeam"
 folders = ["in"]
 [ingest]
 largest_file_mb = 0.5
+[plans]
+arrive_within = "0 s"
 """
 
 
@@ -154,12 +159,15 @@ class Clinic:
         self.ledger, self.queries = Ledger(self.store), Queries(self.store)
         self.archive = archive(self.site.state_dir)
         self.archive.clear_scratch()
+        plans = Plans(self.store, Pseudonyms(self.site.state_dir))
+        self.plans = plans
         self.pipeline = Pipeline(
             measure or (lambda job: jobs.measure(job, catalogue)),
             self.site,
             self.archive,
             self.ledger,
-            Results(self.store, ["alerts", "influx"]),
+            Results(self.store, ["alerts", "influx"], plans),
+            PlanDesk(plans, self.archive, self.site, catalogue),
         )
         self.dispatcher = Dispatcher(
             self.ledger,
@@ -244,5 +252,6 @@ class Clinic:
         judged = {r.file for r in active}
         for row in rows:
             stands = row.id in judged or row.main_file in judged
-            assert stands == (row.state in ("done", "quarantined")), (row.name, row.state)
+            is_judged = row.state in ("done", "waiting", "quarantined")
+            assert stands == is_judged, (row.name, row.state)
         assert list(self.archive.scratch.iterdir()) == []

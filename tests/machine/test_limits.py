@@ -49,6 +49,7 @@ AT_MOST = {
 AT_LEAST = {
     "meterset.complete": ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0)),
     "delivered_fluence.gamma_pass": ((99.0, 95.0), (97.0, 90.0), (97.0, 90.0)),
+    "plan_agreement.shape_agrees": ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0)),
     "plan_agreement.gamma_pass": ((99.0, 95.0), (97.0, 90.0), (97.0, 90.0)),
     "plan_agreement.gamma_pass_3_2": ((99.0, 95.0), (99.0, 95.0), (99.0, 95.0)),
     "plan_agreement.sector_gamma_pass_3_2": ((95.0, 90.0), (95.0, 90.0), (95.0, 90.0)),

@@ -1,0 +1,331 @@
+"""Plans and the logs that belong to them: found by keys, whatever comes first.
+
+A log is judged with the plans that are here; when a plan comes, the logs it may be of are queued
+again.  Nothing is decided here: matching is the analyzers' business.  No look-up grows with the
+number of stored plans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from qa_daemon.model import (
+    DeliveryKeys,
+    Event,
+    MatchReport,
+    PlanKeys,
+    RecordKeys,
+    Report,
+    State,
+)
+from qa_daemon.store.ledger import LedgerFile, file_of, move
+from qa_daemon.store.pseudonyms import Pseudonyms
+from qa_daemon.store.schema import (
+    delivered_beams,
+    deliveries,
+    files,
+    patients,
+    plan_choices,
+    plan_uids,
+    planned_beams,
+    plans,
+    recorded_beams,
+)
+from qa_daemon.store.store import Store
+
+MOST_PLANS = 40
+"""So many plans are held against one log; those that no log names are chosen by meterset."""
+SAME_MU, SAME_MU_SHARE = 0.5, 0.005
+ABLE_TO_GAIN = (State.DONE.value, State.WAITING.value)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPlans:
+    """The plans that a log may be of.
+
+    `is_chosen`: a physicist said so.  `is_awaited`: the log names a plan that is not here.
+    """
+
+    files: tuple[LedgerFile, ...] = ()
+    is_chosen: bool = False
+    is_awaited: bool = False
+
+    @property
+    def ids(self) -> tuple[tuple[int, ...], bool]:
+        """What makes it the same answer."""
+        return tuple(file.id for file in self.files), self.is_chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A result that was just stored, as far as this module needs to know it."""
+
+    result: int
+    machine: str | None
+    point_ns: int
+
+
+class Plans:
+    """Finds plans for logs and logs for plans."""
+
+    def __init__(self, store: Store, pseudonyms: Pseudonyms) -> None:
+        self._store = store
+        self._pseudonyms = pseudonyms
+
+    def for_log(self, keys: DeliveryKeys, sha256: str, machine: str | None) -> FoundPlans:
+        """The plans to hold a log against."""
+        with self._store.read() as connection:
+            return self._find(connection, keys, sha256, machine)
+
+    def keep(
+        self,
+        connection: Connection,
+        file: LedgerFile,
+        report: Report,
+        saved: Saved,
+        used: FoundPlans | None,
+    ) -> None:
+        """Store a new result's keys in the transaction that stores the result.
+
+        Queues what has to be judged again because of it: the logs of a new plan, and a log whose
+        plans changed while it was judged.
+        """
+        _forget(connection, file.id)
+        if isinstance(report.keys, PlanKeys):
+            self._keep_plan(connection, file, report.keys, saved)
+        elif isinstance(report.keys, RecordKeys):
+            self._keep_record(connection, file, report.keys, saved)
+        elif isinstance(report.keys, DeliveryKeys):
+            now = self._keep_delivery(connection, file, report.keys, report.match, saved, used)
+            if used is not None and now.ids != used.ids:
+                move(connection, file.id, Event.INPUT_CAME)
+
+    # -- logs ------------------------------------------------------------------------------------
+
+    def _find(
+        self, connection: Connection, keys: DeliveryKeys, sha256: str, machine: str | None
+    ) -> FoundPlans:
+        chosen = _choice(connection, sha256, field_key(keys, machine))
+        if chosen is not None:
+            if chosen.plan_sha256 is None:
+                return FoundPlans(is_chosen=True)
+            found = _live(connection, files.c.sha256 == chosen.plan_sha256)
+            if found:
+                return FoundPlans(tuple(found), is_chosen=True)
+        if keys.plan_uid is not None:
+            named = select(plan_uids.c.file).where(plan_uids.c.uid == keys.plan_uid)
+            found = _live(connection, files.c.id.in_(named))
+            return FoundPlans(tuple(found), is_awaited=not found)
+        patient = self._pseudonyms.of(keys.patient_id)
+        of: Select[Any] | CompoundSelect[Any]
+        if patient is not None:
+            of = select(plans.c.file).where(plans.c.patient == patient)
+        elif keys.planned_mu is not None:
+            of = _with_meterset(keys.planned_mu)
+        else:
+            return FoundPlans()
+        return FoundPlans(tuple(_live(connection, files.c.id.in_(of))))
+
+    def _keep_delivery(
+        self,
+        connection: Connection,
+        file: LedgerFile,
+        keys: DeliveryKeys,
+        match: MatchReport | None,
+        saved: Saved,
+        used: FoundPlans | None,
+    ) -> FoundPlans:
+        patient = self._pseudonyms.of(keys.patient_id)
+        beams = match.beams if match is not None and used is not None else ()
+        plan = used.files[beams[0].plan].id if used is not None and beams else None
+        if plan is not None and patient is None:
+            whose = select(plans.c.patient).where(plans.c.file == plan)
+            patient = connection.execute(whose).scalar_one_or_none()
+        connection.execute(
+            insert(deliveries).values(
+                file=file.id,
+                result=saved.result,
+                machine=saved.machine,
+                patient=patient,
+                plan_uid=keys.plan_uid,
+                field=keys.field,
+                planned_mu=keys.planned_mu,
+                point_ns=saved.point_ns,
+                state=match.state.value if match is not None else None,
+                reason=match.reason if match is not None else None,
+                plan=plan,
+                rivals=_rivals(match, used),
+            )
+        )
+        if beams:
+            rows = [
+                beam.model_dump(exclude={"plan"})
+                | {"file": file.id, "plan": plan, "point_ns": saved.point_ns}
+                for beam in beams
+            ]
+            connection.execute(insert(delivered_beams), rows)
+        _meet(connection, patient, saved)
+        return self._find(connection, keys, file.sha256, saved.machine)
+
+    # -- plans and records -----------------------------------------------------------------------
+
+    def _keep_plan(
+        self, connection: Connection, file: LedgerFile, keys: PlanKeys, saved: Saved
+    ) -> None:
+        patient = self._pseudonyms.of(keys.patient_id)
+        metersets = [beam.meterset_mu for beam in keys.beams]
+        known = [mu for mu in metersets if mu is not None]
+        connection.execute(
+            insert(plans).values(
+                file=file.id,
+                plan_uid=keys.plan_uid,
+                patient=patient,
+                label=keys.label,
+                fractions=keys.fractions,
+                dose_per_fraction_gy=keys.dose_per_fraction_gy,
+                total_mu=sum(known) if known and len(known) == len(metersets) else None,
+            )
+        )
+        uids = dict.fromkeys(keys.earlier_plan_uids, False)
+        if keys.plan_uid is not None:
+            uids[keys.plan_uid] = True
+        if uids:
+            rows = [{"uid": uid, "file": file.id, "is_own": own} for uid, own in uids.items()]
+            connection.execute(insert(plan_uids), rows)
+        if keys.beams:
+            beams = [{"file": file.id} | beam.model_dump() for beam in keys.beams]
+            connection.execute(insert(planned_beams), beams)
+        _meet(connection, patient, saved)
+        _queue_logs_of(connection, patient, list(uids), known)
+
+    def _keep_record(
+        self, connection: Connection, file: LedgerFile, keys: RecordKeys, saved: Saved
+    ) -> None:
+        whose = {
+            "file": file.id,
+            "patient": self._pseudonyms.of(keys.patient_id),
+            "plan_uid": keys.plan_uid,
+            "machine": saved.machine,
+            "point_ns": saved.point_ns,
+        }
+        rows = [beam.model_dump() | whose for beam in keys.beams]
+        if rows:
+            connection.execute(insert(recorded_beams), rows)
+
+
+def field_key(keys: DeliveryKeys, machine: str | None) -> str | None:
+    """What later logs of the same field have in common; None where a log names plan or patient.
+
+    A choice for one log then holds for those of the next fractions: same machine, same name, same
+    planned meterset.
+    """
+    if keys.plan_uid is not None or keys.patient_id is not None:
+        return None
+    if keys.field is None or keys.planned_mu is None or machine is None:
+        return None
+    told = json.dumps([machine, keys.field, round(keys.planned_mu, 2)])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _choice(connection: Connection, sha256: str, field: str | None) -> Row[Any] | None:
+    """The newest word on this very log, else on the field it is of."""
+    for where in (
+        plan_choices.c.sha256 == sha256,
+        None if field is None else plan_choices.c.field_key == field,
+    ):
+        if where is None:
+            continue
+        query = select(plan_choices).where(where).order_by(plan_choices.c.id.desc()).limit(1)
+        found = connection.execute(query).first()
+        if found is not None:
+            return found
+    return None
+
+
+def _live(connection: Connection, where: ColumnElement[bool]) -> list[LedgerFile]:
+    """Plans that were read, in an order that does not depend on which came first."""
+    query = (
+        select(files)
+        .join(plans, plans.c.file == files.c.id)
+        .where(where, files.c.state == State.DONE.value)
+        .order_by(files.c.sha256)
+        .limit(MOST_PLANS)
+    )
+    return [file_of(row) for row in connection.execute(query).mappings()]
+
+
+def _near(column: ColumnElement[float], meterset_mu: float) -> ColumnElement[bool]:
+    reach = max(SAME_MU, SAME_MU_SHARE * meterset_mu)
+    return column.between(meterset_mu - reach, meterset_mu + reach)
+
+
+def _with_meterset(meterset_mu: float) -> CompoundSelect[Any]:
+    """Plans of this meterset, or with a beam of it."""
+    of_beam = select(planned_beams.c.file).where(_near(planned_beams.c.meterset_mu, meterset_mu))
+    of_all = select(plans.c.file).where(_near(plans.c.total_mu, meterset_mu))
+    return of_beam.union(of_all).limit(MOST_PLANS)
+
+
+def _queue_logs_of(
+    connection: Connection, patient: str | None, uids: Sequence[str], metersets: Sequence[float]
+) -> None:
+    """Queue every log that this plan may be of."""
+    may_be: list[ColumnElement[bool]] = [deliveries.c.plan_uid.in_(uids)]
+    unnamed = deliveries.c.plan_uid.is_(None)
+    if patient is not None:
+        may_be.append((deliveries.c.patient == patient) & unnamed)
+    for meterset_mu in {*metersets, sum(metersets)} if metersets else ():
+        nobody = deliveries.c.patient.is_(None)
+        may_be.append(_near(deliveries.c.planned_mu, meterset_mu) & unnamed & nobody)
+    for part in may_be:
+        query = (
+            select(files.c.id)
+            .join(deliveries, deliveries.c.file == files.c.id)
+            .where(part, files.c.state.in_(ABLE_TO_GAIN))
+        )
+        for identity in connection.execute(query).scalars().all():
+            move(connection, identity, Event.INPUT_CAME)
+
+
+def _forget(connection: Connection, file: int) -> None:
+    """What an earlier result of this file said."""
+    for table in (deliveries, delivered_beams, recorded_beams, plan_uids, planned_beams, plans):
+        connection.execute(delete(table).where(table.c.file == file))
+
+
+def _meet(connection: Connection, patient: str | None, saved: Saved) -> None:
+    """Keep the list of patients, the newest first."""
+    if patient is None:
+        return
+    here = patients.c.pseudonym == patient
+    values = {"result": saved.result, "point_ns": saved.point_ns}
+    before = connection.execute(select(patients.c.point_ns).where(here)).scalar_one_or_none()
+    if before is None:
+        connection.execute(insert(patients).values(pseudonym=patient, **values))
+    elif saved.point_ns >= before:
+        connection.execute(update(patients).where(here).values(**values))
+
+
+def _rivals(match: MatchReport | None, used: FoundPlans | None) -> str:
+    if match is None or used is None:
+        return "[]"
+    rivals = [
+        rival.model_dump() | {"plan": used.files[rival.plan].sha256} for rival in match.rivals
+    ]
+    return json.dumps(rivals)

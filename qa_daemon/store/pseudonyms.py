@@ -1,0 +1,62 @@
+"""What a patient is called on pages and in tables: a name that only this clinic's key can make.
+
+The same patient has the same pseudonym for as long as the key is kept.  Whoever has the key and a
+list of patient ids can tell who is who, so it stays in the state folder, for the service alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+LETTERS = 10
+
+
+class Pseudonyms:
+    """Makes pseudonyms with the site's key, which is made when there is none."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._key = _key(state_dir / "pseudonym.key")
+
+    def of(self, patient_id: str | None) -> str | None:
+        """`P-` and ten letters and digits; None where the file does not say whose it is.
+
+        Ids that differ in case and spaces alone are one patient's.
+        """
+        plain = "".join((patient_id or "").casefold().split())
+        if not plain:
+            return None
+        digest = hmac.digest(self._key, plain.encode(), hashlib.sha256)
+        return f"P-{base64.b32encode(digest).decode()[:LETTERS]}"
+
+
+def _key(path: Path) -> bytes:
+    """The key, made and made durable at the first start."""
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(KEY_BYTES)
+        scratch = path.with_suffix(".new")
+        scratch.unlink(missing_ok=True)
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(key)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    if len(key) != KEY_BYTES:
+        raise ValueError(
+            f"{path} has {len(key)} bytes, not {KEY_BYTES}: put the site's key back from a backup; "
+            "with a new one, every patient would get another pseudonym"
+        )
+    return key
