@@ -7,7 +7,6 @@ number of stored plans.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
-    Row,
     Select,
     delete,
     insert,
@@ -35,13 +33,13 @@ from qa_daemon.model import (
     State,
 )
 from qa_daemon.store.ledger import LedgerFile, file_of, move
+from qa_daemon.store.plan_choices import choice, field_key
 from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
     files,
     patients,
-    plan_choices,
     plan_uids,
     planned_beams,
     plans,
@@ -121,7 +119,7 @@ class Plans:
     def _find(
         self, connection: Connection, keys: DeliveryKeys, sha256: str, machine: str | None
     ) -> FoundPlans:
-        chosen = _choice(connection, sha256, field_key(keys, machine))
+        chosen = choice(connection, sha256, field_key(keys, machine))
         if chosen is not None:
             if chosen.plan_sha256 is None:
                 return FoundPlans(is_chosen=True)
@@ -163,6 +161,7 @@ class Plans:
                 result=saved.result,
                 machine=saved.machine,
                 patient=patient,
+                patient_is_told=keys.patient_id is not None,
                 plan_uid=keys.plan_uid,
                 field=keys.field,
                 planned_mu=keys.planned_mu,
@@ -229,35 +228,6 @@ class Plans:
             connection.execute(insert(recorded_beams), rows)
 
 
-def field_key(keys: DeliveryKeys, machine: str | None) -> str | None:
-    """What later logs of the same field have in common; None where a log names plan or patient.
-
-    A choice for one log then holds for those of the next fractions: same machine, same name, same
-    planned meterset.
-    """
-    if keys.plan_uid is not None or keys.patient_id is not None:
-        return None
-    if keys.field is None or keys.planned_mu is None or machine is None:
-        return None
-    told = json.dumps([machine, keys.field, round(keys.planned_mu, 2)])
-    return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _choice(connection: Connection, sha256: str, field: str | None) -> Row[Any] | None:
-    """The newest word on this very log, else on the field it is of."""
-    for where in (
-        plan_choices.c.sha256 == sha256,
-        None if field is None else plan_choices.c.field_key == field,
-    ):
-        if where is None:
-            continue
-        query = select(plan_choices).where(where).order_by(plan_choices.c.id.desc()).limit(1)
-        found = connection.execute(query).first()
-        if found is not None:
-            return found
-    return None
-
-
 def _live(connection: Connection, where: ColumnElement[bool]) -> list[LedgerFile]:
     """Plans that were read, in an order that does not depend on which came first."""
     query = (
@@ -291,7 +261,7 @@ def _queue_logs_of(
     if patient is not None:
         may_be.append((deliveries.c.patient == patient) & unnamed)
     for meterset_mu in {*metersets, sum(metersets)} if metersets else ():
-        nobody = deliveries.c.patient.is_(None)
+        nobody = deliveries.c.patient_is_told.is_(False)
         may_be.append(_near(deliveries.c.planned_mu, meterset_mu) & unnamed & nobody)
     for part in may_be:
         query = (

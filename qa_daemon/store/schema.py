@@ -268,6 +268,7 @@ deliveries = Table(  # what a log says by which its plan is found, and what was 
     Column("result", Integer, ForeignKey("results.id"), nullable=False),
     Column("machine", String(200)),
     Column("patient", String(20)),
+    Column("patient_is_told", Boolean, nullable=False),  # by the log; else by the plan it is of
     Column("plan_uid", String(64)),
     Column("field", Text),
     Column("planned_mu", Float),
@@ -279,6 +280,7 @@ deliveries = Table(  # what a log says by which its plan is found, and what was 
     Index("deliveries_by_plan_uid", "plan_uid"),
     Index("deliveries_by_patient", "patient", "point_ns"),
     Index("deliveries_by_meterset", "planned_mu"),
+    Index("deliveries_by_field", "field"),
     Index("deliveries_by_state", "state", "point_ns"),
 )
 

@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("result", sa.Integer(), nullable=False),
         sa.Column("machine", sa.String(length=200), nullable=True),
         sa.Column("patient", sa.String(length=20), nullable=True),
+        sa.Column("patient_is_told", sa.Boolean(), nullable=False),
         sa.Column("plan_uid", sa.String(length=64), nullable=True),
         sa.Column("field", sa.Text(), nullable=True),
         sa.Column("planned_mu", sa.Float(), nullable=True),
@@ -141,6 +142,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("file"),
     )
+    op.create_index("deliveries_by_field", "deliveries", ["field"], unique=False)
     op.create_index("deliveries_by_meterset", "deliveries", ["planned_mu"], unique=False)
     op.create_index("deliveries_by_patient", "deliveries", ["patient", "point_ns"], unique=False)
     op.create_index("deliveries_by_plan_uid", "deliveries", ["plan_uid"], unique=False)

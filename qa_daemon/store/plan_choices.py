@@ -1,0 +1,141 @@
+"""Which plan a log is of, where a physicist has said so: audited, and never overwritten.
+
+A later choice takes the place of an earlier one, which stays in the table.  Where a log names
+neither plan nor patient, as Elekta's do, a choice may hold for the field: for the logs of the next
+fractions too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from qa_daemon.model import DeliveryKeys, Event, State
+from qa_daemon.store import audit
+from qa_daemon.store.ledger import move
+from qa_daemon.store.schema import deliveries, files, plan_choices, plans, results
+from qa_daemon.store.store import Store
+
+ABLE = (State.DONE.value, State.WAITING.value)
+
+
+class CannotChoose(Exception):  # noqa: N818 - an answer for a person
+    """The choice cannot be made; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A physicist's word on a log: `plan` is the SHA-256 of its plan, None: it is of none here.
+
+    `of_field`: it holds for later logs of the same field too, where they name no plan themselves.
+    """
+
+    result: int
+    plan: str | None
+    actor: str
+    reason: str
+    of_field: bool = False
+
+
+def choose(store: Store, chosen: Choice) -> int:
+    """Write the choice down, and queue the logs that it is about; how many.
+
+    Raises `CannotChoose` where the log or the plan is not here any more.
+    """
+    with store.write() as connection:
+        log = connection.execute(
+            select(deliveries, files.c.sha256, files.c.state.label("file_state"))
+            .join(results, results.c.file == deliveries.c.file)
+            .join(files, files.c.id == deliveries.c.file)
+            .where(results.c.id == chosen.result, results.c.active)
+        ).first()
+        if log is None or log.file_state not in ABLE:
+            raise CannotChoose("this result is no longer the newest of its log: look again")
+        if chosen.plan is not None and not _is_here(connection, chosen.plan):
+            raise CannotChoose("this plan is no longer here")
+        keys = DeliveryKeys(plan_uid=log.plan_uid, field=log.field, planned_mu=log.planned_mu)
+        # A log that names its patient has no field that another could be taken for.
+        field = (
+            field_key(keys, log.machine) if chosen.of_field and not log.patient_is_told else None
+        )
+        connection.execute(
+            insert(plan_choices).values(
+                sha256=log.sha256,
+                field_key=field,
+                plan_sha256=chosen.plan,
+                actor=chosen.actor,
+                reason=chosen.reason,
+                at=store.now(),
+            )
+        )
+        audit.record(
+            connection,
+            at=store.now(),
+            actor=chosen.actor,
+            action="plan chosen" if chosen.plan else "no plan chosen",
+            subject=f"result {chosen.result}",
+            detail={
+                "log": log.sha256,
+                "plan": chosen.plan,
+                "of the field": field is not None,
+                "reason": chosen.reason,
+            },
+        )
+        about = [log.file] if field is None else _of_field(connection, log)
+        for identity in about:
+            move(connection, identity, Event.INPUT_CAME)
+        return len(about)
+
+
+def _is_here(connection: Connection, plan: str) -> bool:
+    query = (
+        select(plans.c.file)
+        .join(files, files.c.id == plans.c.file)
+        .where(files.c.sha256 == plan, files.c.state == State.DONE.value)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _of_field(connection: Connection, log: Row[Any]) -> list[int]:
+    """The log and all others of its field that nobody has chosen a plan for."""
+    query = (
+        select(files.c.id)
+        .join(deliveries, deliveries.c.file == files.c.id)
+        .where(deliveries.c.field == log.field, deliveries.c.machine == log.machine)
+        .where(deliveries.c.plan_uid.is_(None), deliveries.c.patient_is_told.is_(False))
+        .where(files.c.state.in_(ABLE))
+    )
+    return [*dict.fromkeys([log.file, *connection.execute(query).scalars()])]
+
+
+def field_key(keys: DeliveryKeys, machine: str | None) -> str | None:
+    """What later logs of the same field have in common; None where a log names plan or patient.
+
+    A choice for one log then holds for those of the next fractions: same machine, same name, same
+    planned meterset.
+    """
+    if keys.plan_uid is not None or keys.patient_id is not None:
+        return None
+    if keys.field is None or keys.planned_mu is None or machine is None:
+        return None
+    told = json.dumps([machine, keys.field, round(keys.planned_mu, 2)])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def choice(connection: Connection, sha256: str, field: str | None) -> Row[Any] | None:
+    """The newest word on this very log, else on the field it is of; None where nobody chose."""
+    for where in (
+        plan_choices.c.sha256 == sha256,
+        None if field is None else plan_choices.c.field_key == field,
+    ):
+        if where is None:
+            continue
+        query = select(plan_choices).where(where).order_by(plan_choices.c.id.desc()).limit(1)
+        found = connection.execute(query).first()
+        if found is not None:
+            return found
+    return None
