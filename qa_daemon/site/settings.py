@@ -100,6 +100,10 @@ class Plans(Model):
     """
     required: bool = False
     """A log whose plan does not arrive in that time is INVALID, and a message is sent."""
+    fraction_gap: Duration = timedelta(hours=3)
+    """Deliveries of a plan further apart than this are different fractions."""
+    log_within: Duration = timedelta(hours=1)
+    """A treatment record whose log has not arrived so long after it raises a message."""
 
 
 class Influx(Model):

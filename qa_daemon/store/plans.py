@@ -163,6 +163,7 @@ class Plans:
                 patient=patient,
                 patient_is_told=keys.patient_id is not None,
                 plan_uid=keys.plan_uid,
+                beam_number=keys.beam_number,
                 field=keys.field,
                 planned_mu=keys.planned_mu,
                 point_ns=saved.point_ns,
@@ -222,6 +223,8 @@ class Plans:
             "plan_uid": keys.plan_uid,
             "machine": saved.machine,
             "point_ns": saved.point_ns,
+            "arrived_at": file.arrived_at,
+            "state": "open",
         }
         rows = [beam.model_dump() | whose for beam in keys.beams]
         if rows:

@@ -270,6 +270,7 @@ deliveries = Table(  # what a log says by which its plan is found, and what was 
     Column("patient", String(20)),
     Column("patient_is_told", Boolean, nullable=False),  # by the log; else by the plan it is of
     Column("plan_uid", String(64)),
+    Column("beam_number", Integer),
     Column("field", Text),
     Column("planned_mu", Float),
     Column("point_ns", BigInteger, nullable=False),
@@ -282,6 +283,7 @@ deliveries = Table(  # what a log says by which its plan is found, and what was 
     Index("deliveries_by_meterset", "planned_mu"),
     Index("deliveries_by_field", "field"),
     Index("deliveries_by_state", "state", "point_ns"),
+    Index("deliveries_by_machine", "machine", "point_ns"),
 )
 
 delivered_beams = Table(
@@ -312,7 +314,10 @@ recorded_beams = Table(  # what treatment records say was treated
     Column("delivered_mu", Float),
     Column("termination", String(20), nullable=False),
     Column("point_ns", BigInteger, nullable=False),
+    Column("arrived_at", String(32), nullable=False),
+    Column("state", String(20), nullable=False),  # open, found, told, settled: is its log here?
     Index("recorded_beams_by_file", "file"),
+    Index("recorded_beams_by_state", "state", "arrived_at"),
     Index("recorded_beams_by_plan", "plan_uid", "point_ns"),
 )
 

@@ -103,6 +103,8 @@ def upgrade() -> None:
         sa.Column("delivered_mu", sa.Float(), nullable=True),
         sa.Column("termination", sa.String(length=20), nullable=False),
         sa.Column("point_ns", sa.BigInteger(), nullable=False),
+        sa.Column("arrived_at", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
         sa.ForeignKeyConstraint(
             ["file"],
             ["files.id"],
@@ -113,6 +115,9 @@ def upgrade() -> None:
     op.create_index(
         "recorded_beams_by_plan", "recorded_beams", ["plan_uid", "point_ns"], unique=False
     )
+    op.create_index(
+        "recorded_beams_by_state", "recorded_beams", ["state", "arrived_at"], unique=False
+    )
     op.create_table(
         "deliveries",
         sa.Column("file", sa.Integer(), nullable=False),
@@ -121,6 +126,7 @@ def upgrade() -> None:
         sa.Column("patient", sa.String(length=20), nullable=True),
         sa.Column("patient_is_told", sa.Boolean(), nullable=False),
         sa.Column("plan_uid", sa.String(length=64), nullable=True),
+        sa.Column("beam_number", sa.Integer(), nullable=True),
         sa.Column("field", sa.Text(), nullable=True),
         sa.Column("planned_mu", sa.Float(), nullable=True),
         sa.Column("point_ns", sa.BigInteger(), nullable=False),
@@ -143,6 +149,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("file"),
     )
     op.create_index("deliveries_by_field", "deliveries", ["field"], unique=False)
+    op.create_index("deliveries_by_machine", "deliveries", ["machine", "point_ns"], unique=False)
     op.create_index("deliveries_by_meterset", "deliveries", ["planned_mu"], unique=False)
     op.create_index("deliveries_by_patient", "deliveries", ["patient", "point_ns"], unique=False)
     op.create_index("deliveries_by_plan_uid", "deliveries", ["plan_uid"], unique=False)

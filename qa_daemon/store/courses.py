@@ -1,0 +1,214 @@
+"""Reading plans and their deliveries for pages and alerts: by pseudonym, never by name.
+
+What is read is bounded: the newest patients, the newest plans of one, their newest deliveries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from qa_daemon.fractions import DeliveredPart, Fraction, RecordedPart, fractions
+from qa_daemon.model import MatchState, State
+from qa_daemon.store.schema import (
+    delivered_beams,
+    deliveries,
+    files,
+    patients,
+    planned_beams,
+    plans,
+    recorded_beams,
+    results,
+)
+from qa_daemon.store.store import Store
+
+MOST_PLANS = 20
+MOST_DELIVERIES = 600
+MOST_UNMATCHED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRival:
+    """A plan that a physicist may choose for a log; `result` is the plan's own."""
+
+    plan_sha256: str
+    result: int
+    beam_number: int
+    score: float
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedLog:
+    """A log that needs a physicist to say which plan it is of.
+
+    `names_field_only`: it names neither plan nor patient, so a choice may hold for its field.
+    """
+
+    result: int
+    machine: str | None
+    point_ns: int
+    reason: str
+    patient: str | None
+    planned_mu: float | None
+    names_field_only: bool
+    rivals: tuple[PlanRival, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRow:
+    """A patient by pseudonym; `result` is one whose identity says who it is."""
+
+    pseudonym: str
+    point_ns: int
+    result: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCourse:
+    """A plan and its fractions so far, oldest first; `planned_mu` by beam number."""
+
+    result: int
+    fractions_planned: int | None
+    dose_per_fraction_gy: float | None
+    planned_mu: dict[int, float | None]
+    fractions: tuple[Fraction, ...]
+
+
+class Courses:
+    """Every read of plans and what was delivered of them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def unmatched(self) -> list[UnmatchedLog]:
+        """The newest logs that need a physicist's choice, newest first."""
+        query = (
+            select(deliveries)
+            .join(results, results.c.id == deliveries.c.result)
+            .where(deliveries.c.state == MatchState.NEEDS_A_MATCH.value, results.c.active)
+            .order_by(deliveries.c.point_ns.desc())
+            .limit(MOST_UNMATCHED)
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+            return [
+                UnmatchedLog(
+                    result=row.result,
+                    machine=row.machine,
+                    point_ns=row.point_ns,
+                    reason=row.reason or "",
+                    patient=row.patient,
+                    planned_mu=row.planned_mu,
+                    names_field_only=row.plan_uid is None and not row.patient_is_told,
+                    rivals=_rivals(connection, row.rivals),
+                )
+                for row in rows
+            ]
+
+    def patients(self, before_ns: int | None = None, limit: int = 100) -> list[PatientRow]:
+        """The patients with the newest deliveries or plans, newest first."""
+        query = select(patients).order_by(patients.c.point_ns.desc()).limit(limit)
+        if before_ns is not None:
+            query = query.where(patients.c.point_ns < before_ns)
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return [PatientRow(row.pseudonym, row.point_ns, row.result) for row in rows]
+
+    def patient(self, pseudonym: str) -> PatientRow | None:
+        """One patient; None where nobody has that pseudonym."""
+        query = select(patients).where(patients.c.pseudonym == pseudonym)
+        with self._store.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else PatientRow(row.pseudonym, row.point_ns, row.result)
+
+    def course(self, pseudonym: str, gap_s: float) -> list[PlanCourse]:
+        """A patient's plans, the newest first, with their fractions."""
+        query = (
+            select(plans, results.c.id.label("result"))
+            .join(files, files.c.id == plans.c.file)
+            .join(results, results.c.file == plans.c.file)
+            .where(plans.c.patient == pseudonym, results.c.active)
+            .where(files.c.state == State.DONE.value)
+            .order_by(results.c.point_ns.desc())
+            .limit(MOST_PLANS)
+        )
+        with self._store.read() as connection:
+            return [
+                PlanCourse(
+                    result=row.result,
+                    fractions_planned=row.fractions,
+                    dose_per_fraction_gy=row.dose_per_fraction_gy,
+                    planned_mu=(planned := _planned(connection, row.file)),
+                    fractions=tuple(
+                        fractions(
+                            planned,
+                            _delivered(connection, row.file),
+                            _recorded(connection, row.plan_uid),
+                            gap_s,
+                        )
+                    ),
+                )
+                for row in connection.execute(query).all()
+            ]
+
+
+def _planned(connection: Connection, plan: int) -> dict[int, float | None]:
+    query = select(planned_beams.c.number, planned_beams.c.meterset_mu)
+    rows = connection.execute(query.where(planned_beams.c.file == plan))
+    return {row.number: row.meterset_mu for row in rows}
+
+
+def _delivered(connection: Connection, plan: int) -> list[DeliveredPart]:
+    query = (
+        select(delivered_beams, deliveries.c.result)
+        .join(deliveries, deliveries.c.file == delivered_beams.c.file)
+        .join(results, results.c.id == deliveries.c.result)
+        .where(delivered_beams.c.plan == plan, results.c.active)
+        .order_by(delivered_beams.c.point_ns.desc())
+        .limit(MOST_DELIVERIES)
+    )
+    return [
+        DeliveredPart(row.number, row.planned_mu, row.from_mu, row.to_mu, row.point_ns, row.result)
+        for row in connection.execute(query)
+    ]
+
+
+def _recorded(connection: Connection, plan_uid: str | None) -> list[RecordedPart]:
+    if plan_uid is None:
+        return []
+    query = (
+        select(recorded_beams, results.c.id.label("result"))
+        .join(results, results.c.file == recorded_beams.c.file)
+        .where(recorded_beams.c.plan_uid == plan_uid, recorded_beams.c.number.is_not(None))
+        .where(results.c.active)
+        .order_by(recorded_beams.c.point_ns.desc())
+        .limit(MOST_DELIVERIES)
+    )
+    return [
+        RecordedPart(row.number, row.delivered_mu, row.fraction, row.point_ns, row.result)
+        for row in connection.execute(query)
+    ]
+
+
+def _rivals(connection: Connection, text: str) -> tuple[PlanRival, ...]:
+    told: Sequence[dict[str, object]] = json.loads(text)
+    hashes = {str(rival["plan"]) for rival in told}
+    query = select(results.c.id, results.c.sha256).where(
+        results.c.sha256.in_(hashes), results.c.active
+    )
+    here = {row.sha256: row.id for row in connection.execute(query)}
+    return tuple(
+        PlanRival(
+            str(rival["plan"]),
+            here[str(rival["plan"])],
+            int(str(rival["number"])),
+            float(str(rival["score"])),
+            str(rival["said"]),
+        )
+        for rival in told
+        if rival["plan"] in here
+    )
