@@ -25,12 +25,14 @@ audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 db = typer.Typer(help="The store.", no_args_is_help=True)
 alerts = typer.Typer(help="Messages to people.", no_args_is_help=True)
 oncall = typer.Typer(help="Who is on call.", no_args_is_help=True)
+people = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
 for name, group in (
     ("quarantine", quarantine),
     ("audit", audit),
     ("db", db),
     ("alerts", alerts),
     ("oncall", oncall),
+    ("people", people),
 ):
     app.add_typer(group, name=name)
 
@@ -192,17 +194,27 @@ def alerts_test(
     person: Annotated[str | None, typer.Option(help="Instead of who is on call.")] = None,
 ) -> None:
     """Send a test message."""
-    from qa_daemon.commands import people
+    from qa_daemon.commands import people as command
 
-    people.send_test(config, person)
+    command.send_test(config, person)
 
 
 @oncall.command("who")
 def oncall_who(config: Config) -> None:
     """Who is on call now, and until when."""
-    from qa_daemon.commands import people
+    from qa_daemon.commands import people as command
 
-    people.who(config)
+    command.who(config)
+
+
+@people.command("password")
+def people_password(
+    name: Annotated[str, typer.Argument(help="The name of a [[person]].")], config: Config
+) -> None:
+    """Set a person's password: asked for twice on a terminal, else the first line of the input."""
+    from qa_daemon.commands import people as command
+
+    command.set_password(config, name)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -256,6 +256,7 @@ def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Se
 
     pages = create_app(
         site=site,
+        store=core.store,
         queries=core.queries,
         archive=core.archive,
         status=lambda: {
@@ -265,7 +266,6 @@ def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Se
         ready=ready,
         clock=utc_now,
         titles={a.name: a.title for a in core.catalogue.analyzers},
-        meanings=site.metrics,
     )
     # A page of another site must not read ours by giving its own name this address.
     own = urlsplit(site.base_url).hostname or ""

@@ -1,49 +1,57 @@
 """The pages as an ASGI application: made of the parts of the service, knowing nothing else.
 
-Every page is built on the server and reads the store alone.  Nothing is changed by any request.
+Every page is built on the server.  Asking for a page changes nothing; what a form changes is done
+for a person who is signed in, and written into the audit trail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from time import monotonic
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from analyzers.core import Metric
-from dashboards.web import answers, files, pages
+from dashboards.web import answers, files, pages, sign_in
 from dashboards.web.clinic import Clinic
 from dashboards.web.headers import SecurityHeaders
+from dashboards.web.people import People
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.queries import Queries
+from qa_daemon.store.store import Store
 
 
 def create_app(
     site: Site,
+    store: Store,
     queries: Queries,
     archive: Archive,
     status: Callable[[], dict[str, object]],
     ready: Callable[[], bool],
     clock: Callable[[], datetime],
     titles: Mapping[str, str],
-    meanings: Mapping[str, Metric],
+    timer: Callable[[], float] = monotonic,
 ) -> FastAPI:
     """The application.
 
     `status` says how the service stands and `ready` whether it takes files in; `titles` are the
-    analyzers' names for people, `meanings` their metrics by `analyzer.metric`.
+    analyzers' names for people; `timer`, in seconds, ends sessions.
     """
-    clinic = Clinic(site, queries, archive, status, ready, clock, titles, meanings)
+    people = People(site, store, timer)
+    clinic = Clinic(site, queries, archive, status, ready, clock, titles, people)
     app = FastAPI(
         title="QA Daemon",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        # Before every route, so that none that is added later can be forgotten.
+        dependencies=[Depends(people.guard)],
     )
     app.add_middleware(SecurityHeaders)
     app.include_router(files.router())
     app.include_router(pages.router(clinic))
+    app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)
     return app

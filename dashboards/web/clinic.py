@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from analyzers.core import Metric
+from dashboards.web.people import People
 from dashboards.web.wording import age, instant, local
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
@@ -26,8 +27,8 @@ class When:
 class Clinic:
     """The parts of the service that pages read.
 
-    `titles` are the names of the analyzers as people know them, `meanings` the metrics by
-    `analyzer.metric`; `status` says how the service stands.
+    `titles` are the names of the analyzers as people know them, `people` those who sign in;
+    `status` says how the service stands.
     """
 
     site: Site
@@ -37,7 +38,12 @@ class Clinic:
     ready: Callable[[], bool]
     clock: Callable[[], datetime]
     titles: Mapping[str, str]
-    meanings: Mapping[str, Metric]
+    people: People
+
+    @property
+    def meanings(self) -> Mapping[str, Metric]:
+        """Every metric by `analyzer.metric`."""
+        return self.site.metrics
 
     def when(self, point_ns: int) -> When:
         """An instant of the store, seen from now."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from dashboards import figures
@@ -38,17 +38,20 @@ Route = tuple[str, Callable[..., Response]]
 
 
 def _pages(clinic: Clinic) -> list[Route]:
-    def show_board() -> HTMLResponse:
+    def show_board(request: Request) -> HTMLResponse:
         rows = board.machines(clinic)
-        return page(clinic, "board.html", machines=rows, facts=list(board.facts(clinic)))
+        return page(clinic, request, "board.html", machines=rows, facts=list(board.facts(clinic)))
 
-    def show_machine(name: str, days: Days = 90, before: Before = None) -> HTMLResponse:
+    def show_machine(
+        request: Request, name: str, days: Days = 90, before: Before = None
+    ) -> HTMLResponse:
         newest, following = machine_page.newest_first(clinic, name, before)
         known = clinic.site.machine_named(name)
         if known is None and not (newest or machine_page.is_known(clinic, name)):
             raise HTTPException(404)
         return page(
             clinic,
+            request,
             "machine.html",
             charts=True,
             name=name,
@@ -61,17 +64,18 @@ def _pages(clinic: Clinic) -> list[Route]:
             following=following,
         )
 
-    def show_results(before: Before = None) -> HTMLResponse:
+    def show_results(request: Request, before: Before = None) -> HTMLResponse:
         newest, following = machine_page.newest_first(clinic, None, before)
         rows = machine_page.rows(clinic, newest)
-        return page(clinic, "results.html", rows=rows, before=before, following=following)
+        return page(clinic, request, "results.html", rows=rows, before=before, following=following)
 
-    def show_result(identity: int) -> HTMLResponse:
+    def show_result(request: Request, identity: int) -> HTMLResponse:
         result = _result(clinic, identity)
         shown = result_page.view(clinic, result)
         what_to_do = advice(result.error_code) if result.error_code else ""
         return page(
             clinic,
+            request,
             "result.html",
             charts=bool(shown.figures),
             result=result,
@@ -80,17 +84,17 @@ def _pages(clinic: Clinic) -> list[Route]:
             advice=what_to_do,
         )
 
-    def show_quarantine() -> HTMLResponse:
+    def show_quarantine(request: Request) -> HTMLResponse:
         found = [
             (row, result, advice(result.error_code))
             for result in clinic.queries.quarantined()
             for row in machine_page.rows(clinic, [result])
         ]
-        return page(clinic, "quarantine.html", found=found)
+        return page(clinic, request, "quarantine.html", found=found)
 
-    def show_about() -> HTMLResponse:
+    def show_about(request: Request) -> HTMLResponse:
         tests = [(n, clinic.title(n), clinic.metrics_of(n)) for n in clinic.titles]
-        return page(clinic, "about.html", statements=ABOUT, formats=formats(), tests=tests)
+        return page(clinic, request, "about.html", statements=ABOUT, formats=formats(), tests=tests)
 
     return [
         ("/", show_board),

@@ -119,7 +119,7 @@ class Delivery:
 
     def recipients(self) -> list[str]:
         """Everybody, in the order in which they are tried now."""
-        people = [person.name for person in self._site.file.person]
+        people = [person.name for person in self._site.reachable]
         weekly = self._site.file.rota.weekly if self._site.file.rota else ()
         return rota.in_turn(weekly, self._site.zone, self._clock(), people) if weekly else people
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from qa_daemon.app import open_site
+from qa_daemon.site import passwords
 from qa_daemon.site.site import Site
 
 LITTLE_SPACE = 0.05
@@ -47,12 +48,12 @@ def _checks(site: Site) -> Iterator[tuple[bool, str]]:
             good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
             yield good, f"{machine.name}: folder {number} can be read"
     yield from _state(site)
-    people = site.file.person
-    yield bool(people), f"{len(people)} people can be told"
+    yield bool(site.reachable), f"{len(site.reachable)} people can be told"
     yield site.file.rota is not None, "a weekly rota says who is on call"
     for named in _secret_files(site):
         yield named.is_file() and os.access(named, os.R_OK), f"secret file {named.name} can be read"
-    for person in people:
+    yield from _passwords(site)
+    for person in site.reachable:
         known = all(map(_is_known, person.channels))
         yield known, f"the addresses of {person.name} are of a kind that is known"
     if site.file.influx is not None:
@@ -75,6 +76,19 @@ def _secret_files(site: Site) -> Iterator[Path]:
     named = [influx.password_file, influx.token_file] if influx else []
     named += [person.channels_file for person in site.file.person]
     return (site.resolve(path) for path in named if path is not None)
+
+
+def _passwords(site: Site) -> Iterator[tuple[bool, str]]:
+    for person in site.file.person:
+        if person.password_file is not None:
+            path = site.resolve(person.password_file)
+            try:
+                passwords.read(path)
+                private = not path.stat().st_mode & 0o007
+            except (OSError, passwords.PasswordError):
+                yield False, f"{person.name} cannot sign in: set a password, and let us read it"
+            else:
+                yield private, f"{person.name} can sign in, and not everybody can read how"
 
 
 def _is_known(address: str) -> bool:

@@ -140,18 +140,29 @@ class Influx(Model):
 
 
 class Person(Model):
-    """`[[person]]`"""
+    """`[[person]]`: is told by channels, signs in by a password, or both."""
 
     name: str = Field(min_length=1)
     channels: tuple[str, ...] = ()
     """Addresses (mailto://…, https webhooks …), tried in order."""
     channels_file: Path | None = None
     """The same, one to a line, where addresses hold passwords."""
+    password_file: Path | None = None
+    """Lets the person sign in to the pages; `qa-daemon people password` writes it."""
+    role: Literal["physicist", "reader"] = "physicist"
+    """A physicist decides and sees who a patient is; a reader only signs in."""
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether messages can go to this person."""
+        return bool(self.channels) or self.channels_file is not None
 
     @model_validator(mode="after")
-    def _reachable(self) -> Person:
-        if not self.channels and self.channels_file is None:
-            raise ValueError("a person needs channels or channels_file")
+    def _useful(self) -> Person:
+        if not self.is_reachable and self.password_file is None:
+            raise ValueError(
+                "a person needs channels or channels_file, or a password_file to sign in"
+            )
         return self
 
 
@@ -183,8 +194,8 @@ class Web(Model):
     def _loopback(cls, host: str) -> str:
         if host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError(
-                "pages have no sign-in yet, so they are served on this computer alone: use "
-                "127.0.0.1 and put a reverse proxy with sign-in and TLS in front"
+                "pages are served without TLS, so on this computer alone: use 127.0.0.1 and put "
+                "a reverse proxy with TLS in front"
             )
         return host
 
@@ -234,10 +245,12 @@ class SiteFile(Model):
     def _consistent(self) -> SiteFile:
         _unique("machine", [m.name for m in self.machine])
         _unique("person", [p.name for p in self.person])
-        people = {p.name for p in self.person}
+        people = {p.name: p for p in self.person}
         for hand_over in self.rota.weekly if self.rota else ():
             if hand_over.person not in people:
                 raise ValueError(f"rota: there is no [[person]] named {hand_over.person!r}")
+            if not people[hand_over.person].is_reachable:
+                raise ValueError(f"rota: {hand_over.person!r} has no channels to be told by")
         machines = {m.name for m in self.machine}
         for entry in self.limits:
             if entry.machine is not None and entry.machine not in machines:

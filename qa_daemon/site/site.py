@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from analyzers.core import Analyzer, Limits, Metric
-from qa_daemon.site.settings import LimitsEntry, Machine, SiteFile, SiteSection
+from qa_daemon.site.settings import LimitsEntry, Machine, Person, SiteFile, SiteSection
 
 
 class SiteError(Exception):
@@ -51,6 +51,15 @@ class Site:
     def machines(self) -> Sequence[Machine]:
         """All machines."""
         return self.file.machine
+
+    @property
+    def reachable(self) -> list[Person]:
+        """Everybody whom messages can go to."""
+        return [person for person in self.file.person if person.is_reachable]
+
+    def person_named(self, name: str) -> Person | None:
+        """The person of that name."""
+        return next((p for p in self.file.person if p.name == name), None)
 
     @property
     def base_url(self) -> str:

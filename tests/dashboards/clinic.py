@@ -63,9 +63,9 @@ database = "qa"
 class Clinic:
     """A site with its store and archive, and ways to put results into them."""
 
-    def __init__(self, folder: Path, now: datetime = NOW) -> None:
-        (folder / "site.toml").write_text(SITE)
-        self.now, self.is_ready = now, True
+    def __init__(self, folder: Path, now: datetime = NOW, more: str = "") -> None:
+        (folder / "site.toml").write_text(SITE + more)
+        self.now, self.elapsed_s, self.is_ready = now, 0.0, True
         self.folders: list[dict[str, object]] = []
         self.catalogue = catalogue.load()
         self.site = sites.load(folder / "site.toml", self.catalogue.analyzers, lambda: self.now)
@@ -80,13 +80,14 @@ class Clinic:
     def app(self) -> FastAPI:
         return create_app(
             site=self.site,
+            store=self.store,
             queries=self.queries,
             archive=self.archive,
             status=lambda: {**status_form(self.site, self.store), "folders": self.folders},
             ready=lambda: self.is_ready,
             clock=lambda: self.now,
             titles={a.name: a.title for a in self.catalogue.analyzers},
-            meanings=self.site.metrics,
+            timer=lambda: self.elapsed_s,
         )
 
     def save(self, machine: str | None, at: datetime | None, report: Report) -> int:

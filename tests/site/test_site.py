@@ -79,7 +79,7 @@ def test_the_contract_is_a_complete_site(tmp_path: Path) -> None:
         ("Mon 08:00", "Monday 8:00", "rota.weekly.0.from"),
         ('person = "Physicist A" }', 'person = "B" }', "no \\[\\[person\\]\\] named 'B'"),
         ('name = "CL1"', 'name = "TB1"', "two \\[\\[machine\\]\\]"),
-        ('host = "127.0.0.1"', 'host = "0.0.0.0"', "no sign-in"),
+        ('host = "127.0.0.1"', 'host = "0.0.0.0"', "without TLS"),
         ("[web]", "[web", "not TOML"),
         ('folders = ["incoming/TB1"]', 'folders = ["."]', "machine.0.folders: the state folder"),
         ('"http://127.0.0.1:8086"', '"127.0.0.1:8086"', "influx.url"),
