@@ -81,6 +81,15 @@ def test_when_the_person_on_call_cannot_be_reached_the_others_are_tried(clinic: 
     assert [person for person, _, _ in channels.sent] == ["Ada"]
 
 
+def test_a_person_who_only_signs_in_is_sent_nothing(tmp_path: Path) -> None:
+    dan = {"name": "Dan", "password_file": "dan.password"}
+    clinic = Clinic(tmp_path, PEOPLE | {"person": [dan, *PEOPLE["person"]]})
+    channels = Recorder(deaf=["Ada", "Ben", "Cai"])
+    clinic.put(analysis(ACTION))
+    run(engine_of(clinic, channels))
+    assert set(channels.tried) == {"Ada", "Ben", "Cai"}
+
+
 def test_without_a_rota_everybody_is_tried_in_order(tmp_path: Path) -> None:
     clinic = Clinic(tmp_path, {"person": PEOPLE["person"]})
     channels = Recorder(deaf=["Ada"])

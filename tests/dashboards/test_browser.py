@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.dashboards.serving import Served
+from tests.dashboards.visiting import PASSWORD, clinic_with_people
 from tests.servers import installed
 
 pytestmark = pytest.mark.xdist_group("chromium")
@@ -186,6 +187,51 @@ def test_hostile_names_stay_text_in_the_browser(browser: Any, served: Served) ->
     visit.close()
 
 
+def test_somebody_signs_in_and_out(browser: Any, tmp_path: Path) -> None:
+    with clinic_with_people(tmp_path) as served:
+        visit = Visit(browser, served, "/results", viewport={"width": 1280, "height": 800})
+        page = visit.page
+        page.get_by_role("link", name="Sign in").click()
+        visit.shoot("sign-in")
+        page.get_by_label("Name").fill("Physicist A")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/results")
+        assert "Physicist A" in page.inner_text("header")
+        (cookie,) = page.context.cookies()
+        assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+        assert page.evaluate("document.cookie") == ""
+        visit.shoot("signed-in")
+        page.goto(served.url + "/")
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("link", name="Sign in").wait_for()
+        assert "Physicist A" not in page.inner_text("header")
+        assert page.context.cookies() == []
+        visit.close()
+
+
+def test_a_form_on_another_site_does_nothing_in_a_browser(browser: Any, tmp_path: Path) -> None:
+    with clinic_with_people(tmp_path) as served:
+        visit = Visit(browser, served, "/sign-in")
+        page = visit.page
+        # The same computer by another name: to the browser, another site.
+        other = served.url.replace("127.0.0.1", "localhost")
+        page.route(
+            f"{other}/trap",
+            lambda route: route.fulfill(
+                content_type="text/html",
+                body=f"""<form method="post" action="{served.url}/sign-in">
+                <input name="name" value="Physicist A"><input name="password" value="{PASSWORD}">
+                <button>Win</button></form>""",
+            ),
+        )
+        page.goto(f"{other}/trap")
+        page.get_by_role("button", name="Win").click()
+        page.get_by_text("Not from these pages").wait_for()
+        assert page.context.cookies() == []
+        page.context.close()
+
+
 def test_pages_fit_a_telephone(browser: Any, served: Served) -> None:
     size = {"width": 400, "height": 800}
     for path in ("/", f"/results/{served.ids['TB2-0']}"):
@@ -194,4 +240,20 @@ def test_pages_fit_a_telephone(browser: Any, served: Served) -> None:
         width = visit.page.evaluate("document.documentElement.scrollWidth")
         assert width <= 400, path
         visit.shoot(f"telephone-{path.strip('/').partition('/')[0] or 'board'}")
+        visit.close()
+
+
+def test_signing_in_fits_a_telephone_and_stands_out(browser: Any, tmp_path: Path) -> None:
+    with clinic_with_people(tmp_path) as served:
+        visit = Visit(browser, served, "/sign-in", viewport={"width": 400, "height": 800})
+        for name in ("telephone-sign-in", "telephone-signed-in"):
+            visit.shoot(name)
+            assert visit.page.evaluate("document.documentElement.scrollWidth") <= 400
+            found = visit.page.evaluate(CONTRASTS)
+            assert [pair for pair in found if pair[0] < 4.5] == []
+            if name == "telephone-sign-in":
+                visit.page.get_by_label("Name").fill("Physicist A")
+                visit.page.get_by_label("Password").fill(PASSWORD)
+                visit.page.get_by_role("button", name="Sign in").click()
+                visit.page.get_by_role("button", name="Sign out").wait_for()
         visit.close()

@@ -81,6 +81,13 @@ def test_the_contract_is_a_complete_site(tmp_path: Path) -> None:
         ('name = "CL1"', 'name = "TB1"', "two \\[\\[machine\\]\\]"),
         ('host = "127.0.0.1"', 'host = "0.0.0.0"', "without TLS"),
         ("[web]", "[web", "not TOML"),
+        ('channels = ["mailto://a@example.org"]', "", "person.0: .*needs channels"),
+        (
+            'channels = ["mailto://a@example.org"]',
+            'password_file = "a.password"',
+            "rota: 'Physicist A' has no channels",
+        ),
+        ("[rota]", '[[person]]\nname = "B"\nrole = "lead"\n[rota]', "person.1.role"),
         ('folders = ["incoming/TB1"]', 'folders = ["."]', "machine.0.folders: the state folder"),
         ('"http://127.0.0.1:8086"', '"127.0.0.1:8086"', "influx.url"),
         ('"http://127.0.0.1:8086"', '"http://bob:secret@127.0.0.1:8086"', "no user or password"),
@@ -91,6 +98,14 @@ def test_the_contract_is_a_complete_site(tmp_path: Path) -> None:
 def test_a_wrong_key_is_named_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
     with pytest.raises(SiteError, match=said):
         load(tmp_path, CONTRACT.replace(old, new, 1))
+
+
+def test_a_person_who_only_signs_in_is_told_nothing(tmp_path: Path) -> None:
+    signs_in = '[[person]]\nname = "B"\npassword_file = "b.password"\n'
+    site = load(tmp_path, CONTRACT.replace("[rota]", signs_in + "[rota]"))
+    assert [person.name for person in site.file.person] == ["Physicist A", "B"]
+    assert [person.name for person in site.reachable] == ["Physicist A"]
+    assert {person.role for person in site.file.person} == {"physicist"}
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
