@@ -88,6 +88,26 @@ class Limits:
             -tolerance, tolerance, -action, action, tolerance_percent, action_percent, source
         )
 
+    def tightened(self, other: Limits) -> Limits:
+        """Both at once: of each bound the one that accepts less.
+
+        Raises ValueError where a bound depends on the reference value of a measurement.
+        """
+        if self.tolerance_percent is not None or other.tolerance_percent is not None:
+            raise ValueError("bounds that are a share of a reference cannot be put together")
+
+        def both(pick: Callable[[tuple[float, ...]], float], *bounds: float | None) -> float | None:
+            given = tuple(bound for bound in bounds if bound is not None)
+            return pick(given) if given else None
+
+        return Limits(
+            both(max, self.tolerance_low, other.tolerance_low),
+            both(min, self.tolerance_high, other.tolerance_high),
+            both(max, self.action_low, other.action_low),
+            both(min, self.action_high, other.action_high),
+            source=f"{other.source}; {self.source}",
+        )
+
     def resolved(self, reference: float | None) -> Limits:
         """The bounds in numbers: percent bounds applied to `reference`, where that is wider."""
         if reference is None:
@@ -134,13 +154,15 @@ class Metric:
     """One number that an analyzer measures.
 
     `limits` holds the default limits by machine class; a class that is missing, and a metric
-    without any, is trend-only.
+    without any, is trend-only.  Where a plan is of the site's radiosurgery plans, `radiosurgery`
+    judges it too.
     """
 
     name: str
     unit: str
     meaning: str
     limits: Mapping[str, Limits] = field(default_factory=dict)
+    radiosurgery: Limits | None = None
 
     def measured(
         self, value: float, *, at: str | None = None, reference: float | None = None

@@ -48,6 +48,9 @@ MOST_SECTORS = 80
 """Two full turns have 72.  A map is kept for each: a plan that swings to and fro could ask for all
 the memory there is."""
 
+OF_SECTORS = 2
+"""So many of the criteria are for sectors too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grids:
@@ -94,6 +97,7 @@ def compare(
 ) -> PlanFluence | None:
     """Compare one part of a log with its planned beam; None where the plan opens nothing.
 
+    The first two of `criteria` judge sectors too.
     Raises `AnalysisError` where a position is missing or lies where no machine can go, and where
     something was delivered through a field that the plan keeps closed.
     """
@@ -118,7 +122,9 @@ def compare(
     elif len(edges) > 2:
         before = place.position[: part.start - motion.start]
         position = np.concatenate([before, place.position])
-        sector = _worst_sector((planned, delivered), position, (edges, angles_deg), criteria, grids)
+        sector = _worst_sector(
+            (planned, delivered), position, (edges, angles_deg), criteria[:OF_SECTORS], grids
+        )
     return PlanFluence(
         grid=grid,
         planned=maps[0],

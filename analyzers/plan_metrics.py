@@ -190,6 +190,15 @@ GAMMA_PASS_WIDE = Metric(
     "The same at 3 %/2 mm",
     dict.fromkeys(CLASSES, _gamma(99, 95)),
 )
+GAMMA_PASS_SMALL = Metric(
+    "gamma_pass_2_1",
+    "%",
+    "The same at 2 %/1 mm, for small targets",
+    # AAPM TG-218 leaves the criterion of radiosurgery to the clinic; confirm it locally.
+    radiosurgery=Limits.at_least(
+        tolerance=95, action=90, source="product default for radiosurgery"
+    ),
+)
 SECTOR_GAMMA_PASS = Metric(
     "sector_gamma_pass",
     "%",
@@ -236,6 +245,7 @@ METRICS = (
     EXPECTED_METERSET_ERROR,
     GAMMA_PASS,
     GAMMA_PASS_WIDE,
+    GAMMA_PASS_SMALL,
     SECTOR_GAMMA_PASS,
     SECTOR_GAMMA_PASS_WIDE,
     FLUENCE_ERROR,

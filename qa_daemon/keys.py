@@ -110,6 +110,7 @@ def match_report(delivery: Delivery, plans: Sequence[Plan | None]) -> MatchRepor
     return MatchReport(
         state=_state(found),
         reason=found.failure or found.other_shape or found.absent,
+        plan=_plan(found.plan) if found.plan is not None else None,
         beams=_delivered(delivery, found, plans),
         rivals=tuple(
             RivalBeam(

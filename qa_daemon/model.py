@@ -152,6 +152,7 @@ class PlanKeys(Message):
     label: str | None = None
     fractions: int | None = None
     dose_per_fraction_gy: FiniteFloat | None = None
+    techniques: tuple[str, ...] = ()
     beams: tuple[PlannedBeam, ...] = ()
 
 
@@ -196,10 +197,11 @@ class RivalBeam(Message):
 
 
 class MatchReport(Message):
-    """How a log and the job's plans fit; `reason` says why no plan was found."""
+    """How a log and the job's plans fit: the plan that was found, or `reason` why none."""
 
     state: MatchState
     reason: str | None = None
+    plan: PlanKeys | None = None
     beams: tuple[DeliveredBeam, ...] = ()
     rivals: tuple[RivalBeam, ...] = ()
 

@@ -64,6 +64,7 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
     """Hold every number of a report against the clinic's limits of that day."""
     machine_class = machine.machine_class if machine else report.machine_class or ""
     on = (report.performed_at or site.today()).date()
+    plan_class = _plan_class(report, site)
     return [
         judge_analysis(
             analysis,
@@ -71,7 +72,11 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
                 judge_value(
                     value,
                     site.limits_for(
-                        f"{analysis.analyzer}.{value.metric}", machine_class, machine, on
+                        f"{analysis.analyzer}.{value.metric}",
+                        machine_class,
+                        machine,
+                        on,
+                        plan_class,
                     ),
                 )
                 for value in analysis.values
@@ -79,6 +84,17 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
         )
         for analysis in report.analyses
     ]
+
+
+def _plan_class(report: Report, site: Site) -> str | None:
+    """By the plan that was found, and by what the log calls its plan."""
+    plan = report.match.plan if report.match is not None else None
+    labels = [plan.label if plan else None, report.identity.get("plan_label")]
+    return site.plan_class_of(
+        [label for label in labels if label],
+        plan.dose_per_fraction_gy if plan else None,
+        plan.techniques if plan else (),
+    )
 
 
 def _made(report: Report, site: Site, machine: Machine | None) -> Provenance:

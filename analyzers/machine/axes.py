@@ -20,6 +20,7 @@ from analyzers.core import (
     AnalysisError,
     Analyzer,
     Context,
+    Limits,
     Measurement,
     Metric,
     NotApplicable,
@@ -77,6 +78,7 @@ COUCH_LARGEST_ERROR = Metric(
     "mm",
     "Largest excursion of the couch from where it stood when the sub-beam began",
     at_most_by_class(truebeam=(0.5, 1.0), clinac=(1.0, 2.0)),
+    Limits.at_most(tolerance=0.3, action=0.7, source="product default for radiosurgery"),
 )
 
 

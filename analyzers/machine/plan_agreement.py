@@ -34,7 +34,7 @@ from analyzers.plan_following import Place, beside_plan, places, since_start, to
 from analyzers.plan_records import PlannedPart
 from analyzers.records import Delivery, Meterset
 
-WIDE = (3.0, 2.0)
+WIDE, SMALL = (3.0, 2.0), (2.0, 1.0)
 COUCH = (
     "the couch's translation is not judged: the plan's table position is not the set-up position"
 )
@@ -179,7 +179,7 @@ def _fluence(
             distance_mm=distance_mm,
             threshold_percent=settings.threshold_percent,
         )
-        for dose_percent, distance_mm in ((judged.dose_percent, judged.distance_mm), WIDE)
+        for dose_percent, distance_mm in ((judged.dose_percent, judged.distance_mm), WIDE, SMALL)
     ]
     grids = Grids(
         (settings.y_mm, settings.x_mm),
@@ -191,9 +191,10 @@ def _fluence(
 
 
 def _fluence_measured(fluence: PlanFluence, part: PlannedPart) -> Iterator[Measurement]:
-    judged, wide = fluence.gammas
+    judged, wide, small = fluence.gammas
     yield of.GAMMA_PASS.measured(judged.pass_percent, at=part.at)
     yield of.GAMMA_PASS_WIDE.measured(wide.pass_percent, at=part.at)
+    yield of.GAMMA_PASS_SMALL.measured(small.pass_percent, at=part.at)
     yield of.FLUENCE_ERROR.measured(fluence.error_percent, at=part.at)
     yield of.MEAN_FLUENCE_DIFFERENCE.measured(judged.mean_dose_difference_percent, at=part.at)
     sector = fluence.worst_sector
@@ -214,6 +215,7 @@ def _by_metric(measurements: Sequence[Measurement]) -> Iterator[list[Measurement
 LOW_IS_WORST = (
     of.GAMMA_PASS,
     of.GAMMA_PASS_WIDE,
+    of.GAMMA_PASS_SMALL,
     of.SECTOR_GAMMA_PASS,
     of.SECTOR_GAMMA_PASS_WIDE,
 )

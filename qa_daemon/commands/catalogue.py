@@ -40,6 +40,7 @@ def form(found: Catalogue) -> dict[str, object]:
                         "unit": m.unit,
                         "meaning": m.meaning,
                         "limits": {c: _limits_form(limits) for c, limits in m.limits.items()},
+                        "radiosurgery": _limits_form(m.radiosurgery) if m.radiosurgery else None,
                     }
                     for m in a.metrics
                 ],
@@ -72,8 +73,11 @@ def markdown(found: Catalogue) -> Iterator[str]:
 
 
 def _row(metric: Metric) -> str:
-    texts = [f"{name}: {_limits_text(limits)}" for name, limits in metric.limits.items()]
-    sources = sorted({limits.source for limits in metric.limits.values()})
+    by_name = dict(metric.limits)
+    if metric.radiosurgery is not None:
+        by_name["radiosurgery plans"] = metric.radiosurgery
+    texts = [f"{name}: {_limits_text(limits)}" for name, limits in by_name.items()]
+    sources = sorted({limits.source for limits in by_name.values()})
     cells = ("<br>".join(texts) or "trend only", "<br>".join(sources))
     return f"| `{metric.name}` | {metric.unit} | {metric.meaning} | {cells[0]} | {cells[1]} |"
 

@@ -200,6 +200,25 @@ class Web(Model):
         return host
 
 
+class PlanClass(Model):
+    """`[[plan_class]]`: which plans are radiosurgery plans; any of its rules is enough."""
+
+    name: str = Field(pattern=ONE_LINE)
+    """Shown with the limits that judge such a plan."""
+    label_contains: tuple[str, ...] = ()
+    """In the plan's label, in any case: SRS, SBRT, spine."""
+    dose_per_fraction_gy: float | None = Field(default=None, gt=0)
+    """At least so much is prescribed per fraction."""
+    techniques: tuple[str, ...] = ()
+    """As the plan names its technique."""
+
+    @model_validator(mode="after")
+    def _tells(self) -> PlanClass:
+        if not (self.label_contains or self.dose_per_fraction_gy or self.techniques):
+            raise ValueError("give label_contains, dose_per_fraction_gy or techniques")
+        return self
+
+
 class LimitsEntry(Model):
     """`[[limits]]`: a limit of the clinic's own, for one machine or all of a class."""
 
@@ -207,6 +226,8 @@ class LimitsEntry(Model):
     """analyzer.metric"""
     machine: str | None = None
     machine_class: str | None = None
+    plan_class: str | None = None
+    """Only for plans of this `[[plan_class]]`."""
     tolerance: float
     action: float
     tolerance_percent: float | None = None
@@ -237,6 +258,7 @@ class SiteFile(Model):
     person: tuple[Person, ...] = ()
     rota: Rota | None = None
     web: Web = Web()
+    plan_class: tuple[PlanClass, ...] = ()
     limits: tuple[LimitsEntry, ...] = ()
     analyzer: dict[str, dict[str, object]] = {}
     """`[analyzer.NAME]`: an analyzer's own settings."""
@@ -245,6 +267,7 @@ class SiteFile(Model):
     def _consistent(self) -> SiteFile:
         _unique("machine", [m.name for m in self.machine])
         _unique("person", [p.name for p in self.person])
+        _unique("plan_class", [c.name for c in self.plan_class])
         people = {p.name: p for p in self.person}
         for hand_over in self.rota.weekly if self.rota else ():
             if hand_over.person not in people:
@@ -255,6 +278,8 @@ class SiteFile(Model):
         for entry in self.limits:
             if entry.machine is not None and entry.machine not in machines:
                 raise ValueError(f"limits: there is no [[machine]] named {entry.machine!r}")
+            if entry.plan_class not in (None, *(c.name for c in self.plan_class)):
+                raise ValueError(f"limits: there is no [[plan_class]] named {entry.plan_class!r}")
         return self
 
 

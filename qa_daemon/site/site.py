@@ -109,13 +109,57 @@ class Site:
         """The clinic's wall time now; only for records that do not say when they were made."""
         return self.clock().astimezone(self.zone)
 
+    def plan_class_of(
+        self, labels: Sequence[str], dose_per_fraction_gy: float | None, techniques: Sequence[str]
+    ) -> str | None:
+        """The class of a plan, by its labels, dose per fraction in Gy or techniques; None: none."""
+        for each in self.file.plan_class:
+            named = any(
+                part.casefold() in label.casefold()
+                for part in each.label_contains
+                for label in labels
+            )
+            least = each.dose_per_fraction_gy
+            high = None not in (least, dose_per_fraction_gy) and dose_per_fraction_gy >= least  # type: ignore[operator]
+            told = {t.casefold() for t in techniques} & {t.casefold() for t in each.techniques}
+            if named or high or told:
+                return each.name
+        return None
+
     def limits_for(
-        self, metric: str, machine_class: str, machine: Machine | None, on: date
+        self,
+        metric: str,
+        machine_class: str,
+        machine: Machine | None,
+        on: date,
+        plan_class: str | None = None,
     ) -> Limits | None:
         """The limits in force on a day: the machine's own, its class's own, the product's default.
 
-        `metric` is `analyzer.metric`.  None means trend-only.
+        `metric` is `analyzer.metric`, `plan_class` a class of the site's radiosurgery plans: they
+        are judged by the product's limits for those as well, unless the site has its own for them.
+        None means trend-only.
         """
+        usual = self._limits_for(metric, machine_class, machine, on, plan_class)
+        tighter = self.metrics[metric].radiosurgery
+        if plan_class is None or tighter is None or self._has_own(metric, on, plan_class):
+            return usual
+        return tighter if usual is None else usual.tightened(tighter)
+
+    def _has_own(self, metric: str, on: date, plan_class: str) -> bool:
+        return any(
+            e.metric == metric and e.plan_class == plan_class and e.effective_from <= on
+            for e in self.file.limits
+        )
+
+    def _limits_for(
+        self,
+        metric: str,
+        machine_class: str,
+        machine: Machine | None,
+        on: date,
+        plan_class: str | None,
+    ) -> Limits | None:
         declared = self.metrics[metric]
         # A class that a judged metric has no limits for is a mistake, not a trend: it never passes.
         unknown = Limits(source="no limits for this machine class") if declared.limits else None
@@ -127,10 +171,14 @@ class Site:
             and e.effective_from <= on
             and e.machine in (None, machine.name if machine else None)
             and e.machine_class in (None, machine_class)
+            and e.plan_class in (None, plan_class)
         ]
         if not entries:
             return default
-        chosen = max(entries, key=lambda e: (e.machine is not None, e.effective_from))
+        chosen = max(
+            entries,
+            key=lambda e: (e.plan_class is not None, e.machine is not None, e.effective_from),
+        )
         return _own_limits(
             chosen, declared.limits.get(machine_class) or next(iter(declared.limits.values()), None)
         )
@@ -143,7 +191,9 @@ class Site:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that can change a number or a verdict."""
-        content = self.file.model_dump(mode="json", include={"machine", "limits", "analyzer"})
+        content = self.file.model_dump(
+            mode="json", include={"machine", "limits", "analyzer", "plan_class"}
+        )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -96,6 +96,7 @@ TREND_ONLY = {
     "plan_agreement.expected_median_leaf_error",
     "plan_agreement.meterset_error_percent",
     "plan_agreement.sector_gamma_pass",
+    "plan_agreement.gamma_pass_2_1",
     "plan_agreement.mean_fluence_difference",
 }
 
