@@ -21,6 +21,7 @@ from qa_daemon.alerts.evaluate import (
 )
 from qa_daemon.alerts.messages import Wording
 from qa_daemon.alerts.outages import Outages
+from qa_daemon.alerts.treated import Treated
 from qa_daemon.site.site import Site
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.queries import Queries, StoredResult
@@ -54,6 +55,7 @@ class AlertEngine:
         self._outbox = outbox
         self._outages = outages
         self._wording = Wording(site, titles)
+        self._treated = Treated(store, queries, self._wording, clock)
         self._delivery = Delivery(store, outbox, site, channels, clock, patience)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -128,6 +130,7 @@ class AlertEngine:
                 self.look_through()
                 if self._outages is not None:
                     self._outages.look()
+                self._treated.look()
                 idle_s = self.deliver()
             except Exception:
                 # The boundary of the thread: whatever happens, it goes on and nothing is lost.

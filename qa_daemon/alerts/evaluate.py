@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from qa_daemon.alerts.incidents import Finding, Incident, Reason, decide
 from qa_daemon.alerts.messages import UNREADABLE, Text, Wording
+from qa_daemon.alerts.sessions import repeated
 from qa_daemon.model import Verdict
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import analyses, incidents, notifications, outbox, results
@@ -18,7 +19,8 @@ SINK = "alerts"
 
 def evaluate(connection: Connection, result: StoredResult, wording: Wording, now: str) -> None:
     """Bring the incidents up to date with everything that a new result says."""
-    _take_in(connection, result, list(_findings(connection, result)), wording, now)
+    findings = [*_findings(connection, result), *repeated(connection, result, wording.site)]
+    take_in(connection, result, findings, wording, now)
 
 
 def close_unreadable(
@@ -29,7 +31,7 @@ def close_unreadable(
     A file that could not be read may have become a copy of the one it is of.
     """
     if result.error_code is None:
-        _take_in(connection, result, list(_read_now(connection, result)), wording, now)
+        take_in(connection, result, list(_read_now(connection, result)), wording, now)
 
 
 def notify(connection: Connection, result: int | None, text: Text, now: str) -> None:
@@ -58,7 +60,7 @@ def take_off(connection: Connection, looked_through: Sequence[int]) -> None:
     )
 
 
-def _take_in(
+def take_in(
     connection: Connection,
     result: StoredResult,
     findings: Sequence[Finding],

@@ -12,13 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qa_daemon.alerts.incidents import Reason
-from qa_daemon.model import Verdict
+from qa_daemon.model import MatchState, Verdict
 from qa_daemon.site.site import Site
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 
 UNREADABLE = "unreadable file"
 """The name of the test that a file which cannot be read has failed."""
+NO_LOG = "treated, no log arrived"
+REPEATED = "beam delivered more than once"
 AWAY = "watched folder cannot be reached"
+SAID_OF = {
+    NO_LOG: "  a record, or the other beams of the fraction, say that it was treated",
+    REPEATED: "  within one fraction; look at the treatment before the next one",
+}
+SAID_BY = {"shape_agrees": "  the delivered shape is not the plan's"}
+"""Of metrics that answer yes or no, what a breach means."""
 # Where on the machine a value was found: leaf, jaw, direction.  Other words stay in the store.
 PLACE = re.compile(
     r"\d{0,2}[ABXY]\d{1,3}|sub-beam \d{1,4}|lateral|longitudinal|vertical|lat|lng|vrt"
@@ -48,6 +56,8 @@ class Wording:
             lines = [f"{self._title(test)}: {verdict.name}, {reason.value}"]
             if test == UNREADABLE:
                 lines.append(f"  the file cannot be read ({_one_line(result.error_code)})")
+            if test in SAID_OF:
+                lines.append(SAID_OF[test])
             for analysis in _analyses(result, test):
                 lines += _breaches(analysis)
             parts.append("\n".join(lines))
@@ -124,8 +134,10 @@ def _breaches(analysis: StoredAnalysis) -> list[str]:
     bad = [
         m for m in analysis.measurements if m.verdict is not None and m.verdict >= Verdict.ACTION
     ]
-    lines = [f"  {_value(m)}, {_limit(m)}" for m in bad]
-    if analysis.failure is not None or not lines:
+    lines = [SAID_BY.get(m.metric) or f"  {_value(m)}, {_limit(m)}" for m in bad]
+    if (analysis.failure or "").startswith(MatchState.NEEDS_A_MATCH):
+        lines.append("  nobody knows which plan it is of: a physicist has to choose")
+    elif analysis.failure is not None or not lines:
         lines.append("  the test applies and could not be done")
     return lines
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from qa_daemon.fractions import DeliveredPart, Fraction, RecordedPart, fractions
+from qa_daemon.fractions import NANO, DeliveredPart, Fraction, RecordedPart, fractions
 from qa_daemon.model import MatchState, State
 from qa_daemon.store.schema import (
     delivered_beams,
@@ -28,6 +28,7 @@ from qa_daemon.store.store import Store
 MOST_PLANS = 20
 MOST_DELIVERIES = 600
 MOST_UNMATCHED = 100
+ALWAYS = (0, 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +157,36 @@ class Courses:
             ]
 
 
+def fractions_around(
+    connection: Connection, plan: int, point_ns: int, gap_ns: int
+) -> list[Fraction]:
+    """The fractions of a plan near an instant; whole ones, as far as they reach within a day."""
+    day = 24 * 3600 * NANO
+    within = (point_ns - day, point_ns + day)
+    uid = connection.execute(select(plans.c.plan_uid).where(plans.c.file == plan)).scalar()
+    return fractions(
+        _planned(connection, plan),
+        _delivered(connection, plan, within),
+        _recorded(connection, uid, within),
+        gap_ns / NANO,
+    )
+
+
 def _planned(connection: Connection, plan: int) -> dict[int, float | None]:
     query = select(planned_beams.c.number, planned_beams.c.meterset_mu)
     rows = connection.execute(query.where(planned_beams.c.file == plan))
     return {row.number: row.meterset_mu for row in rows}
 
 
-def _delivered(connection: Connection, plan: int) -> list[DeliveredPart]:
+def _delivered(
+    connection: Connection, plan: int, within: tuple[int, int] = ALWAYS
+) -> list[DeliveredPart]:
     query = (
         select(delivered_beams, deliveries.c.result)
         .join(deliveries, deliveries.c.file == delivered_beams.c.file)
         .join(results, results.c.id == deliveries.c.result)
         .where(delivered_beams.c.plan == plan, results.c.active)
+        .where(delivered_beams.c.point_ns.between(*within))
         .order_by(delivered_beams.c.point_ns.desc())
         .limit(MOST_DELIVERIES)
     )
@@ -177,14 +196,16 @@ def _delivered(connection: Connection, plan: int) -> list[DeliveredPart]:
     ]
 
 
-def _recorded(connection: Connection, plan_uid: str | None) -> list[RecordedPart]:
+def _recorded(
+    connection: Connection, plan_uid: str | None, within: tuple[int, int] = ALWAYS
+) -> list[RecordedPart]:
     if plan_uid is None:
         return []
     query = (
         select(recorded_beams, results.c.id.label("result"))
         .join(results, results.c.file == recorded_beams.c.file)
         .where(recorded_beams.c.plan_uid == plan_uid, recorded_beams.c.number.is_not(None))
-        .where(results.c.active)
+        .where(results.c.active, recorded_beams.c.point_ns.between(*within))
         .order_by(recorded_beams.c.point_ns.desc())
         .limit(MOST_DELIVERIES)
     )

@@ -297,7 +297,9 @@ delivered_beams = Table(
     Column("from_mu", Float, nullable=False),
     Column("to_mu", Float, nullable=False),
     Column("point_ns", BigInteger, nullable=False),
+    Column("checked", Boolean, nullable=False, default=False),  # its fraction is over, and told of
     Index("delivered_beams_by_file", "file"),
+    Index("delivered_beams_by_check", "checked", "point_ns"),
     Index("delivered_beams_by_plan", "plan", "point_ns"),
 )
 

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("from_mu", sa.Float(), nullable=False),
         sa.Column("to_mu", sa.Float(), nullable=False),
         sa.Column("point_ns", sa.BigInteger(), nullable=False),
+        sa.Column("checked", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["file"],
             ["files.id"],
@@ -42,6 +43,9 @@ def upgrade() -> None:
             ["files.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "delivered_beams_by_check", "delivered_beams", ["checked", "point_ns"], unique=False
     )
     op.create_index("delivered_beams_by_file", "delivered_beams", ["file"], unique=False)
     op.create_index(
