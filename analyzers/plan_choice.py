@@ -94,8 +94,12 @@ def _matched(delivery: Delivery, plans: Sequence[Plan], choose: _Chooser) -> Pla
     found = choose(delivery, candidates, only)
     if found.candidate is not None and found.evidence is not None:
         first = 0.0 if only is None else float(only.control_point)
+        before_mu = found.evidence.from_mu
+        logged_mu = _logged_mu(delivery, only)
+        if logged_mu is not None:
+            logged_mu += before_mu
         part = PlannedPart(
-            found.candidate.beam, 0, delivery.samples, first, _logged_mu(delivery, only)
+            found.candidate.beam, 0, delivery.samples, first, logged_mu, from_mu=before_mu
         )
         return PlanMatch((part,), evidence=(_said(found.evidence),), plan=found.candidate.plan)
     return _by_fields(delivery, candidates, choose, found)

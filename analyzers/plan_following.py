@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from analyzers.core import AnalysisError, NotApplicable
 from analyzers.field_shape import ACTUAL, State
-from analyzers.plan_matching import NEAR_A_MOVE_MU, behind_jaws
 from analyzers.plan_records import Beam, PlannedLayer, PlannedPart, Posture, angles_in_turn_deg
+from analyzers.plan_shape import NEAR_A_MOVE_MU, behind_jaws
 from analyzers.records import Axis, Delivery, FloatArray, Meterset, MlcLayer
 
 Array = NDArray[np.float64]
@@ -69,7 +69,7 @@ def since_start(delivery: Delivery, part: PlannedPart, state: State) -> Array:
         raise NotApplicable("the log has no dose that would tell where in its plan it is")
     values = np.asarray(state(weight), dtype=np.float64)
     before = values[part.start - 1] if part.start else 0.0
-    found = values[part.start : part.stop] - before
+    found = values[part.start : part.stop] - before + part.from_mu
     if not np.isfinite(found).all():
         raise AnalysisError("the meterset is not a number in some samples")
     return np.asarray(found)
@@ -83,7 +83,7 @@ def places(delivery: Delivery, part: PlannedPart, state: State = ACTUAL) -> Plac
     if logged is not None:
         axis = np.asarray(state(logged)[part.start : part.stop], dtype=np.float64)
         position = axis - part.first_point
-        if _is_fractional(position, last):
+        if _is_fractional(position, last) and not part.from_mu:
             return Place(np.clip(position, 0.0, last), is_logged=True)
     share = since_start(delivery, part, state) / total_of(delivery, part.beam)
     share = np.clip(share, 0.0, 1.0)

@@ -325,6 +325,8 @@ class PlannedPart:
     first_point: float = 0.0
     logged_mu: float | None = None
     at: str | None = None
+    from_mu: float = 0.0
+    """Of a log that counts anew after an interruption: what had been delivered before, MU."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ class Core:
         self.store = open_store(site)
         self.ledger = Ledger(self.store)
         self.queries = Queries(self.store)
-        plans = Plans(self.store, Pseudonyms(site.state_dir))
+        gap = site.file.plans.fraction_gap
+        plans = Plans(self.store, Pseudonyms(site.state_dir), gap)
         self.results = Results(self.store, followers_of(site), plans)
         self.archive = Archive(site.state_dir)
         self.archive.clear_scratch()

@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,6 +42,7 @@ from analyzers.plan_choice import with_plan
 from analyzers.plan_matching import MachineNames
 from analyzers.plan_records import Plan, PlanMatch
 from analyzers.records import Delivery
+from analyzers.resumed import put_together
 from qa_daemon.keys import keys_of, match_report
 from qa_daemon.model import AnalysisReport, Job, MatchReport, MatchState, NamedPath, Report, Value
 
@@ -163,6 +165,8 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         )
     try:
         record = recognized.format.read(_named(job.file), [_named(c) for c in job.companions])
+        if isinstance(record, Delivery) and job.resumed_by:
+            record = _with_the_rest(record, job, catalogue)
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
     if job.only_keys:
@@ -181,6 +185,27 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         ]
     report = _report(recognized.format.name, machine_class, record, reports, _save(traces, job))
     return report.model_copy(update={"match": found})
+
+
+def _with_the_rest(first: Delivery, job: Job, catalogue: Catalogue) -> Delivery:
+    """The delivery of an interrupted beam, out of all its logs in the order of their time."""
+    logs = [first]
+    for more in job.resumed_by:
+        named = _named(more.file)
+        log_format = catalogue.recognize(named.path, named.name).format
+        log = log_format.read(named, [_named(c) for c in more.companions])
+        if not isinstance(log, Delivery):
+            raise ReadError("RESUMED", "what was put together with this log is no log")
+        logs.append(log)
+    try:
+        return put_together(sorted(logs, key=_begins_at))
+    except AnalysisError as why:
+        raise ReadError("RESUMED", f"{why}; reprocess its parts") from None
+
+
+def _begins_at(delivery: Delivery) -> tuple[bool, datetime]:
+    at = delivery.performed_at
+    return at is None, at or datetime.min  # noqa: DTZ901 - a machine's wall time has no zone
 
 
 def _beside_plans(

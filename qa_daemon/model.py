@@ -236,9 +236,17 @@ class NamedPath(Message):
     name: str
 
 
+class Resumption(Message):
+    """A further log of the same beam, which was interrupted and resumed, with its side files."""
+
+    file: NamedPath
+    companions: tuple[NamedPath, ...] = ()
+
+
 class Job(Message):
     """One main file to read and measure, with its side files.
 
+    `resumed_by` are the later logs of the same beam, read with it as one delivery.
     `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named it.
     `no_plan` says why there is none where one was expected, and `no_plan_is` what that means.
     `machine_names` are what plans call the machine, `other_machine_names` the clinic's other
@@ -250,6 +258,7 @@ class Job(Message):
 
     file: NamedPath
     companions: tuple[NamedPath, ...] = ()
+    resumed_by: tuple[Resumption, ...] = ()
     plans: tuple[NamedPath, ...] = ()
     plan_is_chosen: bool = False
     no_plan: str | None = None

@@ -15,7 +15,7 @@ from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
-from qa_daemon.store.ledger import Ledger, LedgerFile
+from qa_daemon.store.ledger import Group, Ledger
 from qa_daemon.store.results import Provenance, Results
 from qa_daemon.verdict import Outcome, judge_analysis, judge_value
 
@@ -33,10 +33,11 @@ class Pipeline:
     results: Results
     plans: PlanDesk
 
-    def process(self, file: LedgerFile, companions: list[LedgerFile]) -> int | None:
+    def process(self, group: Group) -> int | None:
         """Read, measure, judge, store; the result's id.  None: the worker died, try again."""
+        file = group.main
         machine = self.site.machine_named(file.machine)
-        job = self.archive.job(file, companions, machine, self.site)
+        job = self.archive.job(group, machine, self.site)
         used = None
         try:
             job, used = self.plans.beside(job, file, machine, self.measure)
@@ -49,7 +50,7 @@ class Pipeline:
         outcomes = judge(report, self.site, machine)
         arrays = self.archive.keep_arrays(report.arrays)
         return self.results.save(
-            file, companions, report, outcomes, _made(report, self.site, machine), arrays, used
+            file, group.others, report, outcomes, _made(report, self.site, machine), arrays, used
         )
 
     def end_waiting(self) -> int:

@@ -14,11 +14,11 @@ from time import monotonic
 
 from analyzers.catalogue import Catalogue
 from qa_daemon.ingest import refusals
-from qa_daemon.ingest.pairing import Group, Pairing
+from qa_daemon.ingest.pairing import Pairing
 from qa_daemon.ingest.refusals import is_passing, place_of
 from qa_daemon.model import State, Verdict
 from qa_daemon.pipeline import MOST_CRASHES, Pipeline
-from qa_daemon.store.ledger import Ledger, LedgerFile
+from qa_daemon.store.ledger import Group, Ledger, LedgerFile
 
 LOG = logging.getLogger("qa_daemon.ingest")
 PAGE = 50
@@ -156,7 +156,7 @@ class Dispatcher:
         if not self._pipeline.archive.holds(group.main.sha256):
             report = refusals.without_bytes(group.main, self._pipeline.site)
             return refusals.save(self._pipeline, group.main, report)
-        return self._pipeline.process(group.main, list(group.companions))
+        return self._pipeline.process(group)
 
     def _blame(self, file: LedgerFile, why: Exception) -> int | None:
         if self._ledger.crashed(file) < MOST_CRASHES:
@@ -166,7 +166,7 @@ class Dispatcher:
     def _is_unchanged(self, group: Group) -> bool:
         if self._ledger.file(group.main.id).state is not State.QUEUED:
             return False
-        states = [self._ledger.file(companion.id).state for companion in group.companions]
+        states = [self._ledger.file(companion.id).state for companion in group.others]
         return State.REPLACED not in states and State.DUPLICATE not in states
 
     def _tell(self, file: LedgerFile, result: int, seconds: float) -> None:

@@ -5,24 +5,9 @@ The answer depends on what has arrived, never on the order of arrival.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from analyzers.catalogue import Catalogue
 from qa_daemon.model import Event, State
-from qa_daemon.store.ledger import Ledger, LedgerFile
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A file to process, and the side files it is read with."""
-
-    main: LedgerFile
-    companions: tuple[LedgerFile, ...] = ()
-
-    @property
-    def ids(self) -> frozenset[int]:
-        """All files that nobody else may process meanwhile."""
-        return frozenset([self.main.id, *(c.id for c in self.companions)])
+from qa_daemon.store.ledger import Group, Ledger, LedgerFile
 
 
 class Pairing:
@@ -42,8 +27,10 @@ class Pairing:
         main = self._main_of(file) if file.is_companion else file
         if main is None:
             return Group(file)
-        companions = [c for c in self._near(main) if self._is_main_of(main, c)]
-        return Group(main, tuple(companions))
+        if main.main_file is not None:
+            main = self._ledger.file(main.main_file)
+        later = self._ledger.resumptions_of(main)
+        return Group(main, self._beside(main), tuple(Group(m, self._beside(m)) for m in later))
 
     def is_half(self, group: Group) -> bool:
         """Whether the group lacks a file without which its format has no record, that may come."""
@@ -58,13 +45,17 @@ class Pairing:
         side file was read with until a nearer one came.
         """
         self._queue_again(group.main)
-        for companion in group.companions:
-            if companion.main_file not in (None, group.main.id):
+        own = (group.main.id, *(more.main.id for more in group.resumed_by))
+        for companion in group.others:
+            if companion.main_file is not None and companion.main_file not in own:
                 self._queue_again(self._ledger.file(companion.main_file))
 
     def _queue_again(self, main: LedgerFile) -> None:
         if main.state in (State.DONE, State.WAITING, State.QUARANTINED):
             self._ledger.move(main, Event.INPUT_CAME)
+
+    def _beside(self, main: LedgerFile) -> tuple[LedgerFile, ...]:
+        return tuple(c for c in self._near(main) if self._is_main_of(main, c))
 
     def _is_main_of(self, main: LedgerFile, companion: LedgerFile) -> bool:
         nearest = self._main_of(companion)

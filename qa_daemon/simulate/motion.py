@@ -14,6 +14,7 @@ import numpy as np
 
 from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.records import Axis, Delivery, Identity, MlcLayer, SubBeam
+from analyzers.resumed import part_of
 from qa_daemon.simulate.course import Course, held, interrupted, sampled
 from qa_daemon.simulate.plan_shapes import Array, Plan
 
@@ -27,7 +28,8 @@ class Errors:
 
     `leaf_mm` is keyed by leaf name (`A17`, dual layer `28A3`), `jaw_mm` by `X1` … `Y2`.
     `held` are (meterset in MU, seconds) at which the beam waits.  A delivery that is interrupted
-    ends there in both the expected and the actual axes, as real logs do.
+    ends there in both the expected and the actual axes, as real logs do; one that is resumed begins
+    there.
     """
 
     bank_a_mm: float = 0.0
@@ -40,6 +42,7 @@ class Errors:
     couch_rotation_deg: float = 0.0
     couch_vertical_mm: float = 0.0
     interrupted_at_mu: float | None = None
+    resumed_at_mu: float | None = None
     held: tuple[tuple[float, float], ...] = ()
     noise: bool = True
 
@@ -78,11 +81,15 @@ def deliver(
     )
     delivery = _rotations(delivery, course, errors, random)
     delivery = _jaws(delivery, course, errors, random)
-    return replace(
+    delivery = replace(
         delivery,
         sub_beams=_sub_beams(plan, course["control_point"][:, 0]),
         identity=_identity(plan, identity or Identity()),
     )
+    if errors.resumed_at_mu is None:
+        return delivery
+    begins = int(np.searchsorted(course["meterset"][:, 0], errors.resumed_at_mu))
+    return part_of(delivery, slice(max(begins - 1, 0), delivery.samples))
 
 
 def _axis(expected: Array, error: Array | float = 0.0, turn: float | None = None) -> Axis:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from analyzers.records import Delivery, Identity
+from analyzers.records import Axis, Delivery, Identity
 from qa_daemon.simulate.motion import Errors, deliver
 from qa_daemon.simulate.options import is_on, known, offsets
 from qa_daemon.simulate.plan_shapes import FIELDS
@@ -73,6 +73,21 @@ def file_name(delivery: Delivery, suffix: str = ".bin") -> str:
     return "_".join([*(part or "" for part in parts), f"{at:%Y%m%d%H%M%S}"]) + suffix
 
 
+def _counting_anew(delivery: Delivery) -> Delivery:
+    """The meterset from 0, and of the plan no more than what is left."""
+    axis = delivery.meterset_mu
+    before_mu = float(axis.expected[0])
+    beams = tuple(
+        replace(beam, planned_mu=beam.planned_mu - before_mu) for beam in delivery.sub_beams
+    )
+    return replace(
+        delivery,
+        meterset_mu=Axis(axis.expected - before_mu, axis.actual - before_mu),
+        planned_mu=None if delivery.planned_mu is None else delivery.planned_mu - before_mu,
+        sub_beams=beams,
+    )
+
+
 def simulate(
     out: Path,
     *,
@@ -90,6 +105,8 @@ def simulate(
     collimator_deg: float = 0.0,
     couch_vertical_mm: float = 0.0,
     interrupted_at_mu: float | None = None,
+    resumed_at_mu: float | None = None,
+    counts_anew: bool | str = False,
     hold: str = "",
     noise: bool | str = True,
     companion: bool | str = False,
@@ -97,9 +114,10 @@ def simulate(
     """Write one log with stated errors (actual minus expected, IEC) and return its path.
 
     `out` is the file, or a folder in which the machine's own naming is used.  `jaw` and `leaf` list
-    offsets in mm (`X1=40`, `A17=5,B3=-2`), `hold` seconds by meterset (`50=2`).  The same options
-    and seed give the same bytes; numbers may come as text.  Raises ValueError for an unknown
-    version, field, MLC, leaf or jaw.
+    offsets in mm (`X1=40`, `A17=5,B3=-2`), `hold` seconds by meterset (`50=2`).  A log that is
+    resumed holds the rest of a beam; it counts on, or anew with the rest as planned.  The same
+    options and seed give the same bytes; numbers may come as text.  Raises ValueError for an
+    unknown version, field, MLC, leaf or jaw.
     """
     version = f"{float(version):.1f}"
     known("version", version, VERSIONS)
@@ -118,11 +136,14 @@ def simulate(
         collimator_deg=float(collimator_deg),
         couch_vertical_mm=float(couch_vertical_mm),
         interrupted_at_mu=None if interrupted_at_mu is None else float(interrupted_at_mu),
+        resumed_at_mu=None if resumed_at_mu is None else float(resumed_at_mu),
         held=tuple((float(at_mu), seconds) for at_mu, seconds in offsets(hold).items()),
         noise=is_on("noise", noise),
     )
     delivery = deliver(FIELDS[field](mlc, mu), errors, seed=int(seed), identity=IDENTITY)
     delivery = replace(delivery, performed_at=PERFORMED_AT)
+    if is_on("counts_anew", counts_anew):
+        delivery = _counting_anew(delivery)
     path = out / file_name(delivery) if out.is_dir() else out
     write_trajectory_log(path, delivery, version=version)
     if is_on("companion", companion):

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from qa_daemon.model import Job, NamedPath
+from qa_daemon.model import Job, NamedPath, Resumption
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
-from qa_daemon.store.ledger import LedgerFile
+from qa_daemon.store.ledger import Group, LedgerFile
 
 CHUNK = 1 << 20
 
@@ -91,13 +91,18 @@ class Archive:
         self._place(scratch, self.arrays_path(kept))
         return kept
 
-    def job(
-        self, file: LedgerFile, companions: list[LedgerFile], machine: Machine | None, site: Site
-    ) -> Job:
-        """What a worker needs to know to read and measure a file."""
+    def job(self, group: Group, machine: Machine | None, site: Site) -> Job:
+        """What a worker needs to know to read and measure the files of a group."""
         return Job(
-            file=self._named(file),
-            companions=tuple(self._named(c) for c in companions),
+            file=self._named(group.main),
+            companions=tuple(self._named(c) for c in group.companions),
+            resumed_by=tuple(
+                Resumption(
+                    file=self._named(more.main),
+                    companions=tuple(self._named(c) for c in more.companions),
+                )
+                for more in group.resumed_by
+            ),
             machine_class=machine.machine_class if machine else None,
             mlc=machine.mlc if machine else None,
             settings=site.analyzer_settings,

@@ -74,6 +74,26 @@ class LedgerFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A file to process, the side files it is read with, and the logs that resumed its beam."""
+
+    main: LedgerFile
+    companions: tuple[LedgerFile, ...] = ()
+    resumed_by: tuple[Group, ...] = ()
+
+    @property
+    def others(self) -> tuple[LedgerFile, ...]:
+        """All files but the main one."""
+        later = (file for more in self.resumed_by for file in (more.main, *more.companions))
+        return (*self.companions, *later)
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """All files that nobody else may process meanwhile."""
+        return frozenset([self.main.id, *(file.id for file in self.others)])
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A result in a few words, none of them about a patient."""
 
@@ -137,6 +157,11 @@ class Ledger:
         """
         with self._store.read() as connection:
             return [file_of(r) for r in counterparts(connection, _row(connection, file.id), reach)]
+
+    def resumptions_of(self, main: LedgerFile) -> list[LedgerFile]:
+        """The later logs of the beam that a log is the first of."""
+        later = (files.c.main_file == main.id, files.c.is_companion.is_(False))
+        return self._select(*later, files.c.state.in_(LIVE), limit=20)
 
     def companions_of(self, main: LedgerFile) -> list[LedgerFile]:
         """The side files that were read with a main file."""

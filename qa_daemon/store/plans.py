@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from qa_daemon.fractions import NANO
 from qa_daemon.model import (
     DeliveryKeys,
     Event,
@@ -35,6 +37,7 @@ from qa_daemon.model import (
 from qa_daemon.store.ledger import LedgerFile, file_of, move
 from qa_daemon.store.plan_choices import choice, field_key
 from qa_daemon.store.pseudonyms import Pseudonyms
+from qa_daemon.store.resumptions import join_resumed
 from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
@@ -50,6 +53,7 @@ from qa_daemon.store.store import Store
 MOST_PLANS = 40
 """So many plans are held against one log; those that no log names are chosen by meterset."""
 SAME_MU, SAME_MU_SHARE = 0.5, 0.005
+FRACTION_GAP = timedelta(hours=3)
 ABLE_TO_GAIN = (State.DONE.value, State.WAITING.value)
 
 
@@ -80,11 +84,14 @@ class Saved:
 
 
 class Plans:
-    """Finds plans for logs and logs for plans."""
+    """Finds plans for logs and logs for plans; a fraction's logs are at most a gap apart."""
 
-    def __init__(self, store: Store, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self, store: Store, pseudonyms: Pseudonyms, fraction_gap: timedelta = FRACTION_GAP
+    ) -> None:
         self._store = store
         self._pseudonyms = pseudonyms
+        self._gap_ns = int(fraction_gap.total_seconds() * NANO)
 
     def for_log(self, keys: DeliveryKeys, sha256: str, machine: str | None) -> FoundPlans:
         """The plans to hold a log against."""
@@ -95,16 +102,19 @@ class Plans:
         self,
         connection: Connection,
         file: LedgerFile,
+        others: Sequence[int],
         report: Report,
         saved: Saved,
         used: FoundPlans | None,
     ) -> None:
         """Store a new result's keys in the transaction that stores the result.
 
+        `others` are the files that were read with it, which have no keys of their own any more.
         Queues what has to be judged again because of it: the logs of a new plan, and a log whose
         plans changed while it was judged.
         """
-        _forget(connection, file.id)
+        for identity in (file.id, *others):
+            _forget(connection, identity)
         if isinstance(report.keys, PlanKeys):
             self._keep_plan(connection, file, report.keys, saved)
         elif isinstance(report.keys, RecordKeys):
@@ -181,6 +191,7 @@ class Plans:
             ]
             connection.execute(insert(delivered_beams), rows)
         _meet(connection, patient, saved)
+        join_resumed(connection, file.id, self._gap_ns)
         return self._find(connection, keys, file.sha256, saved.machine)
 
     # -- plans and records -----------------------------------------------------------------------

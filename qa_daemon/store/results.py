@@ -105,7 +105,8 @@ class Results:
             self._attach(connection, file, companions)
             if self._plans is not None:
                 saved = Saved(identity, made.machine, point_ns)
-                self._plans.keep(connection, file, report, saved, used)
+                others = [companion.id for companion in companions]
+                self._plans.keep(connection, file, others, report, saved, used)
             self._hand_on(connection, identity)
             audit.record(
                 connection,
