@@ -1,17 +1,19 @@
 """A stored result as InfluxDB points: few bounded tags, numbers as fields, time from the data.
 
 No file name, no free text and nothing of a patient leaves the store.  The tag sets are fixed, and
-a result keeps its instant, so that writing it again overwrites it and changes nothing.
+a result keeps its instant, so that writing it again overwrites it and changes nothing.  The energy
+is one of those that linacs have, so that a target current at 6x and one at 15x are two series.
 
 | measurement | tags | fields |
 |---|---|---|
-| `qa` | site, machine, analyzer, metric, unit | value, verdict, tolerance_*, action_* |
+| `qa` | site, machine, energy, analyzer, metric, unit | value, verdict, tolerance_*, action_* |
 | `qa_analysis` | site, machine, analyzer | verdict |
 | `qa_result` | site, machine | verdict |
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,6 +21,9 @@ from qa_daemon.store.queries import StoredMeasurement, StoredResult
 
 UNKNOWN = "unknown"
 """The tag of a machine that no file and no folder names."""
+NO_ENERGY, OTHER_ENERGY = "none", "other"
+"""The tags of a file that says no energy, and of one that says what no linac has."""
+ENERGY = re.compile(r"([1-9]\d?)(?:\.0)?([xe])(?:[ -]?(fff|srs|hdtse))?", re.IGNORECASE | re.ASCII)
 
 Field = float | int | None
 
@@ -50,8 +55,22 @@ def _points(
         of_analysis = of | {"analyzer": analysis.analyzer}
         yield "qa_analysis", of_analysis, {"verdict": _integer(analysis.verdict)}
         for measured in analysis.measurements:
-            tags = of_analysis | {"metric": measured.metric, "unit": measured.unit or "1"}
+            tags = of_analysis | {
+                "energy": _energy(result.energy),
+                "metric": measured.metric,
+                "unit": measured.unit or "1",
+            }
             yield "qa", tags, _numbers(measured)
+
+
+def _energy(said: str | None) -> str:
+    """`6X-FFF` -> `6xFFF`: a tag has few values, whatever a file says."""
+    if not said:
+        return NO_ENERGY
+    found = ENERGY.fullmatch(said.strip())
+    if found is None:
+        return OTHER_ENERGY
+    return f"{found[1]}{found[2].lower()}{(found[3] or '').upper()}"
 
 
 def _numbers(measured: StoredMeasurement) -> dict[str, Field]:

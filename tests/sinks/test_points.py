@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from qa_daemon.model import AnalysisReport, Value, Verdict
 from qa_daemon.sinks.points import lines_of
@@ -18,12 +21,13 @@ def lines(clinic: Clinic, identity: int) -> list[str]:
 def test_a_result_becomes_its_own_point_one_an_analysis_and_one_a_number(tmp_path: Path) -> None:
     clinic = Clinic(tmp_path)
     of = r"machine=TB1"
+    number = rf"qa,analyzer=mlc_positions,energy=none,{of}"
     assert lines(clinic, clinic.put(analysis(Verdict.ACTION))) == [
         rf"qa_result,{of},site=Sample\ Clinic verdict=2i {AT}",
         rf"qa_analysis,analyzer=mlc_positions,{of},site=Sample\ Clinic verdict=2i {AT}",
-        rf"qa,analyzer=mlc_positions,{of},metric=worst_leaf_rms,site=Sample\ Clinic,unit=mm "
+        rf"{number},metric=worst_leaf_rms,site=Sample\ Clinic,unit=mm "
         rf"action_high=0.35,tolerance_high=0.15,value=1.02,verdict=2i {AT}",
-        rf"qa,analyzer=mlc_positions,{of},metric=parked_largest_error,site=Sample\ Clinic,unit=mm "
+        rf"{number},metric=parked_largest_error,site=Sample\ Clinic,unit=mm "
         rf"value=0.5 {AT}",
     ]
 
@@ -75,3 +79,42 @@ def test_no_identifier_no_file_name_and_no_free_text_gets_out(tmp_path: Path) ->
     written += lines(clinic, clinic.put_unreadable())
     assert written
     assert CANARY not in "\n".join(written)
+
+
+@pytest.mark.parametrize(
+    ("said", "tag"),
+    [
+        (None, "none"),
+        ("", "none"),
+        ("6x", "6x"),
+        ("6X", "6x"),
+        ("6x-FFF", "6xFFF"),
+        ("10xFFF", "10xFFF"),
+        ("6.0X SRS", "6xSRS"),
+        ("6eHDTSE", "6eHDTSE"),
+        ("18e", "18e"),
+        ("6", "other"),
+        ("6x Mustermann", "other"),
+        ("666x", "other"),
+        ("6x\n", "6x"),
+    ],
+)
+def test_an_energy_is_one_of_few_tags(said: str | None, tag: str, tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    result = clinic.queries.result(clinic.put(analysis(Verdict.PASS)))
+    assert result is not None
+    numbers = [x for x in lines_of(replace(result, energy=said), "S") if x.startswith("qa,")]
+    assert numbers and all(f",energy={tag}," in line for line in numbers)
+
+
+def test_two_energies_are_two_series(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    result = clinic.queries.result(clinic.put(analysis(Verdict.PASS)))
+    assert result is not None
+    series = {
+        line.split(" ")[0]
+        for energy in ("6x", "15x")
+        for line in lines_of(replace(result, energy=energy), "S")
+        if line.startswith("qa,") and "worst_leaf_rms" in line
+    }
+    assert len(series) == 2
