@@ -181,13 +181,26 @@ class Measurement:
     reference: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LeafTable:
+    """Numbers of every leaf, to be kept and asked for by leaf.
+
+    `columns` maps a quantity with its unit (`mean_error_mm`) to its values, shape `(leaves,)`, NaN
+    where a leaf has none.
+    """
+
+    leaves: Sequence[str]
+    columns: Mapping[str, NDArray[np.floating[Any]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What an analyzer found: numbers to judge, arrays to draw, remarks to read."""
+    """What an analyzer found: numbers to judge, arrays to draw, remarks to read, leaves to keep."""
 
     measurements: Sequence[Measurement]
     traces: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    leaves: LeafTable | None = None
 
 
 class Settings(BaseModel):
@@ -227,10 +240,19 @@ class Analyzer(Generic[RecordT, SettingsT]):
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file and the name it arrived under: the archive stores files by their content."""
+    """A file and the name it arrived under: the archive stores files by their content.
+
+    `folder` is the name of the folder it lay in, without what is above it; None where nobody knows.
+    """
 
     path: Path
     name: str
+    folder: str | None = None
+
+    @classmethod
+    def at(cls, path: Path) -> NamedFile:
+        """A file that lies where it arrived."""
+        return cls(path, path.name, path.absolute().parent.name or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +283,9 @@ class Format(Generic[RecordT]):
     `recognize` looks at the first `HEAD_BYTES` bytes, never at the name.  `read` takes the file and
     the side files paired with it and raises only `ReadError`.  `machine_class` is the class assumed
     when no site configuration names the machine; empty for what no machine writes (a plan).
+
+    `occasion` maps the name of a folder to what it tells of the record, None where it tells
+    nothing: files of equal bytes are copies of one record only where that is equal too.
     """
 
     name: str
@@ -269,6 +294,7 @@ class Format(Generic[RecordT]):
     read: Callable[[NamedFile, Sequence[NamedFile]], RecordT]
     machine_class: str
     companions: Companions | None = None
+    occasion: Callable[[str], str | None] = lambda _: None
 
 
 HEAD_BYTES = 4096

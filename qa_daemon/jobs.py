@@ -33,6 +33,7 @@ from analyzers.core import (
     AnalysisError,
     Analyzer,
     Context,
+    LeafTable,
     NamedFile,
     NotApplicable,
     ReadError,
@@ -44,7 +45,16 @@ from analyzers.plan_records import Plan, PlanMatch
 from analyzers.records import Delivery
 from analyzers.resumed import put_together
 from qa_daemon.keys import keys_of, match_report
-from qa_daemon.model import AnalysisReport, Job, MatchReport, MatchState, NamedPath, Report, Value
+from qa_daemon.model import (
+    AnalysisReport,
+    Job,
+    LeafNumbers,
+    MatchReport,
+    MatchState,
+    NamedPath,
+    Report,
+    Value,
+)
 
 PR_SET_PDEATHSIG = 1
 
@@ -283,7 +293,7 @@ def _catalogue() -> Catalogue:
 
 
 def _named(file: NamedPath) -> NamedFile:
-    return NamedFile(Path(file.path), file.name)
+    return NamedFile(Path(file.path), file.name, file.folder)
 
 
 def _put_question(
@@ -312,8 +322,23 @@ def _put_question(
     )
     failure = f"{', '.join(missing)} could not be computed" if missing else None
     return said.model_copy(
-        update={"failure": failure, "values": values, "notes": tuple(analysis.notes)}
+        update={
+            "failure": failure,
+            "values": values,
+            "notes": tuple(analysis.notes),
+            "leaves": _leaves(analysis.leaves),
+        }
     )
+
+
+def _leaves(table: LeafTable | None) -> LeafNumbers | None:
+    if table is None:
+        return None
+    columns = {
+        name: tuple(float(x) if math.isfinite(x) else None for x in column)
+        for name, column in table.columns.items()
+    }
+    return LeafNumbers(leaves=tuple(table.leaves), columns=columns)
 
 
 def _report(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
 from importlib.metadata import version
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 SOFTWARE = version("qa-daemon")
 
@@ -108,6 +109,21 @@ class Value(Message):
     reference: float | None = None
 
 
+class LeafNumbers(Message):
+    """Numbers of every leaf by quantity, in the order of `leaves`; None where a leaf has none."""
+
+    leaves: tuple[Annotated[str, Field(min_length=1, max_length=20)], ...] = Field(max_length=1000)
+    columns: dict[str, tuple[FiniteFloat | None, ...]] = Field(max_length=30)
+
+    @model_validator(mode="after")
+    def _as_long_as_the_leaves(self) -> LeafNumbers:
+        if len(set(self.leaves)) != len(self.leaves):
+            raise ValueError("a leaf is named twice")
+        if any(len(column) != len(self.leaves) for column in self.columns.values()):
+            raise ValueError("a column does not have a number a leaf")
+        return self
+
+
 class AnalysisReport(Message):
     """What one analyzer said."""
 
@@ -117,6 +133,7 @@ class AnalysisReport(Message):
     not_applicable: str | None = None
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = ()
+    leaves: LeafNumbers | None = None
 
 
 class DeliveryKeys(Message):
@@ -230,10 +247,11 @@ class Report(Message):
 
 
 class NamedPath(Message):
-    """A file in the archive and the name it arrived under."""
+    """A file in the archive, the name it arrived under and the name of the folder it lay in."""
 
     path: str
     name: str
+    folder: str | None = None
 
 
 class Resumption(Message):

@@ -140,7 +140,7 @@ def _is_plan(path: Path, catalogue: Catalogue) -> bool:
 def _is_readable_plan(path: Path, catalogue: Catalogue) -> bool:
     """False where it cannot be read; refuses what is no plan at all, as a mistake of the caller."""
     try:
-        if isinstance(catalogue.read(NamedFile(path, path.name)), Plan):
+        if isinstance(catalogue.read(NamedFile.at(path)), Plan):
             return True
     except ReadError:
         return False
@@ -201,7 +201,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _named(path: Path) -> NamedPath:
-    return NamedPath(path=str(path), name=path.name)
+    file = NamedFile.at(path)
+    return NamedPath(path=str(path), name=file.name, folder=file.folder)
 
 
 def _shown(path: Path) -> str:

@@ -109,7 +109,12 @@ def _arrival(found: Found, look: Look, sha256: str) -> Arrival:
 
 
 def _described(arrival: Arrival, recognized: Recognized) -> Arrival:
-    known = replace(arrival, format=recognized.format.name, is_companion=recognized.is_companion)
+    known = replace(
+        arrival,
+        format=recognized.format.name,
+        is_companion=recognized.is_companion,
+        occasion=recognized.format.occasion(arrival.folder.rpartition("/")[2]),
+    )
     companions = recognized.format.companions
     if companions is None:
         return known

@@ -110,7 +110,8 @@ class Archive:
         )
 
     def _named(self, file: LedgerFile) -> NamedPath:
-        return NamedPath(path=str(self.path_of(file.sha256)), name=file.name)
+        folder = file.folder.rpartition("/")[2] or None
+        return NamedPath(path=str(self.path_of(file.sha256)), name=file.name, folder=folder)
 
     def _place(self, scratch: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

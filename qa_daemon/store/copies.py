@@ -2,7 +2,8 @@
 
 The same bytes may lie under many paths.  One row stands for them, the others are duplicates; all
 of them say beside what the content was found.  Side files of equal bytes are copies only when their
-names say the same: the text of one beam may be that of another, delivered at another time.
+names say the same: the text of one beam may be that of another, delivered at another time.  So may
+the table of one machine check be that of another: there the name of the folder tells.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, or_, select, update
 
 from qa_daemon.model import State
+from qa_daemon.store import leaf_errors
 from qa_daemon.store.schema import analyses, files, latest, measurements, outbox, results
 from qa_daemon.store.store import bump
 
@@ -74,6 +76,7 @@ def hand_over(connection: Connection, old: int, heir: int) -> None:
         connection.execute(
             update(measurements).where(measurements.c.result == had.id).values(active=False)
         )
+        leaf_errors.set_aside(connection, [had.id])
         bump(connection, "results", -1 if had.active else 0)
         if successor is not None:
             _repoint_latest(connection, had.id, successor)
@@ -82,7 +85,11 @@ def hand_over(connection: Connection, old: int, heir: int) -> None:
 
 def _same(of: Row) -> list[ColumnElement[bool]]:
     # Two files that look alike inside may even be alike: bank A and bank B of a symmetric field.
-    same = [files.c.sha256 == of["sha256"], files.c.is_companion == of["is_companion"]]
+    same = [
+        files.c.sha256 == of["sha256"],
+        files.c.is_companion == of["is_companion"],
+        files.c.occasion == of["occasion"],
+    ]
     if of["is_companion"]:
         same += [files.c.pair_key == of["pair_key"], files.c.pair_at == of["pair_at"]]
     return same

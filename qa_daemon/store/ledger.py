@@ -39,7 +39,8 @@ class Arrival:
     """A settled file whose bytes are in the archive.
 
     `pair` is the format's key of the file name, for finding files that belong together, and
-    `reach` how far apart they may be.
+    `reach` how far apart they may be.  `occasion` is what the name of the folder tells of the
+    record: equal bytes of another occasion are another record.
     """
 
     fingerprint: Fingerprint
@@ -51,6 +52,7 @@ class Arrival:
     is_companion: bool = False
     pair: tuple[str, float] | None = None
     reach: float = 0.0
+    occasion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,7 @@ def _columns(arrival: Arrival) -> dict[str, object]:
         "sha256": arrival.sha256,
         "format": arrival.format,
         "is_companion": arrival.is_companion,
+        "occasion": arrival.occasion,
         "pair_key": key,
         "pair_at": at,
     }

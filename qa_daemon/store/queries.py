@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select
 
 from analyzers.core import Limits
 from qa_daemon.model import State, Verdict
+from qa_daemon.store.leaf_errors import LeafPoint, newest, of_leaf
 from qa_daemon.store.schema import (
     analyses,
     counters,
@@ -239,8 +240,9 @@ class Queries:
         metric: str,
         since_ns: int = 0,
         limit: int = 2000,
+        energy: str | None = None,
     ) -> list[TrendPoint]:
-        """The newest points of a metric, oldest first."""
+        """The newest points of a metric, oldest first; of one energy alone where it is given."""
         query = (
             select(measurements)
             .where(
@@ -253,6 +255,9 @@ class Queries:
             .order_by(measurements.c.point_ns.desc())
             .limit(limit)
         )
+        if energy is not None:
+            of_energy = and_(results.c.id == measurements.c.result, results.c.energy == energy)
+            query = query.join(results, of_energy)
         with self._store.read() as connection:
             rows = connection.execute(query).mappings().all()
         return [
@@ -267,6 +272,19 @@ class Queries:
             )
             for r in reversed(rows)
         ]
+
+    def leaf_trend(
+        self, machine: str, leaf: str, limit: int = PAGE, analyzer: str = "leaf_trust"
+    ) -> list[LeafPoint]:
+        """What one leaf (`A17`) was in a machine's newest `limit` deliveries, oldest first.
+
+        Deliveries of an MLC without such a leaf are left out.
+        """
+        query = newest(machine, analyzer, limit)
+        with self._store.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        points = [of_leaf(row, leaf) for row in reversed(rows)]
+        return [point for point in points if point is not None]
 
     def quarantined(self, limit: int = 200, before: int | None = None) -> list[StoredResult]:
         """The results of files that could not be read, newest first; `before` a file's number."""

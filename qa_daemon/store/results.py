@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from qa_daemon.model import Event, MatchState, Report, State, Verdict
-from qa_daemon.store import audit
+from qa_daemon.store import audit, leaf_errors
 from qa_daemon.store.ledger import LedgerFile, attach, move
 from qa_daemon.store.plans import FoundPlans, Plans, Saved
 from qa_daemon.store.schema import (
@@ -142,6 +142,7 @@ class Results:
         connection.execute(
             update(measurements).where(measurements.c.result.in_(ids)).values(active=False)
         )
+        leaf_errors.set_aside(connection, ids)
         bump(connection, "results", 1 - len(ids))
         return {(row.sha256, row.machine, row.performed_at): row.point_ns for row in rows}
 
@@ -191,6 +192,15 @@ class Results:
             ]
             if rows:
                 connection.execute(insert(measurements), rows)
+            if said.leaves is not None:
+                leaf_errors.save(
+                    connection,
+                    result=result,
+                    machine=machine,
+                    analyzer=said.analyzer,
+                    point_ns=point_ns,
+                    numbers=said.leaves,
+                )
             if machine is not None and outcome.verdict is not None:
                 _keep_latest(connection, (machine, said.analyzer), analysis, result, point_ns)
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -40,6 +41,7 @@ files = Table(
     Column("sha256", String(64), nullable=False),
     Column("format", String(60)),
     Column("is_companion", Boolean, nullable=False, default=False),
+    Column("occasion", Text),  # what the folder's name tells of the record; null: nothing
     Column("pair_key", Text),
     Column("pair_at", Float),
     Column("main_file", Integer, ForeignKey("files.id")),
@@ -140,6 +142,22 @@ measurements = Table(
     Index("measurements_by_analysis", "analysis"),
     Index("measurements_by_result", "result"),
     Index("measurements_by_trend", "machine", "analyzer", "metric", "active", "point_ns"),
+)
+
+leaf_errors = Table(  # one row a delivery: a row a leaf would be most of the store
+    "leaf_errors",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("active", Boolean, nullable=False, default=True),
+    Column("machine", String(200)),
+    Column("analyzer", String(80), nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+    Column("leaves", Text, nullable=False),  # JSON: their names, in order
+    Column("quantities", Text, nullable=False),  # JSON: names of the columns, in order
+    Column("numbers", LargeBinary, nullable=False),  # float32 little-endian, column by column
+    Index("leaf_errors_by_result", "result"),
+    Index("leaf_errors_by_trend", "machine", "analyzer", "active", "point_ns"),
 )
 
 latest = Table(  # the newest judged analysis of each machine and test: today's board

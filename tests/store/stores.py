@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from analyzers.core import Limits
-from qa_daemon.model import AnalysisReport, Report, Value
+from qa_daemon.model import AnalysisReport, LeafNumbers, Report, Value
 from qa_daemon.store.ledger import Arrival, Fingerprint, Ledger, LedgerFile
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Provenance, Results
@@ -64,11 +65,18 @@ class TestStore:
         at: datetime | None = datetime(2026, 3, 1, 8, 0, tzinfo=UTC),
         companions: tuple[LedgerFile, ...] = (),
         identity: dict[str, str] | None = None,
+        energy: str | None = None,
+        leaves: LeafNumbers | None = None,
     ) -> int | None:
         """Store a result with one number, held against 0.5 and 1.0 mm."""
         outcome = outcome_of(number)
+        if leaves is not None:
+            outcome = replace(outcome, report=outcome.report.model_copy(update={"leaves": leaves}))
         report = Report(
-            format="varian-trajectory-log", analyses=(outcome.report,), identity=identity or {}
+            format="varian-trajectory-log",
+            analyses=(outcome.report,),
+            identity=identity or {},
+            energy=energy,
         )
         made = Provenance("0", "site", file.machine, "truebeam", at)
         return self.results.save(file, companions, report, [outcome], made)

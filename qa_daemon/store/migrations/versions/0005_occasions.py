@@ -1,0 +1,13 @@
+"""what the name of a folder tells of a file"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Forward only."""
+
+    op.add_column("files", sa.Column("occasion", sa.Text(), nullable=True))
