@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qa_daemon.__main__ import app
-from qa_daemon.simulate import dynalog
+from qa_daemon.simulate import dynalog, mpc_csv
 from qa_daemon.simulate.trajectory_log import simulate
 
 RUNNER = CliRunner()
@@ -220,3 +220,18 @@ def test_a_fault_of_ours_is_told_as_one_and_the_file_is_not_left_out(
     monkeypatch.setattr("qa_daemon.commands.analyze.measure", fail)
     code, (result,) = analyze(log)
     assert (code, result["verdict"], result["error"]["code"]) == (70, "INVALID", "BUG")
+
+
+def test_a_machine_check_gets_machine_and_time_from_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = mpc_csv.simulate(tmp_path)
+    monkeypatch.chdir(table.parent)
+    for path in (table, tmp_path, Path(table.name)):
+        code, (result,) = analyze(path)
+        assert (code, result["verdict"]) == (0, "PASS")
+        assert (result["machine"], result["performed_at"]) == ("1234", "2026-01-05T06:45:00")
+    table.write_text(table.read_text().splitlines()[0])
+    code, (result,) = analyze(table)
+    assert (code, result["verdict"]) == (1, "INVALID")
+    assert "aborted" in result["analyses"][0]["failure"]
