@@ -169,6 +169,8 @@ class Delivery:
     identity: Identity = field(default_factory=Identity)
     machine_parameters: Mapping[str, float] = field(default_factory=dict)
     """Numbers of the companion text file by its own key, unit in the key."""
+    machine_states: Mapping[str, str] = field(default_factory=dict)
+    """What the companion text file says in words (`Water Level`), by its own key."""
     other_axes: Mapping[int, Axis] = field(default_factory=dict)
     """Axes nobody here interprets (tracking), by the maker's code, in the maker's unit."""
     meterset_expected: bool = True

@@ -180,6 +180,7 @@ def _described(
             beam_names=names,
         ),
         machine_parameters=companion.machine_parameters,
+        machine_states=companion.machine_states,
     )
 
 

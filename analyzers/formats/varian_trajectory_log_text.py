@@ -12,7 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from analyzers.records import Identity
@@ -52,6 +52,9 @@ GROUPED = re.compile(
 )
 AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 MOST_PLANNED_MU = 1e6
+STATES = {"Water Level"}
+"""Keys of the machine's sample whose value is a word: no other word is taken over."""
+STATE = re.compile(r"[A-Za-z _-]{1,20}")
 NAME = re.compile(r"(?P<prefix>.*)_(?P<stamp>\d{14})\.(?:bin|txt)", re.IGNORECASE | re.DOTALL)
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - differences of local stamps, no zone is known
 
@@ -66,6 +69,7 @@ class Description:
     """A planned meterset is stated, but not as a number of MU."""
     energy: str | None = None
     machine_parameters: Mapping[str, float] = field(default_factory=dict)
+    machine_states: Mapping[str, str] = field(default_factory=dict)
 
 
 def metadata(block: bytes) -> Description:
@@ -83,7 +87,8 @@ def companion(content: bytes) -> Description | None:
 
     Rows up to the first empty line describe the beam, the rows after it one sample of the machine.
     Numbers of the latter become `machine_parameters` under their own key, unit included, as the
-    file says them (a negative 12 V supply is written without its sign).
+    file says them (a negative 12 V supply is written without its sign); the words that `STATES`
+    names become `machine_states`.
     """
     lines = _text(content).splitlines()
     end = next((k for k, line in enumerate(lines) if not line.strip()), len(lines))
@@ -91,7 +96,9 @@ def companion(content: bytes) -> Description | None:
     if b"\0" in content or not _is_companion(beam + machine):
         return None
     numbers = {key: value for key, text in machine if (value := _number(text)) is not None}
-    return _description(_known(machine) | _known(beam), numbers)
+    states = {key: text for key, text in machine if key in STATES and STATE.fullmatch(text)}
+    description = _description(_known(machine) | _known(beam), numbers)
+    return replace(description, machine_states=states)
 
 
 def recognize_companion(head: bytes) -> bool:

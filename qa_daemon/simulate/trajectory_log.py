@@ -62,6 +62,7 @@ def write_companion(path: Path, delivery: Delivery) -> None:
         ("MU1 :", f"{float(delivery.meterset_mu.actual[middle]):.2f}"),
     ]
     rows += [(f"{key}:", f"{value:g}") for key, value in delivery.machine_parameters.items()]
+    rows += [(f"{key} :", state) for key, state in delivery.machine_states.items()]
     lines = ["" if row is None else f"{row[0]}\t{row[1]}" for row in rows]
     path.write_bytes("".join(f"{line}\r\n" for line in lines).encode("utf-8"))
 

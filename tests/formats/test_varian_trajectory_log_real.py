@@ -297,7 +297,7 @@ def test_companion_gives_identity_energy_and_machine_parameters() -> None:
     assert delivery.machine_parameters["Gun High Voltage (V)"] == -14886.0
     assert delivery.machine_parameters["Trim (A)"] == -0.03611755
     assert delivery.machine_parameters["Negative 12V dc"] == 12.32178
-    assert "Water Level" not in delivery.machine_parameters
+    assert delivery.machine_states == {"Water Level": "Normal"}
     assert len(delivery.machine_parameters) == 44
 
 

@@ -122,6 +122,21 @@ def test_companion() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("row", "states"),
+    [
+        ("Water Level :\tLowWarning", {"Water Level": "LowWarning"}),
+        ("Water Level :\tMustermann 7", {}),
+        ("Water Level :\t" + "x" * 21, {}),
+        ("Operator :\tMustermann", {}),
+    ],
+)
+def test_only_words_of_the_machine_are_taken_over(row: str, states: dict[str, str]) -> None:
+    said = companion(COMPANION.replace("Water Level :\tNormal", row).encode())
+    assert said is not None
+    assert said.machine_states == states
+
+
 def test_companion_in_latin_1() -> None:
     said = companion(COMPANION.replace("Plan A", "Prüfplan").encode("latin-1"))
     assert said is not None

@@ -307,7 +307,9 @@ def test_a_folder_gets_the_machines_names_and_the_companion(tmp_path: Path) -> N
 def test_machine_parameters_are_written_into_the_companion(tmp_path: Path) -> None:
     plan = sequence(static("millennium120", 2.0), sliding_window("millennium120", 3.0))
     delivery = replace(
-        deliver(plan, identity=IDENTITY), machine_parameters={"Gun Current (A)": 0.61}
+        deliver(plan, identity=IDENTITY),
+        machine_parameters={"Gun Current (A)": 0.61},
+        machine_states={"Water Level": "LowWarning"},
     )
     write_trajectory_log(tmp_path / "x.bin", delivery)
     write_companion(tmp_path / "x.txt", delivery)
@@ -315,6 +317,7 @@ def test_machine_parameters_are_written_into_the_companion(tmp_path: Path) -> No
         NamedFile(tmp_path / "x.bin", "x.bin"), [NamedFile(tmp_path / "x.txt", "x.txt")]
     )
     assert found.machine_parameters["Gun Current (A)"] == 0.61
+    assert found.machine_states == {"Water Level": "LowWarning"}
     # The companion knows the first sub-beam only, as the machine's does.
     assert (found.planned_mu, found.planned_mu_source) == (5.0, "sub-beam records")
 
