@@ -82,3 +82,8 @@ class MachineCheck:
     warnings: tuple[str, ...] = ()
     identity: Identity = field(default_factory=Identity)
     not_judged: str | None = None
+
+    @property
+    def series(self) -> str | None:
+        """A check of another kind says nothing of this one: 10x in order does not clear 6x."""
+        return self.template

@@ -356,6 +356,7 @@ def _report(
         machine_serial=record.machine_serial,
         performed_at=record.performed_at,
         energy=record.energy,
+        series=getattr(record, "series", None),  # most records are of one kind
         not_judged=record.not_judged,
         warnings=record.warnings,
         identity={name: _text(value) for name, value in fields.items() if value},

@@ -227,7 +227,8 @@ class Report(Message):
     """What a worker found in one file: a record with its analyses, or the reason why not.
 
     `performed_at` is the machine's local wall time.  `identity` goes to the store and nowhere else.
-    `arrays` is the name of the array file the worker left in its scratch folder.
+    `arrays` is the name of the array file the worker left in its scratch folder.  `series` is the
+    kind of record where those of different kinds say nothing of one another.
     """
 
     format: str | None = None
@@ -235,6 +236,7 @@ class Report(Message):
     machine_serial: str | None = None
     performed_at: datetime | None = None
     energy: str | None = None
+    series: str | None = Field(default=None, max_length=100)
     not_judged: str | None = None
     warnings: tuple[str, ...] = ()
     identity: dict[str, str] = {}

@@ -91,9 +91,11 @@ def _findings(connection: Connection, result: StoredResult) -> Iterator[Finding]
         return
     yield from _read_now(connection, result)
     known = _known(connection, result)
+    # One kind of check in order is no all-clear for another.
+    series = f" | {result.series}" if result.series else ""
     for analysis in result.analyses:
         yield Finding(
-            key=f"{result.machine or 'unknown'} | {analysis.analyzer}",
+            key=f"{result.machine or 'unknown'} | {analysis.analyzer}{series}",
             machine=result.machine,
             test=analysis.analyzer,
             verdict=analysis.verdict,

@@ -1,9 +1,10 @@
 """When to tell somebody: one message as a test goes wrong, one as it worsens, one as it clears.
 
-An incident is one test on one machine, from the first breach until a newer result is within
-limits.  What was told is stored with it, so that a restart neither forgets nor repeats.  Breach:
-ACTION or INVALID.  Time is the time of delivery: an old result that arrives late never ends an
-incident that a newer one keeps open, but it opens one, because somebody has to look at it.
+An incident is one test on one machine, from the first breach until a newer result, of checks of
+several kinds one of the same kind, is within limits.  What was told is stored with it, so that a
+restart neither forgets nor repeats.  Breach: ACTION or INVALID.  Time is the time of delivery: an
+old result that arrives late never ends an incident that a newer one keeps open, but it opens one,
+because somebody has to look at it.
 """
 
 from __future__ import annotations

@@ -68,6 +68,7 @@ class StoredResult:
     performed_at: str | None
     point_ns: int
     energy: str | None
+    series: str | None
     verdict: Verdict | None
     not_judged: str | None
     error_code: str | None
@@ -406,6 +407,7 @@ def _result(
             "performed_at",
             "point_ns",
             "energy",
+            "series",
             "not_judged",
             "error_code",
             "error_message",

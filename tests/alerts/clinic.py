@@ -97,6 +97,7 @@ class Clinic:
         minutes: float = 0.0,
         machine: str | None = "TB1",
         says_when: bool = True,
+        series: str | None = None,
     ) -> int:
         """A result of a file, delivered so many minutes after `MORNING`."""
         report = Report(
@@ -104,6 +105,7 @@ class Clinic:
             identity={"patient_id": f"{CANARY}-ID", "plan": f"{CANARY}-PLAN"},
             warnings=(f"beam {CANARY}",),
             analyses=analyses,
+            series=series,
         )
         at = MORNING + timedelta(minutes=minutes)
         local = at.astimezone(self.site.zone) if says_when else None

@@ -54,6 +54,22 @@ def test_each_machine_and_each_test_has_its_own_incident(clinic: Clinic) -> None
     assert open_tests(clinic) == ["axes", "mlc_positions"]
 
 
+def test_a_check_of_another_kind_in_order_is_no_all_clear(clinic: Clinic) -> None:
+    channels = Recorder()
+    engine = engine_of(clinic, channels)
+    for minute, (series, verdict) in enumerate(
+        [("6x", ACTION), ("10x", PASS), ("15x", INVALID), (None, PASS), ("6x", PASS)]
+    ):
+        clinic.put(analysis(verdict), minutes=minute, series=series)
+        run(engine)
+    assert channels.titles == [
+        f"ACTION TB1: {LEAVES}",
+        f"INVALID TB1: {LEAVES}",
+        f"Cleared TB1: {LEAVES}",
+    ]
+    assert clinic.queries.open_incidents() == 1  # 15x
+
+
 def test_one_result_with_several_breaches_makes_one_message(clinic: Clinic) -> None:
     channels = Recorder()
     clinic.put(analysis(ACTION), analysis(INVALID, "axes"))

@@ -50,6 +50,8 @@ def test_a_clean_log_passes_and_says_all_the_contract_asks(tmp_path: Path) -> No
         "beam_holds",
         "delivered_fluence",
         "plan_agreement",
+        "machine_health",
+        "leaf_trust",
     }
     rms = number(result, "mlc_positions.worst_leaf_rms")
     assert rms["unit"] == "mm" and rms["verdict"] == "PASS" and rms["at"]
@@ -138,7 +140,7 @@ def test_two_dynalog_files_make_one_result(tmp_path: Path, together: str) -> Non
     assert (result["file"], result["companions"]) == (str(a), [str(b)])
     assert number(result, "mlc_positions.worst_leaf_rms")["limits"]["tolerance_high"] == 1.0
     not_applicable = {a["analyzer"] for a in result["analyses"] if a["not_applicable"]}
-    assert not_applicable == {"axes", "plan_agreement"}
+    assert not_applicable == {"axes", "plan_agreement", "machine_health"}
 
 
 def test_an_arc_s_dynalog_says_what_it_does_not_carry(tmp_path: Path) -> None:
@@ -146,7 +148,13 @@ def test_an_arc_s_dynalog_says_what_it_does_not_carry(tmp_path: Path) -> None:
     code, (result,) = analyze(tmp_path)
     assert (code, result["verdict"]) == (0, "PASS")
     not_applicable = {a["analyzer"] for a in result["analyses"] if a["not_applicable"]}
-    assert not_applicable == {"axes", "delivered_fluence", "meterset", "plan_agreement"}
+    assert not_applicable == {
+        "axes",
+        "delivered_fluence",
+        "meterset",
+        "plan_agreement",
+        "machine_health",
+    }
     assert all(a["failure"] is None for a in result["analyses"])
 
 

@@ -44,7 +44,9 @@ def test_two_daily_checks_of_equal_numbers_are_two_results(clinic: Clinic) -> No
         ("2026-01-06T06:44:10+00:00", Verdict.PASS),
         ("2026-01-05T06:45:00+00:00", Verdict.PASS),
     ]
-    assert {r.energy for r in clinic.queries.results_since()} == {"6x"}
+    assert {(r.energy, r.series) for r in clinic.queries.results_since()} == {
+        ("6x", "BeamCheckTemplate6x")
+    }
     points = clinic.queries.trend("TB1", "machine_performance_check", "output_change")
     assert [p.value for p in points] == [-0.17, -0.17]
     clinic.assert_sound()
