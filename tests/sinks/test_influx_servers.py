@@ -48,7 +48,7 @@ def expected_points(results: Iterable[StoredResult]) -> dict[str, set[Point]]:
                 judged = None if m.verdict is None else int(m.verdict)
                 numbers = {"value": m.value, "verdict": judged}
                 limits = {name: getattr(m.limits, name) for name in LIMITS}
-                tags = {"metric": m.metric, "unit": m.unit}
+                tags = {"metric": m.metric, "unit": m.unit, "energy": result.energy or "none"}
                 points["qa"].add(_point({**of, **tags, **numbers, **limits}))
     return points
 
