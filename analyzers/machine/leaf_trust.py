@@ -6,7 +6,8 @@ and RMS error; the lag, minus the slope of its error over the speed that was wan
 both ways; how its error depends on the signed speed and on its magnitude; and how far it traveled.
 A log is the controller's own word: these numbers are kept leaf by leaf, so that they can be held
 against images of the same leaf.  Trend-only; `mlc_positions` judges.  The metrics name the worst of
-the leaves that shape the field, the table has all.
+the leaves that shape the field, the table has all.  A log that counts in 0.1 mm, as Elekta's does,
+knows speeds in steps of about 1 mm/s alone, which blurs the slopes of slow leaves.
 """
 
 from __future__ import annotations
