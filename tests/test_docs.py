@@ -115,11 +115,13 @@ def test_readme_shows_the_two_commands() -> None:
     assert "make test" in shell
 
 
-def test_readme_lists_every_metric_with_its_limits() -> None:
+def test_readme_lists_every_judged_metric_with_its_limits() -> None:
+    """Those for the trend alone are in the reference, which is as long as it has to be."""
     expected = {
         f"| `{a.name}.{m.name}` | {m.unit} | {_limits(m.limits.get('truebeam'))} |"
         for a in catalogue.load().analyzers
         for m in a.metrics
+        if "truebeam" in m.limits
     }
     table = {
         line
