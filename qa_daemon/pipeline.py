@@ -20,6 +20,10 @@ from qa_daemon.store.results import Provenance, Results
 from qa_daemon.verdict import Outcome, judge_analysis, judge_value
 
 MOST_CRASHES = 2
+OTHER = (
+    "the serial in this file is not that of the machine in whose folder it lies: move it to the "
+    "folder of its machine, or correct the serial in the site file, and release it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Pipeline:
             if self.ledger.crashed(file) < MOST_CRASHES:
                 return None
             report = Report(error_code="POISON", error_message=f"{why}; tried {MOST_CRASHES} times")
+        if _is_of_another(report, machine):
+            report = Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
         machine = machine or self.site.machine_of_serial(report.machine_serial)
         outcomes = judge(report, self.site, machine)
         arrays = self.archive.keep_arrays(report.arrays)
@@ -85,6 +91,13 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
         )
         for analysis in report.analyses
     ]
+
+
+def _is_of_another(report: Report, machine: Machine | None) -> bool:
+    """Whether a file says itself that it is not of the machine in whose folder it lies."""
+    if machine is None or machine.serial is None or report.machine_serial is None:
+        return False
+    return machine.serial.strip().casefold() != report.machine_serial.strip().casefold()
 
 
 def _plan_class(report: Report, site: Site) -> str | None:
