@@ -52,7 +52,7 @@ class Pipeline:
             report = Report(error_code="POISON", error_message=f"{why}; tried {MOST_CRASHES} times")
         if _is_of_another(report, machine):
             report = Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
-        machine = machine or self.site.machine_of_serial(report.machine_serial)
+        machine = _machine_of(report, machine, self.site)
         outcomes = judge(report, self.site, machine)
         arrays = self.archive.keep_arrays(report.arrays)
         return self.results.save(
@@ -95,6 +95,22 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
 
 def _is_of_another(report: Report, machine: Machine | None) -> bool:
     """Whether a file says itself that it is not of the machine in whose folder it lies."""
+    return report.machine_class is not None and _differs(report, machine)
+
+
+def _machine_of(report: Report, of_folder: Machine | None, site: Site) -> Machine | None:
+    """Whose file it is: the folder's machine, else the one that the file names.
+
+    What no machine writes itself, as a treatment record, may lie in any folder: there the file's
+    own word goes first.
+    """
+    named = site.machine_of_serial(report.machine_serial)
+    if report.machine_class is None and _differs(report, of_folder):
+        return named
+    return of_folder or named
+
+
+def _differs(report: Report, machine: Machine | None) -> bool:
     if machine is None or machine.serial is None or report.machine_serial is None:
         return False
     return machine.serial.strip().casefold() != report.machine_serial.strip().casefold()
