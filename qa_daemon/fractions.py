@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 NANO = 1_000_000_000
 SAME_MU, SAME_MU_SHARE = 0.5, 0.01
 """Metersets that differ by less, or by less than this share, are the same."""
+
+
+RESUMED_MU, RESUMED_MU_SHARE = 1.0, 0.01
+"""A beam that was interrupted goes on where it stopped: within this, or this share of it."""
 
 
 class BeamState(StrEnum):
@@ -73,6 +78,29 @@ class Fraction:
     last_ns: int
     number: int | None
     beams: tuple[FractionBeam, ...]
+
+
+class Span(Protocol):
+    """From one meterset of a planned beam to another, MU."""
+
+    @property
+    def planned_mu(self) -> float:
+        """All of the beam."""
+
+    @property
+    def from_mu(self) -> float:
+        """Where this part begins."""
+
+    @property
+    def to_mu(self) -> float:
+        """Where it ends."""
+
+
+def goes_on(first: Span, rest: Span) -> bool:
+    """Whether a part of a beam begins where another, which stopped early, ended."""
+    same_mu = max(RESUMED_MU, RESUMED_MU_SHARE * first.planned_mu)
+    is_short = first.planned_mu - first.to_mu > same_mu
+    return is_short and abs(rest.from_mu - first.to_mu) <= same_mu and rest.from_mu > same_mu
 
 
 def fractions(

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
+from qa_daemon.fractions import goes_on
 from qa_daemon.model import Event
 from qa_daemon.store.ledger import move
 from qa_daemon.store.schema import delivered_beams, deliveries, files
-
-SAME_MU, SAME_MU_SHARE = 1.0, 0.01
-"""A beam goes on where it stopped: within this, or this share of its meterset."""
 
 
 def join_resumed(connection: Connection, file: int, gap_ns: int) -> None:
@@ -35,7 +33,7 @@ def join_resumed(connection: Connection, file: int, gap_ns: int) -> None:
     rows = connection.execute(query).all()
     for other in sorted(rows, key=lambda row: abs(row.point_ns - log.point_ns)):
         first, rest = sorted((log, other), key=lambda row: row.point_ns)
-        if _goes_on(first, rest):
+        if goes_on(first, rest):
             attached = update(files).where(files.c.id == rest.file)
             connection.execute(attached.values(main_file=first.file))
             move(connection, first.file, Event.INPUT_CAME)
@@ -48,10 +46,3 @@ def _beams() -> Any:
         .join(deliveries, deliveries.c.file == delivered_beams.c.file)
         .join(files, files.c.id == delivered_beams.c.file)
     )
-
-
-def _goes_on(first: Row[Any], rest: Row[Any]) -> bool:
-    same_mu = max(SAME_MU, SAME_MU_SHARE * first.planned_mu)
-    is_short = first.planned_mu - first.to_mu > same_mu
-    goes_on = abs(rest.from_mu - first.to_mu) <= same_mu and rest.from_mu > same_mu
-    return bool(is_short and goes_on)
