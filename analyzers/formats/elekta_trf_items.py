@@ -46,6 +46,7 @@ NEEDED: Mapping[str, Sequence[Code]] = {
     "collimator": ((COLLIMATOR, ACTUAL), (COLLIMATOR, ERROR)),
 }
 DIAPHRAGMS = [(item, part) for item in (X1_DIAPHRAGM, X2_DIAPHRAGM) for part in (ACTUAL, ERROR)]
+BEYOND_LEAVES_MM = 10
 FURTHEST_MM, FURTHEST_DEG, FURTHEST_COUCH_MM, FASTEST_MU_PER_MIN = 400, 370, 5000, 4000
 
 
@@ -95,9 +96,15 @@ def column(raw: RawLog, code: Code) -> Values | None:
     return None if at is None else raw.values[:, at]
 
 
-def mm(raw: RawLog, item: int, name: str, *, sign: int = 1) -> Axis:
-    """A position in mm, shape `(rows,)`; NaN where the machine wrote no value."""
-    return _millimeters(*_both(raw, [item], name, FURTHEST_MM), sign=sign, shape=(-1,))
+def diaphragm(raw: RawLog, item: int, model: str) -> Axis:
+    """A diaphragm as a Y jaw in mm, shape `(rows,)`; NaN where the machine wrote no value.
+
+    Refuses one that stands beyond the leaves: a head with wider leaves (an MR-linac's field is
+    574 mm long) would be taken for this one.
+    """
+    name, sign = {X1_DIAPHRAGM: ("X1 diaphragm", 1), X2_DIAPHRAGM: ("X2 diaphragm", -1)}[item]
+    furthest = int(LEAF_EDGES_MM[model][""][-1]) + BEYOND_LEAVES_MM
+    return _millimeters(*_both(raw, [item], name, furthest), sign=sign, shape=(-1,))
 
 
 def degrees(raw: RawLog, item: int, name: str) -> Axis:

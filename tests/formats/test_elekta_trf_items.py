@@ -150,6 +150,7 @@ def test_steps_add_up(tmp_path: Path) -> None:
 def test_a_restart_that_already_delivered_counts(tmp_path: Path) -> None:
     """0, 2, 4 … then 1: the tenth after the restart is beam, and so are 64ths of the raw dose."""
     content = _with_doses([0, 2, 4, 6, 1, 3, 3], [0, 12, 25, 38, 7, 20, 20])
+    content = with_column(content, CONTROL_POINT, [1] * 4 + [2] * (ROWS - 4))
     assert read_back(content, tmp_path).meterset_mu.actual[-1] == pytest.approx(0.9)
 
 
@@ -165,10 +166,9 @@ def test_a_counter_that_flickers_is_no_restart(tmp_path: Path) -> None:
 
 
 def _with_doses(step: list[int], raw: list[int]) -> bytes:
-    """The small log with these counts at its start, radiation on, standing still after them."""
-    on = LOG
-    for row in range(len(step)):
-        on = with_value(on, row, STATE, 42)
+    """The small log with these counts at its start, radiation on, and off after them."""
+    states = [42] * len(step) + [41] * (ROWS - len(step) - 2) + [45, 46]
+    on = with_column(LOG, STATE, states)
     signed = [v - 65536 if v > 32767 else v for v in raw]
     steps = step + [step[-1]] * (ROWS - len(step))
     raws = signed + [signed[-1]] * (ROWS - len(raw))
@@ -320,12 +320,13 @@ def test_rows_a_second_apart_are_refused(tmp_path: Path) -> None:
 
 def test_states_are_holds_and_unknown_ones_are_kept(tmp_path: Path) -> None:
     content = _with_doses([0], [0])
-    for row, state in enumerate((42, 40, 41, 39, 43, 44, 45, 46, 47, 16, 34, 77, NULL)):
+    for row, state in enumerate((42, 40, 41, 39, 43, 44, 47, 16, 34, 77, NULL)):
         content = with_value(content, row, STATE, state)
     delivery = read_back(content, tmp_path)
     assert delivery.beam_hold is not None
-    assert delivery.beam_hold[:13].tolist() == [0, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3]
-    assert delivery.other_axes[2543].actual[11] == 77
+    assert delivery.beam_hold[:11].tolist() == [0, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3]
+    assert delivery.beam_hold[-2:].tolist() == [3, 3]
+    assert delivery.other_axes[2543].actual[9] == 77
 
 
 def test_a_null_control_point_repeats_the_one_before(tmp_path: Path) -> None:
