@@ -334,10 +334,18 @@ def _plain(patient_id: str | None) -> str | None:
 
 
 def _energy(energy: str | None) -> str | None:
-    """`6x`, `6X`, `6 MV` and `10x-FFF`, `10XFFF` as one spelling each."""
+    """One spelling of each: `6x` of `06X`, `6 MV`, `6xfff` of `6FFF`, `6X-FFF`, `9e` of `9 MeV`.
+
+    A number alone says neither photons nor electrons, and stays one; so does what is no energy.
+    """
     if energy is None:
         return None
-    return re.sub(r"[^0-9a-z.]", "", energy.casefold()).replace("mv", "x").replace("mev", "e")
+    plain = re.sub(r"[^0-9a-z.]", "", energy.casefold())
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(mev|mv|e|x)?(.*)", plain)
+    if found is None or not (found[2] or found[3] == "fff"):
+        return plain
+    kind = "e" if found[2] in ("e", "mev") else "x"
+    return f"{float(found[1]):g}{kind}{found[3]}"
 
 
 def _same_beam(delivery: Delivery, beam: Beam, sub_beam: SubBeam | None) -> bool | None:

@@ -209,6 +209,26 @@ class Beam:
         return f"{energies_mv[0]:g}{kind}{mode}"
 
     @property
+    def technique(self) -> str:
+        """How it is delivered: `static`, `step and shoot`, `dynamic`, `arc` or `vmat`.
+
+        By what moves while the meterset rises: the gantry in an arc, and jaws or leaves too in
+        VMAT; jaws or leaves alone in a dynamic field.  In step and shoot they move between.
+        """
+        points = self.control_points
+        rises = np.diff(points.meterset_share) > 0.0
+        shapes = [jaws for jaws in (points.jaws_x_mm, points.jaws_y_mm) if jaws is not None]
+        shapes += [bank for layer in points.mlc for bank in (layer.bank_a_mm, layer.bank_b_mm)]
+        moves = np.zeros(points.count - 1, dtype=np.bool_)
+        for shape_mm in shapes:
+            moves |= (np.diff(shape_mm, axis=0) != 0.0).any(axis=1)
+        if (points.gantry_turn[:-1][rises] != 0).any():
+            return "vmat" if moves[rises].any() else "arc"
+        if moves[rises].any():
+            return "dynamic"
+        return "step and shoot" if moves.any() else "static"
+
+    @property
     def cumulative_mu(self) -> NDArray[np.float64]:
         """Meterset at each control point, shape `(points,)`.
 
@@ -235,12 +255,35 @@ class Beam:
 
 @dataclass(frozen=True, slots=True)
 class FractionGroup:
-    """One fraction group: the meterset of each beam in it, by beam number; None: not given."""
+    """One fraction group: the meterset of each beam in it, by beam number; None: not given.
+
+    `beam_dose_gy` is the dose of one fraction by beam, at a point that the plan chooses.
+    """
 
     number: int
     fractions: int | None
     meterset_mu: Mapping[int, float | None]
     brachy_setups: int = 0
+    beam_dose_gy: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def dose_gy(self) -> float | None:
+        """The dose of one fraction; None unless each beam with a meterset gives its own."""
+        irradiating = [number for number, mu in self.meterset_mu.items() if mu != 0.0]
+        if not irradiating or any(number not in self.beam_dose_gy for number in irradiating):
+            return None
+        return sum(self.beam_dose_gy[number] for number in irradiating)
+
+
+@dataclass(frozen=True, slots=True)
+class DoseReference:
+    """What a plan prescribes to one target or limits in one organ, without saying which.
+
+    `kind` is TARGET or ORGAN_AT_RISK; `prescribed_gy` is the total over all fractions.
+    """
+
+    kind: str
+    prescribed_gy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +307,14 @@ class Plan:
     beams: tuple[Beam, ...]
     fraction_groups: tuple[FractionGroup, ...]
     identity: PlanIdentity = field(default_factory=PlanIdentity)
+    approval: str | None = None
+    """APPROVED, UNAPPROVED or REJECTED; None where the plan does not say, `unknown` otherwise.
+
+    Plans for quality assurance are often not approved: nothing is refused for it.
+    """
+    intent: str | None = None
+    """DICOM's word: CURATIVE, PALLIATIVE, VERIFICATION, MACHINE_QA, RESEARCH, SERVICE …"""
+    dose_references: tuple[DoseReference, ...] = ()
     warnings: tuple[str, ...] = ()
     not_judged: str | None = KEPT_FOR_MATCHING
     # A plan is not of one machine's class, and was not performed; jobs ask every record for these.
@@ -285,27 +336,32 @@ class Plan:
     def in_group(self, number: int) -> Plan:
         """This plan as one fraction group delivers it: its beams alone, with its metersets.
 
-        Raises `AnalysisError` when there is no such group.
+        A beam to which the group gives no meterset, or 0, is there and not judged.  Raises
+        `AnalysisError` when there is no such group.
         """
         group = next((g for g in self.fraction_groups if g.number == number), None)
         if group is None:
             raise AnalysisError(f"the plan has no fraction group {number}")
         beams = tuple(
-            replace(beam, meterset_mu=group.meterset_mu[beam.number])
+            _with_meterset(beam, group.meterset_mu[beam.number])
             for beam in self.beams
             if beam.number in group.meterset_mu
         )
         return replace(self, beams=beams)
 
 
+def _with_meterset(beam: Beam, meterset_mu: float | None) -> Beam:
+    if meterset_mu:
+        return replace(beam, meterset_mu=meterset_mu)
+    why = beam.not_judged or "its fraction group gives this beam no meterset"
+    return replace(beam, meterset_mu=None, not_judged=why)
+
+
 def agreed_meterset_mu(number: int, groups: tuple[FractionGroup, ...]) -> float | None:
-    """A beam's meterset where all groups that give one agree; None where they do not, or none."""
-    given = [
-        meterset_mu
-        for group in groups
-        if (meterset_mu := group.meterset_mu.get(number)) is not None
-    ]
-    if not given or max(given) - min(given) > SAME_MU:
+    """A beam's meterset where all groups that hold it agree; None where they do not, or none."""
+    held = [group.meterset_mu[number] for group in groups if number in group.meterset_mu]
+    given = [meterset_mu for meterset_mu in held if meterset_mu is not None]
+    if not given or len(given) < len(held) or max(given) - min(given) > SAME_MU:
         return None
     return given[0]
 

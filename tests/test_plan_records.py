@@ -167,7 +167,7 @@ def test_a_beam_without_meterset_is_not_followed_by_it(meterset_mu: float | None
         ([None], None),
         ([80.0], 80.0),
         ([80.0, 80.0], 80.0),
-        ([80.0, None], 80.0),
+        ([80.0, None], None),
         ([80.0, 80.1], None),
         ([80.0, 0.0], None),
     ],

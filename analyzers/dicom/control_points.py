@@ -140,8 +140,9 @@ def _inherited(points: Sequence[Item], keyword: str) -> NDArray[np.float64]:
     values = np.empty(len(points))
     value = np.nan
     for k, point in enumerate(points):
-        given = point.number(keyword)
-        value = value if given is None else given
+        if point.has(keyword):
+            given = point.number(keyword)
+            value = value if given is None else given
         values[k] = value
     return values
 
@@ -162,7 +163,11 @@ def _isocenter(points: Sequence[Item]) -> NDArray[np.float64]:
 def _rotation(
     points: Sequence[Item], keyword: str, direction: str
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Angle and sense of rotation at each control point."""
+    """Angle and sense of rotation at each control point.
+
+    A sense is inherited, but does not turn what stays: a whole turn is one that is stated, with the
+    same angle stated at the next control point (PS3.3 C.8.8.14.8).
+    """
     angle_deg = _inherited(points, keyword)
     if np.isnan(angle_deg[0]):
         raise points[0].missing(keyword)
@@ -170,15 +175,20 @@ def _rotation(
     if beyond.size:
         raise points[beyond[0]].error("RANGE", f"{keyword} is beyond 360 degrees")
     turn = np.empty(len(points), dtype=np.int8)
+    stated = np.zeros(len(points), dtype=np.bool_)
     sense = 0
     for k, point in enumerate(points):
-        word = point.code(direction)
+        word = point.code(direction) if point.has(direction) else None
+        stated[k] = word is not None
         if word is not None:
             if word not in TURNS[direction]:
                 raise point.error("ROTATION", f"{direction} is none of CW, CC and NONE")
             sense = TURNS[direction][word]
         turn[k] = sense
     angle_deg = np.mod(angle_deg, 360.0)
+    given = np.array([point.number(keyword) is not None for point in points])
+    whole_turn = stated[:-1] & given[1:]
+    turn[:-1][(np.diff(angle_deg) == 0.0) & ~whole_turn] = 0
     try:
         angles_in_turn_deg(angle_deg, turn)
     except ValueError:
@@ -210,6 +220,8 @@ def _positions(points: Sequence[Item], heads: Sequence[Device]) -> dict[str, Flo
             raise point.error("MISSING", f"no positions of {', '.join(sorted(missing))}")
         for kind, row in positions.items():
             row[k] = given[kind]
+    for kind, position_mm in positions.items():
+        _check_positions(position_mm, kind, points)
     return positions
 
 
@@ -222,14 +234,23 @@ def _position(item: Item, device: Device) -> NDArray[np.float64]:
             "DEVICES",
             f"{len(position_mm)} positions of {device.kind}, {2 * device.pairs} expected",
         )
-    if np.abs(position_mm).max() > FURTHEST_MM:
-        raise item.error("RANGE", f"a position of {device.kind} is beyond {FURTHEST_MM:g} mm")
-    crossing_mm = float((position_mm[: device.pairs] - position_mm[device.pairs :]).max())
-    if crossing_mm > MOST_CROSSING_MM:
-        raise item.error(
-            "CROSSING", f"a pair of {device.kind} overlaps itself by {crossing_mm:.2f} mm"
-        )
     return position_mm
+
+
+def _check_positions(position_mm: FloatArray, kind: str, points: Sequence[Item]) -> None:
+    """Refuse positions `(points, 2 * pairs)` beyond any machine, and pairs that overlap."""
+    beyond = (np.abs(position_mm) > FURTHEST_MM).any(axis=1)
+    if beyond.any():
+        raise points[int(beyond.argmax())].error(
+            "RANGE", f"a position of {kind} is beyond {FURTHEST_MM:g} mm"
+        )
+    pairs = position_mm.shape[1] // 2
+    crossing_mm = (position_mm[:, :pairs] - position_mm[:, pairs:]).max(axis=1)
+    if crossing_mm.max() > MOST_CROSSING_MM:
+        first = int((crossing_mm > MOST_CROSSING_MM).argmax())
+        raise points[first].error(
+            "CROSSING", f"a pair of {kind} overlaps itself by {crossing_mm[first]:.2f} mm"
+        )
 
 
 def _jaws(positions: Mapping[str, FloatArray], along: str) -> FloatArray | None:

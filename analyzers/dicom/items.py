@@ -1,21 +1,19 @@
 """What a checked DICOM file says, attribute by attribute; no error repeats a value of it.
 
-pydicom takes the data set apart; values are decoded here, because its own decoding quotes them in
-warnings and exceptions.  An attribute that is empty counts as absent.
+`structure` takes the data set apart and pydicom gives its dictionary and character sets; values are
+decoded here, because pydicom's own decoding quotes them in warnings and exceptions.  An attribute
+that is empty counts as absent.
 """
 
 from __future__ import annotations
 
-import logging
+import math
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BytesIO
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +24,17 @@ from analyzers.dicom.structure import (
     EXPORT_AGAIN,
     IMPLICIT,
     LARGEST_FILE,
-    PIXELS,
     REFUSED_SYNTAXES,
+    Elements,
     StructureCheck,
     layout,
 )
 from analyzers.regular_file import opened
 
-if TYPE_CHECKING:  # pydicom takes a quarter of a second: only who reads a file imports it
-    from pydicom.dataset import Dataset
-
 # PS3.5 section 6.2: DS and IS; Python itself would read more ("1_0", "nan", "infinity").
 # Real plans write up to 35 characters where the standard allows 16.
-DECIMAL = re.compile(rb"[+-]?(?:\d{1,64}(?:\.\d{0,64})?|\.\d{1,64})(?:[eE][+-]?\d{1,3})?")
+_DECIMAL = rb"[ \0]*+[+-]?(?:\d{1,64}+(?:\.\d{0,64}+)?+|\.\d{1,64}+)(?:[eE][+-]?\d{1,3}+)?+[ \0]*+"
+DECIMALS = re.compile(_DECIMAL + rb"(?:\\" + _DECIMAL + rb")*+")
 INTEGER = re.compile(rb"[+-]?\d{1,12}")
 LONGEST_VALUE = 65536
 LONGEST_TEXT = 1024
@@ -48,8 +44,9 @@ TEXT_DELIMITERS = {0x09, 0x0A, 0x0C, 0x0D}  # a shift of character set ends ther
 
 @dataclass(slots=True)
 class Reading:
-    """One file being read: the prefix of its error codes, and what there is to warn of."""
+    """One file being read: its bytes, the prefix of its error codes, what there is to warn of."""
 
+    content: bytes = field(repr=False)
     codes: str
     charsets: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
@@ -60,13 +57,23 @@ class Reading:
             self.warnings.append(what)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
-    """One data set of the file; `place` says where it is without naming anything."""
+    """One data set of the file, the `nth` `name` of the item that it is in."""
 
-    data: Dataset
-    place: str
+    data: Elements
     reading: Reading
+    inside: Item | None = None
+    name: str = ""
+    nth: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where this is, without naming anything."""
+        if self.inside is None:
+            return ""
+        before = self.inside.place
+        return f"{before}, {self.name} {self.nth}" if before else f"{self.name} {self.nth}"
 
     def error(self, code: str, what: str) -> ReadError:
         """The error to raise: what was found, and where."""
@@ -79,42 +86,45 @@ class Item:
 
     def items(self, keyword: str, name: str, *, most: int) -> list[Item]:
         """The items of a sequence, placed by `name` and their position; empty when absent."""
-        from pydicom.sequence import Sequence as DicomSequence
-
-        with _silent(self.reading.codes):
-            value = self.data[keyword].value if keyword in self.data else None
-        if value is None or (not value and not isinstance(value, DicomSequence)):
+        value = self.data.get(_tag(keyword))
+        if value is None:
             return []
-        if not isinstance(value, DicomSequence):
+        if isinstance(value, tuple):
+            if value[1] == 0:
+                return []
             raise self.error("STRUCTURE", f"{keyword} is not a sequence")
         if len(value) > most:
             raise self.error("COUNTS", f"{len(value)} items of {keyword}, {most} at most")
-        before = f"{self.place}, " if self.place else ""
-        return [
-            Item(data, f"{before}{name} {k}", self.reading) for k, data in enumerate(value, start=1)
-        ]
+        return [Item(data, self.reading, self, name, k) for k, data in enumerate(value, start=1)]
+
+    def has(self, keyword: str) -> bool:
+        """Whether the attribute is written here, be it empty."""
+        return _tag(keyword) in self.data
 
     def numbers(self, keyword: str) -> NDArray[np.float64] | None:
         """All values of a DS attribute; None when absent."""
-        raw = self._raw(keyword)
-        if raw is None:
-            return None
-        parts = [part.strip(PADDING) for part in raw.split(b"\\")]
-        if not all(DECIMAL.fullmatch(part) for part in parts):
-            raise self.error("NUMBER", f"{keyword} holds what is not a decimal number")
-        values = np.array([float(part) for part in parts])
-        if not np.isfinite(values).all():
-            raise self.error("NUMBER", f"{keyword} is too large for a number")
-        return values
+        values = self._floats(keyword)
+        return None if values is None else np.array(values)
 
     def number(self, keyword: str) -> float | None:
         """The only value of a DS attribute; None when absent."""
-        values = self.numbers(keyword)
+        values = self._floats(keyword)
         if values is None:
             return None
         if len(values) != 1:
             raise self.error("NUMBER", f"{len(values)} values of {keyword}, one expected")
-        return float(values[0])
+        return values[0]
+
+    def _floats(self, keyword: str) -> list[float] | None:
+        raw = self._raw(keyword)
+        if raw is None:
+            return None
+        if not DECIMALS.fullmatch(raw):
+            raise self.error("NUMBER", f"{keyword} holds what is not a decimal number")
+        values = [float(part) for part in raw.replace(b"\0", b" ").split(b"\\")]
+        if not all(map(math.isfinite, values)):
+            raise self.error("NUMBER", f"{keyword} is too large for a number")
+        return values
 
     def integer(self, keyword: str) -> int | None:
         """The only value of an IS attribute; None when absent."""
@@ -162,22 +172,26 @@ class Item:
 
     def _raw(self, keyword: str) -> bytes | None:
         """The bytes of a value; None when absent or empty."""
-        from pydicom.datadict import tag_for_keyword
-        from pydicom.dataelem import RawDataElement
-
-        tag = tag_for_keyword(keyword)
-        if tag is None or tag not in self.data:
+        value = self.data.get(_tag(keyword))
+        if value is None:
             return None
-        element = self.data.get_item(tag)
-        # What is empty may come decoded; anything else does only when it is a sequence.
-        value = element.value
-        if not isinstance(element, RawDataElement) and element.VR == "SQ":
+        if not isinstance(value, tuple):
             raise self.error("STRUCTURE", f"{keyword} is a sequence, a value expected")
-        if not isinstance(value, bytes):
-            return None
-        if len(value) > LONGEST_VALUE:
-            raise self.error("SIZE", f"{len(value)} bytes of {keyword}, {LONGEST_VALUE} at most")
-        return value if value.strip(PADDING) else None
+        start, length = value
+        if length > LONGEST_VALUE:
+            raise self.error("SIZE", f"{length} bytes of {keyword}, {LONGEST_VALUE} at most")
+        raw = self.reading.content[start : start + length]
+        return raw if raw.strip(PADDING) else None
+
+
+@cache
+def _tag(keyword: str) -> int:
+    # pydicom takes a quarter of a second: only who reads a file imports it.
+    from pydicom.datadict import tag_for_keyword
+
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return int(tag)
 
 
 def open_file(path: Path, codes: str, wanted_class: str) -> tuple[Item, Reading]:
@@ -193,9 +207,8 @@ def open_file(path: Path, codes: str, wanted_class: str) -> tuple[Item, Reading]
             f"{codes}_TRANSFER",
             f"the transfer syntax is {kind}; export it as implicit or explicit little-endian",
         )
-    StructureCheck(content, codes).run(found)
-    reading = Reading(codes)
-    root = Item(_dataset(content, found.offset, not found.explicit(content), codes), "", reading)
+    reading = Reading(content, codes)
+    root = Item(StructureCheck(content, codes).run(found), reading)
     if root.code("SOPClassUID") != wanted_class:
         raise root.error("SOP_CLASS", "the file is an object of another SOP class")
     reading.charsets = tuple(
@@ -223,7 +236,7 @@ def _decoded(raw: bytes, charsets: tuple[str, ...]) -> str | None:
 
 def last_tag(item: Item) -> int:
     """The last tag of a data set; 0 when it is empty."""
-    return max(map(int, item.data.keys()), default=0)
+    return max(item.data, default=0)
 
 
 def _content(path: Path, codes: str) -> bytes:
@@ -234,39 +247,3 @@ def _content(path: Path, codes: str) -> bytes:
     if not content:
         raise TruncatedError(f"{codes}_EMPTY", f"the file is empty; {EXPORT_AGAIN}")
     return content
-
-
-def _dataset(content: bytes, offset: int, implicit: bool, codes: str) -> Dataset:
-    """Take the data set apart; pixels and what comes after them are left out."""
-    from pydicom.filereader import read_dataset
-
-    stream = BytesIO(content)
-    stream.seek(offset)
-    with _silent(codes):
-        # Not "at the top level": there pydicom guesses whether the elements are explicit.
-        return read_dataset(
-            stream,
-            implicit,
-            True,
-            stop_when=lambda tag, _form, _length: int(tag) >= PIXELS,
-            at_top_level=False,
-        )
-
-
-@contextmanager
-def _silent(codes: str) -> Iterator[None]:
-    """pydicom's exceptions, warnings and log lines quote values: nothing of them is passed on."""
-    log = logging.getLogger("pydicom")
-    was_disabled, log.disabled = log.disabled, True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (MemoryError, ReadError):
-        raise
-    except Exception:  # noqa: BLE001 - the library raises anything on data that is not sound
-        raise ReadError(
-            f"{codes}_STRUCTURE", f"the elements cannot be taken apart; {EXPORT_AGAIN}"
-        ) from None
-    finally:
-        log.disabled = was_disabled

@@ -10,7 +10,8 @@ known to be sound.  Implicit and explicit little-endian are read; nothing is rep
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzers.core import ReadError, TruncatedError
 
@@ -34,6 +35,8 @@ EXPLICIT_HEADER = struct.Struct("<HH2sH")
 LONG_LENGTH = struct.Struct("<I")
 SHORT_FORMS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 LONG_FORMS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+FORMS = SHORT_FORMS | LONG_FORMS
+NOT_IN_A_DATA_SET = (0, 2, 0xFFFE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,10 @@ class Layout:
         """Whether elements carry their value representation."""
         if self.syntax is not None:
             return self.syntax != IMPLICIT
-        return content[self.offset + 4 : self.offset + 6] in SHORT_FORMS | LONG_FORMS
+        return content[self.offset + 4 : self.offset + 6] in FORMS
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """The header of one element: its value is `length` bytes at `value`."""
 
     tag: int
@@ -118,18 +120,24 @@ def _element(content: bytes, position: int, *, explicit: bool) -> Element | None
     return Element(tag, form, length, position + 12)
 
 
+Elements = dict[int, "tuple[int, int] | list[Elements]"]
+"""A data set: tag -> where its value begins and how long it is, or the items of a sequence."""
+NOTHING: Elements = {}
+"""What all empty items are, so that half a million of them take no memory; never added to."""
+
+
 @dataclass(slots=True)
 class _Open:
-    """A data set or a sequence that the walk is inside of.
+    """A data set (`elements`) or a sequence (`items`) that the walk is inside of.
 
     It ends at `end`, or at its delimiter where `end` is None, and in any case before `limit`.
     """
 
-    is_sequence: bool
     end: int | None
     limit: int
     explicit: bool
-    tags: set[int] = field(default_factory=set)
+    elements: Elements | None
+    items: list[Elements]
 
 
 class StructureCheck:
@@ -139,22 +147,22 @@ class StructureCheck:
         self._content = content
         self._codes = codes
         self._open: list[_Open] = []
+        self._sequences = _Sequences()
 
-    def run(self, found: Layout) -> None:
-        """Walk to the end.  Raises `ReadError`, and `TruncatedError` for a file that ends early."""
-        from pydicom.datadict import dictionary_VR
+    def run(self, found: Layout) -> Elements:
+        """Walk to the end, and take the data set apart; pixels and what follows are left out.
 
-        self._sequences = _Sequences(dictionary_VR)
-        size = len(self._content)
-        explicit = found.explicit(self._content)
-        self._open = [_Open(False, size, size, explicit)]
+        Raises `ReadError`, and `TruncatedError` for a file that ends early.
+        """
+        size, root = len(self._content), Elements()
+        self._open = [_Open(size, size, found.explicit(self._content), root, [])]
         position, elements = found.offset, 0
         while True:
             inside = self._open[-1]
             if position == inside.end:
                 self._open.pop()
                 if not self._open:
-                    return
+                    return root
                 continue
             elements += 1
             if elements > MOST_ELEMENTS:
@@ -166,53 +174,64 @@ class StructureCheck:
 
     def _step(self, inside: _Open, element: Element, position: int) -> int:
         """Where the walk goes on after this element header."""
-        if inside.is_sequence:
-            if element.tag == ITEM:
-                return self._enter(inside, element, is_sequence=False)
-            if element.tag != SEQUENCE_END:
+        tag, _, length, value = element
+        if inside.elements is None:
+            if tag == ITEM:
+                return self._enter(inside, element, into=None)
+            if tag != SEQUENCE_END:
                 raise self._error("STRUCTURE", f"no item begins at offset {position}")
-        elif element.tag != ITEM_END:
-            return self._value(inside, element, position)
-        if inside.end is not None or element.length:
+        elif tag != ITEM_END:
+            return self._value(inside, inside.elements, element, position)
+        if inside.end is not None or length:
             raise self._error("STRUCTURE", f"a delimiter at offset {position} closes nothing")
         self._open.pop()
-        return element.value
+        return value
 
-    def _value(self, inside: _Open, element: Element, position: int) -> int:
+    def _value(self, inside: _Open, elements: Elements, element: Element, position: int) -> int:
         """Step over a value, or into it when it is a sequence."""
-        if element.tag >> 16 in (0, 2, 0xFFFE):
+        tag, form, length, value = element
+        if tag >> 16 in NOT_IN_A_DATA_SET:
             raise self._error(
                 "STRUCTURE", f"an element at offset {position} does not belong into a data set"
             )
-        if element.form is not None and element.form not in SHORT_FORMS | LONG_FORMS:
+        if form is not None and form not in FORMS:
             raise self._error("STRUCTURE", f"no value representation at offset {position + 4}")
-        if element.tag in inside.tags:
+        if tag in elements:
             raise self._error("STRUCTURE", f"an element occurs twice at offset {position}")
-        inside.tags.add(element.tag)
-        if element.length == UNDEFINED and element.tag >= PIXELS:
+        if length == UNDEFINED and tag >= PIXELS:
             raise self._error("TRANSFER", f"encapsulated data at offset {position}")
-        if element.length == UNDEFINED or self._is_sequence(element):
-            return self._enter(inside, element, is_sequence=True)
-        if element.length > inside.limit - element.value:
+        # In implicit files the dictionary tells; so it does for what is of unknown form.
+        is_sequence = self._sequences[tag] if form in (None, b"UN") else form == b"SQ"
+        if length == UNDEFINED or is_sequence:
+            return self._enter(inside, element, into=elements)
+        if length > inside.limit - value:
             raise self._ends_early(inside, position)
-        return element.value + element.length
+        elements[tag] = value, length
+        return value + length
 
-    def _is_sequence(self, element: Element) -> bool:
-        """In implicit files the dictionary tells; so it does for what is of unknown form."""
-        if element.form in (None, b"UN"):
-            return self._sequences[element.tag]
-        return element.form == b"SQ"
-
-    def _enter(self, inside: _Open, element: Element, *, is_sequence: bool) -> int:
+    def _enter(self, inside: _Open, element: Element, *, into: Elements | None) -> int:
+        """Begin a sequence of the data set `into`, or (None) an item of the sequence inside."""
+        tag, form, length, value = element
         if len(self._open) >= 2 * MOST_DEPTH:
             raise self._error("DEPTH", f"sequences in one another, more than {MOST_DEPTH} deep")
-        end = None if element.length == UNDEFINED else element.value + element.length
+        end = None if length == UNDEFINED else value + length
         if end is not None and end > inside.limit:
-            raise self._ends_early(inside, element.value)
+            raise self._ends_early(inside, value)
+        items: list[Elements] = []
+        elements: Elements | None = None
+        if into is None:
+            if end == value:
+                inside.items.append(NOTHING)
+                return value
+            elements = {}
+            inside.items.append(elements)
+        else:
+            into[tag] = items
         # What is of unknown form (UN) is written implicitly inside (PS3.5 section 6.2.2).
-        explicit = inside.explicit and element.form != b"UN"
-        self._open.append(_Open(is_sequence, end, inside.limit if end is None else end, explicit))
-        return element.value
+        explicit = inside.explicit and form != b"UN"
+        limit = inside.limit if end is None else end
+        self._open.append(_Open(end, limit, explicit, elements, items))
+        return value
 
     def _ends_early(self, inside: _Open, position: int) -> ReadError:
         """The whole file may still be growing; an item that is too short will not."""
@@ -232,12 +251,12 @@ class StructureCheck:
 class _Sequences(dict[int, bool]):
     """Tag -> whether the dictionary says it is a sequence, looked up once."""
 
-    def __init__(self, form_of: object) -> None:
-        self._form_of = form_of
-
     def __missing__(self, tag: int) -> bool:
+        # pydicom takes a quarter of a second: only who reads a file imports it.
+        from pydicom.datadict import dictionary_VR
+
         try:
-            found = bool(self._form_of(tag) == "SQ")  # type: ignore[operator]
+            found = bool(dictionary_VR(tag) == "SQ")
         except KeyError:
             found = False  # private, or of a later edition of the standard
         self[tag] = found

@@ -22,6 +22,7 @@ from analyzers.dicom.structure import EXPORT_AGAIN, sop_class
 from analyzers.plan_records import (
     KEPT_FOR_MATCHING,
     Beam,
+    DoseReference,
     FractionGroup,
     LimitingDevice,
     Plan,
@@ -39,8 +40,14 @@ MOST_MU = 1e6
 MOST_MV = 50.0
 MOST_DEVICES = 1000
 SAD_MM = (500.0, 2000.0)
-BEAM_SEQUENCE = 0x300A00B0
+MOST_GY = 1000.0
+BEAM_SEQUENCE, STRUCTURE_SET = 0x300A00B0, 0x300C0060
 TREATMENTS = ("TREATMENT", "CONTINUATION")
+APPROVALS = ("APPROVED", "UNAPPROVED", "REJECTED")
+INTENTS = (  # PS3.3 C.8.8.9
+    *("CURATIVE", "PALLIATIVE", "PROPHYLACTIC", "VERIFICATION"),
+    *("MACHINE_QA", "RESEARCH", "SERVICE"),
+)
 UNKNOWN = "unknown"
 
 
@@ -65,15 +72,20 @@ def read(path: Path | str) -> Plan:
     for group in groups:
         if not group.meterset_mu.keys() <= set(numbers):
             raise root.error("REFERENCE", "a fraction group names a beam that is not in the plan")
+    _check_end(root)
     _check_extent(beam_items)
     beams = tuple(
         _beam(item, number, groups) for item, number in zip(beam_items, numbers, strict=True)
     )
+    approval = _said(root, "ApprovalStatus", APPROVALS)
     return Plan(
         beams=beams,
         fraction_groups=groups,
         identity=_identity(root, beams),
-        warnings=_warnings(reading, beams, groups),
+        approval=approval,
+        intent=_said(root, "PlanIntent", INTENTS),
+        dose_references=_dose_references(root),
+        warnings=_warnings(reading, beams, groups, approval),
         not_judged=KEPT_FOR_MATCHING if beams else "a brachytherapy plan: it has no beams",
     )
 
@@ -90,6 +102,20 @@ def _without_beams(root: Item) -> ReadError:
             f"the file ends before its beams; wait for the copy to end or {EXPORT_AGAIN}",
         )
     return root.error("BEAMS", "the plan holds no beam")
+
+
+def _check_end(root: Item) -> None:
+    """Refuse a plan on a patient that was cut between two elements after its beams.
+
+    Nothing announces the end of a file; such a plan has to name its structure set there (PS3.3
+    C.8.8.9).  A plan without patient need not hold anything after its beams.
+    """
+    if root.code("RTPlanGeometry") == "PATIENT" and last_tag(root) < STRUCTURE_SET:
+        raise TruncatedError(
+            f"{CODES}_SHORT",
+            "the file ends before the structure set that a plan on a patient names; "
+            f"wait for the copy to end or {EXPORT_AGAIN}",
+        )
 
 
 def _beam_numbers(items: Sequence[Item]) -> list[int]:
@@ -114,30 +140,67 @@ def _fraction_groups(root: Item) -> tuple[FractionGroup, ...]:
             raise item.missing("FractionGroupNumber")
         if number in [group.number for group in groups]:
             raise item.error("DUPLICATE", "two fraction groups have the same number")
+        references = _references(item)
+        brachy_setups = item.integer("NumberOfBrachyApplicationSetups") or 0
+        _check_announced(item, "NumberOfBeams", len(references))
         groups.append(
             FractionGroup(
                 number=number,
                 fractions=item.integer("NumberOfFractionsPlanned"),
-                meterset_mu=_metersets(item),
-                brachy_setups=item.integer("NumberOfBrachyApplicationSetups") or 0,
+                meterset_mu={at: _meterset_mu(beam) for at, beam in references.items()},
+                brachy_setups=brachy_setups,
+                beam_dose_gy={
+                    at: dose_gy
+                    for at, beam in references.items()
+                    if (dose_gy := _dose_gy(beam, "BeamDose")) is not None
+                },
             )
         )
     return tuple(groups)
 
 
-def _metersets(group: Item) -> dict[int, float | None]:
-    metersets: dict[int, float | None] = {}
+def _references(group: Item) -> dict[int, Item]:
+    """What a fraction group says of each beam, by beam number."""
+    references: dict[int, Item] = {}
     for item in group.items("ReferencedBeamSequence", "beam reference", most=MOST_BEAMS):
         number = item.integer("ReferencedBeamNumber")
         if number is None:
             raise item.missing("ReferencedBeamNumber")
-        if number in metersets:
+        if number in references:
             raise item.error("DUPLICATE", "a fraction group names a beam twice")
-        meterset_mu = item.number("BeamMeterset")
-        if meterset_mu is not None and not 0.0 <= meterset_mu <= MOST_MU:
-            raise item.error("METERSET", f"a meterset of {meterset_mu:g} MU")
-        metersets[number] = meterset_mu
-    return metersets
+        references[number] = item
+    return references
+
+
+def _check_announced(item: Item, keyword: str, found: int) -> None:
+    said = item.integer(keyword)
+    if said is not None and said != found:
+        raise item.error("COUNTS", f"{keyword} is {said}, {found} are there")
+
+
+def _meterset_mu(reference: Item) -> float | None:
+    meterset_mu = reference.number("BeamMeterset")
+    if meterset_mu is not None and not 0.0 <= meterset_mu <= MOST_MU:
+        raise reference.error("METERSET", f"a meterset of {meterset_mu:g} MU")
+    return meterset_mu
+
+
+def _dose_gy(item: Item, keyword: str) -> float | None:
+    dose_gy = item.number(keyword)
+    if dose_gy is not None and not 0.0 <= dose_gy <= MOST_GY:
+        raise item.error("DOSE", f"{keyword} is {dose_gy:g} Gy, 0 to {MOST_GY:g} expected")
+    return dose_gy
+
+
+def _dose_references(root: Item) -> tuple[DoseReference, ...]:
+    references = root.items("DoseReferenceSequence", "dose reference", most=MOST_BEAMS)
+    return tuple(
+        DoseReference(
+            _word(item, "DoseReferenceType", ("TARGET", "ORGAN_AT_RISK")),
+            _dose_gy(item, "TargetPrescriptionDose"),
+        )
+        for item in references
+    )
 
 
 def _check_extent(beams: Sequence[Item]) -> None:
@@ -190,6 +253,11 @@ def _word(item: Item, keyword: str, words: Sequence[str]) -> str:
     """One of the standard's words, or `unknown`: whatever else is there is not repeated."""
     word = item.code(keyword)
     return word if word is not None and word in words else UNKNOWN
+
+
+def _said(item: Item, keyword: str, words: Sequence[str]) -> str | None:
+    """As `_word`; None where nothing is said."""
+    return None if item.code(keyword) is None else _word(item, keyword, words)
 
 
 def _fluence_mode(item: Item) -> str | None:
@@ -286,9 +354,14 @@ def _identity(root: Item, beams: Sequence[Beam]) -> PlanIdentity:
 
 
 def _warnings(
-    reading: Reading, beams: Sequence[Beam], groups: Sequence[FractionGroup]
+    reading: Reading,
+    beams: Sequence[Beam],
+    groups: Sequence[FractionGroup],
+    approval: str | None,
 ) -> tuple[str, ...]:
     """What a reader of the plan should know; beams are told by their place in the file."""
+    if approval not in ("APPROVED", None):
+        reading.warn(f"the plan is not approved: its status is {approval}")
     for place, beam in enumerate(beams, start=1):
         given = [g.meterset_mu.get(beam.number) for g in groups]
         if beam.meterset_mu is None and any(given):

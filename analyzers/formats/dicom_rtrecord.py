@@ -2,7 +2,9 @@
 
 PS3.3 A.29 and C.8.8.21.  Meterset, termination, verification and times of each beam, and the plan
 they were of.  A record that names neither a patient nor a plan is refused; one that lacks one of
-them is read with a warning.  Metersets in MU, times local.
+them is read with a warning.  Nothing announces the end of a file: the reference to a plan, which
+may be empty but not absent and comes after all that is read here but the fraction group, shows that
+it was not cut between two elements before.  Metersets in MU, times local.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from analyzers.treatment_records import RecordIdentity, TreatedBeam, TreatmentRe
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.4"
 CODES = "RTRECORD"
-SESSION_BEAMS = 0x30080020
+SESSION_BEAMS, PLAN_REFERENCE = 0x30080020, 0x300C0002
 MOST_BEAMS = 500
 MOST_CONTROL_POINTS = 10_000
 MOST_MU = 1e6
@@ -46,6 +48,12 @@ def read(path: Path | str) -> TreatmentRecord:
     items = root.items("TreatmentSessionBeamSequence", "beam", most=MOST_BEAMS)
     if not items:
         raise _without_beams(root)
+    if last_tag(root) < PLAN_REFERENCE:
+        raise TruncatedError(
+            f"{CODES}_SHORT",
+            "the file ends before the reference to a plan, which may be empty but not absent; "
+            f"wait for the copy to end or {EXPORT_AGAIN}",
+        )
     unit = root.code("PrimaryDosimeterUnit")
     beams = tuple(_beam(item, item.code("PrimaryDosimeterUnit") or unit) for item in items)
     identity = _identity(root, beams)

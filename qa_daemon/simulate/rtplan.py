@@ -49,6 +49,7 @@ class PlanOptions:
     group_mu: tuple[float, ...] = ()
     machine: str = "SIM"
     symmetric_y: bool = False
+    approval: str = "APPROVED"
 
 
 def write_rtplan(
@@ -83,7 +84,7 @@ def dataset(plan: Plan, identity: Identity, options: PlanOptions) -> Dataset:
         _group(number, metersets) for number, metersets in enumerate(groups, start=1)
     ]
     data.BeamSequence = beams
-    data.ApprovalStatus = "UNAPPROVED"
+    data.ApprovalStatus = options.approval
     return data
 
 

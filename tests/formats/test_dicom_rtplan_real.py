@@ -45,7 +45,9 @@ def test_peers_read_the_same(name: str) -> None:
     assert [beam.control_points.count for beam in plan.beams][:8] == said["cps"]
     assert {beam.machine_name for beam in plan.beams} == {said["machine"]}
     assert {beam.beam_type for beam in plan.beams} == set(said["types"])
-    assert plan.warnings == ()
+    status = pydicom.dcmread(real(name), force=True).ApprovalStatus
+    assert plan.approval == status
+    assert [status in warning for warning in plan.warnings] == [True] * (status != "APPROVED")
     assert [beam.not_judged for beam in plan.beams] == [None] * len(plan.beams)
 
 
@@ -111,6 +113,24 @@ def test_pydicom_says_the_same_of_every_control_point(name: str) -> None:
         assert_same(beam, item, float(metersets[beam.number]))
         defined = [(d.RTBeamLimitingDeviceType, d.NumberOfLeafJawPairs) for d in _devices(item)]
         assert [(device.kind, device.pairs) for device in beam.devices] == defined
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_pydicom_says_the_same_of_what_is_prescribed(name: str) -> None:
+    theirs = pydicom.dcmread(real(name), force=True)
+    plan = read(real(name))
+    said = [(d.DoseReferenceType, d.get("TargetPrescriptionDose")) for d in _doses(theirs)]
+    assert [(d.kind, d.prescribed_gy) for d in plan.dose_references] == said
+    assert plan.intent == theirs.get("PlanIntent")
+    ((group,), (found,)) = theirs.FractionGroupSequence, plan.fraction_groups
+    assert found.fractions == group.NumberOfFractionsPlanned
+    for item in group.ReferencedBeamSequence:
+        number = int(item.ReferencedBeamNumber)
+        assert found.beam_dose_gy.get(number) == item.get("BeamDose")
+
+
+def _doses(plan: pydicom.Dataset) -> list[pydicom.Dataset]:
+    return list(plan.get("DoseReferenceSequence", []))
 
 
 def _devices(beam: pydicom.Dataset) -> list[pydicom.Dataset]:

@@ -124,11 +124,11 @@ def test_beams_that_are_not_judged(changes: dict[str, str], reason: str, tmp_pat
 
 
 def test_a_record_of_no_named_patient_or_plan_is_read_with_a_warning(tmp_path: Path) -> None:
-    for keyword, lacking in (("PatientID", "patient"), ("ReferencedRTPlanSequence", "plan")):
+    for keyword, lacking in (("PatientID", ""), ("ReferencedRTPlanSequence", [])):
         data = record(tmp_path)
-        del data[keyword]
+        setattr(data, keyword, lacking)
         (warning,) = read(written(data, tmp_path)).warnings
-        assert f"of which {lacking}" in warning
+        assert ("of which patient" if keyword == "PatientID" else "of which plan") in warning
 
 
 def _beam(data: Dataset) -> Dataset:
@@ -203,6 +203,40 @@ def test_every_cut_is_an_early_end(tmp_path: Path) -> None:
         error = refused(content[:cut], tmp_path, read)
         assert isinstance(error, TruncatedError), cut
         assert error.code == "RTRECORD_SHORT"
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_a_cut_between_two_elements_is_an_early_end(undefined: bool, tmp_path: Path) -> None:
+    """At the end of each element of the root: what is read then lacks the fraction group alone."""
+    data = record(tmp_path)
+    if undefined:
+        for element in data:
+            element.is_undefined_length = element.VR == "SQ"
+    content = written(data, tmp_path, preamble=False).read_bytes()
+    whole = read(written(data, tmp_path, preamble=False))
+    tail = content[content.rindex(b"\x0c\x30\x22\x00") :]  # ReferencedFractionGroupNumber
+    sizes = []
+    for element in data:
+        single = Dataset()
+        single.add(element)
+        sizes.append(len(written(single, tmp_path, preamble=False).read_bytes()))
+    cuts = len(content) - np.sum(sizes) + np.cumsum(sizes)
+    outcomes = []
+    for cut in cuts[:-1].tolist():
+        (tmp_path / "CANARY.dcm").write_bytes(content[:cut])
+        try:
+            found = read(tmp_path / "CANARY.dcm")
+        except TruncatedError as why:
+            assert why.code == "RTRECORD_SHORT"
+            outcomes.append("refused")
+        except ReadError as why:
+            assert (why.code, cut <= cuts[1]) == ("RTRECORD_SOP_CLASS", True)
+        else:
+            outcomes.append("read")
+            assert cut == len(content) - len(tail)
+            assert (found.fraction_group, whole.fraction_group) == (None, 1)
+            assert [b.delivered_mu for b in found.beams] == [b.delivered_mu for b in whole.beams]
+    assert outcomes == ["refused"] * (len(outcomes) - 1) + ["read"]
 
 
 def test_changed_bytes_give_a_read_error_or_a_record(tmp_path: Path) -> None:
