@@ -10,6 +10,7 @@ it was not cut between two elements before.  Metersets in MU, times local.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ SESSION_BEAMS, PLAN_REFERENCE = 0x30080020, 0x300C0002
 MOST_BEAMS = 500
 MOST_CONTROL_POINTS = 10_000
 MOST_MU = 1e6
+ROUNDED_MU = 1.0
+"""Systems round what they record, to whole MU at most."""
+ONE_SESSION = timedelta(days=1)
 TERMINATIONS = ("NORMAL", "OPERATOR", "MACHINE", "UNKNOWN")
 VERIFICATIONS = ("VERIFIED", "VERIFIED_OVR", "NOT_VERIFIED")
 DELIVERIES = (
@@ -56,6 +60,10 @@ def read(path: Path | str) -> TreatmentRecord:
         )
     unit = root.code("PrimaryDosimeterUnit")
     beams = tuple(_beam(item, item.code("PrimaryDosimeterUnit") or unit) for item in items)
+    _check_repeats(items, beams)
+    performed_at = root.moment("TreatmentDate", "TreatmentTime")
+    if performed_at is not None and _on_another_day(performed_at, beams):
+        reading.warn("the control points' times are more than a day off the treatment's")
     identity = _identity(root, beams)
     if identity.patient_id is None or identity.plan_uid is None:
         lacking = "patient" if identity.patient_id is None else "plan"
@@ -63,7 +71,7 @@ def read(path: Path | str) -> TreatmentRecord:
     machine = next(iter(root.items("TreatmentMachineSequence", "machine", most=10)), None)
     return TreatmentRecord(
         beams=beams,
-        performed_at=root.moment("TreatmentDate", "TreatmentTime"),
+        performed_at=performed_at,
         fraction_group=root.integer("ReferencedFractionGroupNumber"),
         fractions_planned=root.integer("NumberOfFractionsPlanned"),
         machine_name=machine.text("TreatmentMachineName") if machine else None,
@@ -101,24 +109,49 @@ def _identity(root: Item, beams: Sequence[TreatedBeam]) -> RecordIdentity:
     return identity
 
 
+def _check_repeats(items: Sequence[Item], beams: Sequence[TreatedBeam]) -> None:
+    """Refuse a beam that stands there twice with the same times: it was not resumed, but copied."""
+    seen = set()
+    for item, beam in zip(items, beams, strict=True):
+        if not any(beam.control_point_times):
+            continue
+        told = beam.number, beam.delivered_mu, beam.control_point_times
+        if told in seen:
+            raise item.error("DUPLICATE", "a beam stands there twice with the same times")
+        seen.add(told)
+
+
+def _on_another_day(performed_at: datetime, beams: Sequence[TreatedBeam]) -> bool:
+    times = [at for beam in beams for at in beam.control_point_times if at is not None]
+    return any(abs(at - performed_at) > ONE_SESSION for at in times)
+
+
+def _word(item: Item, keyword: str, words: Sequence[str]) -> str | None:
+    """One of the standard's words; None, with a warning where there is another."""
+    word = item.code(keyword)
+    if word is not None and word not in words:
+        item.reading.warn(f"{item.place}: {keyword} is none of the standard's words")
+        return None
+    return word
+
+
 def _beam(item: Item, unit: str | None) -> TreatedBeam:
-    termination = item.code("TreatmentTerminationStatus")
-    if termination is None:
+    if item.code("TreatmentTerminationStatus") is None:
         raise item.missing("TreatmentTerminationStatus")
-    verification = item.code("TreatmentVerificationStatus")
     delivery_type = item.code("TreatmentDeliveryType") or "TREATMENT"
     points = item.items("ControlPointDeliverySequence", "control point", most=MOST_CONTROL_POINTS)
     said = item.integer("NumberOfControlPoints")
     if said is not None and said != len(points):
         raise item.error("COUNTS", f"{len(points)} control points, {said} announced")
     delivered_mu = _metersets(points, "DeliveredMeterset")
+    total_mu = _meterset(item, "DeliveredPrimaryMeterset")
     return TreatedBeam(
         number=item.integer("ReferencedBeamNumber"),
-        termination=termination if termination in TERMINATIONS else "UNKNOWN",
+        termination=_word(item, "TreatmentTerminationStatus", TERMINATIONS) or "UNKNOWN",
         fraction_number=item.integer("CurrentFractionNumber"),
-        verification=verification if verification in VERIFICATIONS else None,
+        verification=_word(item, "TreatmentVerificationStatus", VERIFICATIONS),
         specified_mu=_meterset(item, "SpecifiedPrimaryMeterset"),
-        delivered_mu=_delivered(item, delivered_mu),
+        delivered_mu=_delivered(total_mu, delivered_mu),
         control_point_specified_mu=_metersets(points, "SpecifiedMeterset"),
         control_point_delivered_mu=delivered_mu,
         control_point_times=tuple(
@@ -126,16 +159,25 @@ def _beam(item: Item, unit: str | None) -> TreatedBeam:
         ),
         delivery_type=delivery_type if delivery_type in DELIVERIES else "UNKNOWN",
         name=item.text("BeamName"),
-        not_judged=_not_judged(delivery_type, unit),
+        not_judged=_not_judged(delivery_type, unit) or _contradiction(total_mu, delivered_mu),
     )
 
 
-def _delivered(item: Item, at_points_mu: NDArray[np.float64]) -> float | None:
+def _delivered(total_mu: float | None, at_points_mu: NDArray[np.float64]) -> float | None:
     """The delivered meterset; the last control point's where the beam itself gives none."""
-    total_mu = _meterset(item, "DeliveredPrimaryMeterset")
     if total_mu is None and at_points_mu.size and np.isfinite(at_points_mu[-1]):
         return float(at_points_mu[-1])
     return total_mu
+
+
+def _contradiction(total_mu: float | None, at_points_mu: NDArray[np.float64]) -> str | None:
+    """Why the delivered metersets cannot all be true; None where they can."""
+    known_mu = at_points_mu[np.isfinite(at_points_mu)]
+    if (np.diff(known_mu) < 0.0).any():
+        return "the meterset falls from one of its control points to the next"
+    if known_mu.size and total_mu is not None and abs(known_mu[-1] - total_mu) > ROUNDED_MU:
+        return "its meterset is not that of its last control point"
+    return None
 
 
 def _metersets(points: Sequence[Item], keyword: str) -> NDArray[np.float64]:

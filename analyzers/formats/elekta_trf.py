@@ -60,7 +60,7 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:  # noqa
     truncated = dose.ended_early(states, warnings) or dose.lost_rows(states, interval_ms)
     delivered_mu = dose.delivered_mu(raw, interval_ms, warnings)
     was_on = dose.irradiated(states, delivered_mu)
-    truncated |= order.check_order(raw, states, warnings)
+    truncated |= order.check_order(raw, states, interval_ms, warnings)
     planned_mu = raw.header.planned_mu or None
     return Delivery(
         interval_s=interval_s,

@@ -132,7 +132,8 @@ def _rises(
     """How much a counter rose from row to row, restarts and wraps put right; and its restarts.
 
     A counter that falls has wrapped if it rose, all told, by no more than a beam can; else it began
-    again, from zero to no more than that; else it is not a counter.
+    again, from zero to no more than that; else it is not a counter.  A fall by a digit or two is a
+    flicker, unless to zero.
     """
     step = np.diff(counts)
     fallen = np.flatnonzero(step < 0)
@@ -141,7 +142,8 @@ def _rises(
         step[wrapped] += wrap
         fallen = np.setdiff1d(fallen, wrapped, assume_unique=True)
     after = counts[1:]
-    restarted = fallen[after[fallen] <= most[fallen]]
+    again = (after[fallen] <= most[fallen]) & ((step[fallen] < -FLICKER) | (after[fallen] == 0))
+    restarted = fallen[again]
     odd = np.setdiff1d(fallen, restarted, assume_unique=True)
     odd = odd[step[odd] < -FLICKER]
     if odd.size:

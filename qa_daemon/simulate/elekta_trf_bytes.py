@@ -92,13 +92,14 @@ def _columns(delivery: Delivery) -> Columns:
     rows = delivery.samples
     still = np.zeros(rows, dtype=np.int64)
     step_dose, raw_dose = _counters(delivery)
-    rises = np.diff(step_dose, prepend=step_dose[:1]) > 0
+    rise_mu = np.diff(delivery.meterset_mu.actual, prepend=delivery.meterset_mu.actual[:1])
+    rate = np.rint(np.maximum(rise_mu, 0.0) / INTERVAL_S * 60.0).astype(np.int64)
     point = delivery.control_point
     columns: Columns = {
         (2240, 111): still + 1 if point is None else 1 + point.actual.astype(np.int64),
         (2177, 100): still + 1,
         (2543, 111): _states(delivery),
-        (2542, 111): np.where(rises, 500, 0),
+        (2542, 111): rate,
         (2238, 111): step_dose,
         (2162, 101): raw_dose,
         (2200, 111): still,

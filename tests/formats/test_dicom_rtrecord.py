@@ -187,6 +187,57 @@ def test_every_rule(code: str, change: Callable[[Dataset], None], tmp_path: Path
     assert error.code == code, str(error)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_set(_beam, DeliveredPrimaryMeterset="104"), "not that of its last control point"),
+        (_set(_point, DeliveredMeterset="500"), "falls"),
+    ],
+)
+def test_metersets_that_contradict_each_other_are_not_judged(
+    change: Callable[[Dataset], None], reason: str, tmp_path: Path
+) -> None:
+    data = record(tmp_path)
+    change(data)
+    first, second = read(written(data, tmp_path)).beams
+    assert reason in str(first.not_judged)
+    assert second.not_judged is None
+
+
+def test_a_meterset_rounded_to_whole_mu_is_none(tmp_path: Path) -> None:
+    data = record(tmp_path)
+    at_points = _beam(data).ControlPointDeliverySequence[-1].DeliveredMeterset
+    _beam(data).DeliveredPrimaryMeterset = f"{float(at_points) + 0.9:g}"
+    assert read(written(data, tmp_path)).beams[0].not_judged is None
+
+
+def test_a_beam_that_was_copied_is_no_beam_that_was_resumed(tmp_path: Path) -> None:
+    data = record(tmp_path)
+    data.TreatmentSessionBeamSequence.append(deepcopy(_beam(data)))
+    error = refused(written(data, tmp_path).read_bytes(), tmp_path, read)
+    assert error.code == "RTRECORD_DUPLICATE"
+    for point in data.TreatmentSessionBeamSequence[-1].ControlPointDeliverySequence:
+        point.TreatmentControlPointTime = "235900"
+    assert len(read(written(data, tmp_path)).beams) == 3
+
+
+def test_control_points_of_another_day_are_warned_of(tmp_path: Path) -> None:
+    data = record(tmp_path)
+    assert read(written(data, tmp_path)).warnings == ()
+    data.TreatmentDate = "20200101"
+    (warning,) = read(written(data, tmp_path)).warnings
+    assert "more than a day off" in warning
+
+
+def test_words_that_are_none_are_warned_of(tmp_path: Path) -> None:
+    data = record(tmp_path)
+    _beam(data).TreatmentTerminationStatus = "CANARY"
+    _beam(data).TreatmentVerificationStatus = "CANARY"
+    found = read(written(data, tmp_path))
+    assert (found.beams[0].termination, found.beams[0].verification) == ("UNKNOWN", None)
+    assert [("beam 1" in w, "CANARY" in w) for w in found.warnings] == [(True, False)] * 2
+
+
 def test_a_plan_is_no_record_and_a_record_no_plan(tmp_path: Path) -> None:
     plan = written(small_plan(), tmp_path).read_bytes()
     assert not recognize(plan[:4096])

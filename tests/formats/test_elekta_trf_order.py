@@ -12,7 +12,10 @@ from analyzers.core import ReadError
 from analyzers.formats.elekta_trf import read
 from analyzers.formats.elekta_trf_layout import read_header
 from analyzers.machine import meterset
+from qa_daemon.simulate.elekta_trf import deliver_on_elekta
 from qa_daemon.simulate.elekta_trf_bytes import encode
+from qa_daemon.simulate.motion import Errors
+from qa_daemon.simulate.plan_shapes import sequence, static
 from tests.formats.small_trfs import (
     CONTROL_POINT,
     FIELD,
@@ -89,6 +92,37 @@ def test_one_row_that_repeats_is_warned_of(tmp_path: Path) -> None:
     delivery = read_back(doubled, tmp_path)
     assert delivery.warnings == ("1 rows with the radiation on repeat the row before",)
     assert delivery.meterset_mu.actual[-1] == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(("lost", "whole"), [(0, True), (1, False), (3, False), (5, False)])
+def test_rows_lost_with_the_beam_on_are_told_by_the_dose_rate(
+    lost: int, whole: bool, tmp_path: Path
+) -> None:
+    """Without stamps: two rows' dose comes in one, at 500 MU/min."""
+    row = column(LOG, STATE).index(42) + 2
+    delivery = read_back(with_rows(LOG, [*range(row), *range(row + lost, ROWS)]), tmp_path)
+    assert delivery.truncated is not whole
+    if not whole:
+        assert f"in 1 places, first before row {row + 1}" in delivery.warnings[0]
+
+
+@pytest.mark.parametrize("mu", [600.0, 1100.0])
+def test_a_step_of_many_mu_that_begins_again_lost_nothing(mu: float, tmp_path: Path) -> None:
+    """Past 512 MU, and past the wrap at 1024 MU."""
+    log = encode(deliver_on_elekta(sequence(*[static("agility", mu)] * 2), Errors(noise=False)))
+    delivery = read_back(log, tmp_path)
+    assert (delivery.truncated, delivery.warnings) == (False, ())
+    assert delivery.meterset_mu.actual[-1] == pytest.approx(2.0 * mu, abs=0.11)
+
+
+def test_a_fall_by_a_digit_is_no_restart_at_the_begin_of_a_step_either(tmp_path: Path) -> None:
+    """0.8 MU, 0.6 MU and on to 1.0 MU: 1 MU, and not 1.6 MU."""
+    steps, raws = [0, 3, 6, 8, 6, 8, 10], [0, 19, 38, 51, 51, 52, 64]
+    states = [42] * 7 + [41] * (ROWS - 9) + [45, 46]
+    content = with_column(with_column(LOG, STATE, states), CONTROL_POINT, 1)
+    content = with_column(content, STEP_DOSE, steps + [10] * (ROWS - 7))
+    content = with_column(content, RAW_DOSE, raws + [64] * (ROWS - 7))
+    assert read_back(content, tmp_path).meterset_mu.actual[-1] == pytest.approx(1.0)
 
 
 def test_a_control_point_never_falls(tmp_path: Path) -> None:
