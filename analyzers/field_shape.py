@@ -19,7 +19,8 @@ from operator import attrgetter
 import numpy as np
 
 from analyzers.core import AnalysisError, NotApplicable
-from analyzers.records import Axis, BoolArray, Delivery, FloatArray, MlcLayer
+from analyzers.numerics.statistics import angle_difference_deg
+from analyzers.records import Axis, BoolArray, Delivery, FloatArray, MlcLayer, SubBeam
 
 State = Callable[[Axis], FloatArray]
 EXPECTED: State = attrgetter("reference")
@@ -29,6 +30,8 @@ LEAF_AXES = {50}
 """Axes that hold leaves, by the makers' codes."""
 LAST_PULSES = 10
 """Within so many samples of a sub-beam's start the last pulses of the one before may come."""
+TURNED_DEG = 1.0
+"""Gantry, collimator or couch turned by more with the beam off: another field begins."""
 MOVES_MM = 0.5
 """A leaf whose position ranges over more than this moves; leaves at rest stray by 0.01 mm."""
 OPEN_MM = 0.6
@@ -69,10 +72,14 @@ def beam_on_samples(delivery: Delivery, fewest: int) -> BoolArray:
 def sub_beam_samples(delivery: Delivery) -> list[tuple[str | None, slice]]:
     """Each delivered sub-beam with a name to show, None where there is but one, and its samples.
 
+    So are the fields of a log that does not tell sub-beams apart.
+
     A log counts to the next sub-beam's control point when the *expected* meterset of this one is
     reached; the last pulses come up to two samples later and still belong to this one.
     """
     delivered = [beam for beam in delivery.sub_beams if beam.delivered]
+    if len(delivered) < 2 and len(delivery.fields) > 1:
+        return [(f"field {f.sequence + 1}", slice(f.start, f.stop)) for f in delivery.fields]
     if len(delivered) < 2:
         return [(None, slice(0, delivery.samples))]
     beam_on = delivery.beam_on
@@ -85,6 +92,37 @@ def sub_beam_samples(delivery: Delivery) -> list[tuple[str | None, slice]]:
     return [
         (f"sub-beam {beam.sequence + 1}", slice(first, stop))
         for beam, first, stop in zip(delivered, begins[:-1], begins[1:], strict=True)
+    ]
+
+
+def fields_of(delivery: Delivery, between: BoolArray | None = None) -> list[SubBeam]:
+    """The fields of a log that does not tell them apart itself, by what turns with the beam off.
+
+    `between`, shape `(samples,)`, marks where another field may begin; None: wherever the beam is
+    off.  Each has the meterset that was delivered in it; one field, or none, is an empty list.
+    """
+    on = np.flatnonzero(delivery.beam_on)
+    angles = (delivery.gantry_deg, delivery.collimator_deg, delivery.couch_rotation_deg)
+    logged = [axis.actual for axis in angles if axis is not None]
+    last, first = on[:-1], on[1:]
+    pauses = np.flatnonzero(first - last > 1)
+    turned = np.zeros(pauses.size, dtype=np.bool_)
+    for angle_deg in logged:
+        step_deg = angle_difference_deg(angle_deg[first[pauses]], angle_deg[last[pauses]])
+        turned |= np.abs(step_deg) > TURNED_DEG
+    if between is not None:
+        marks = np.append(0, np.cumsum(between))
+        turned &= marks[first[pauses]] > marks[last[pauses] + 1]
+    begins = [0, *(int(last[k]) + 1 for k in pauses[turned]), delivery.samples]
+    if len(begins) == 2:
+        return []
+    meterset_mu = np.asarray(delivery.meterset_mu.actual, dtype=np.float64)
+    ends_mu = [float(meterset_mu[stop - 1]) for stop in begins[1:]]
+    return [
+        SubBeam(number, 0, end_mu - before_mu, start, stop, delivered=True)
+        for number, (start, stop, before_mu, end_mu) in enumerate(
+            zip(begins[:-1], begins[1:], [0.0, *ends_mu[:-1]], ends_mu, strict=True)
+        )
     ]
 
 

@@ -13,10 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
-from analyzers.field_shape import sub_beam_samples
-from analyzers.numerics.statistics import angle_difference_deg
+from analyzers.field_shape import fields_of, sub_beam_samples
 from analyzers.plan_matching import (
     Answer,
     Candidate,
@@ -30,8 +27,6 @@ from analyzers.plan_records import Plan, PlanMatch, PlannedPart, Rival
 from analyzers.records import Delivery, Identity, SubBeam
 
 CHOOSE = "name its plan with --plan"
-TURNED_DEG = 1.0
-"""Gantry, collimator or couch turned by more with the beam off: another field begins."""
 MOST_FIELDS = 40
 MOST_RIVALS = 10
 
@@ -110,7 +105,7 @@ def _by_fields(
 ) -> PlanMatch:
     """Where the log as a whole is no planned beam: as several fields, or why not."""
     as_whole = whole.as_match()
-    fields = [] if delivery.sub_beams else fields_of(delivery)
+    fields = [] if delivery.sub_beams else list(delivery.fields) or fields_of(delivery)
     if not 1 < len(fields) <= MOST_FIELDS:
         return as_whole
     pieces = [(beam, slice(beam.start, beam.stop)) for beam in fields]
@@ -253,33 +248,6 @@ def _rivals(candidates: Sequence[Candidate], found: Sequence[Evidence]) -> tuple
     ]
     rivals.sort(key=lambda r: (-r.score, r.said, r.plan.sop_instance_uid or "", r.beam_number))
     return tuple(rivals[:MOST_RIVALS])
-
-
-def fields_of(delivery: Delivery) -> list[SubBeam]:
-    """The fields of a log that does not tell them apart itself, by what turns with the beam off.
-
-    Each has the meterset that was delivered in it; one field, or none, is an empty list.
-    """
-    on = np.flatnonzero(delivery.beam_on)
-    angles = (delivery.gantry_deg, delivery.collimator_deg, delivery.couch_rotation_deg)
-    logged = [axis.actual for axis in angles if axis is not None]
-    last, first = on[:-1], on[1:]
-    pauses = np.flatnonzero(first - last > 1)
-    turned = np.zeros(pauses.size, dtype=np.bool_)
-    for angle_deg in logged:
-        step_deg = angle_difference_deg(angle_deg[first[pauses]], angle_deg[last[pauses]])
-        turned |= np.abs(step_deg) > TURNED_DEG
-    begins = [0, *(int(last[k]) + 1 for k in pauses[turned]), delivery.samples]
-    if len(begins) == 2:
-        return []
-    meterset_mu = np.asarray(delivery.meterset_mu.actual, dtype=np.float64)
-    ends_mu = [float(meterset_mu[stop - 1]) for stop in begins[1:]]
-    return [
-        SubBeam(number, 0, end_mu - before_mu, start, stop, delivered=True)
-        for number, (start, stop, before_mu, end_mu) in enumerate(
-            zip(begins[:-1], begins[1:], [0.0, *ends_mu[:-1]], ends_mu, strict=True)
-        )
-    ]
 
 
 def _apart(delivery: Delivery, fields: Sequence[SubBeam]) -> Delivery:

@@ -132,6 +132,7 @@ def beside_plan(
         "beam_flag": np.ones(on.size, dtype=np.bool_),
         "mlc": tuple(_layers(delivery, posture, taken, state)),
         "sub_beams": (),
+        "fields": (),
         "control_point": None,
     }
     for name in AXES:

@@ -161,6 +161,11 @@ class Delivery:
     mlc_is_assumed: bool = False
     """The log tells only the number of leaf pairs, which several models have."""
     sub_beams: tuple[SubBeam, ...] = ()
+    fields: tuple[SubBeam, ...] = ()
+    """Fields of a log that states no sub-beams, found by its reader; none where there is but one.
+
+    The log does not state their metersets: `planned_mu` is what was delivered in each.
+    """
     planned_mu: float | None = None
     planned_mu_source: str | None = None
     truncated: bool = False

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.core import Format, NamedFile
+from analyzers.field_shape import fields_of
 from analyzers.formats import elekta_trf_dose as dose
 from analyzers.formats import elekta_trf_items as items
 from analyzers.formats import elekta_trf_layout as layout
@@ -62,7 +64,7 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:  # noqa
     was_on = dose.irradiated(states, delivered_mu)
     truncated |= order.check_order(raw, states, interval_ms, warnings)
     planned_mu = raw.header.planned_mu or None
-    return Delivery(
+    delivery = Delivery(
         interval_s=interval_s,
         meterset_mu=Axis(delivered_mu, delivered_mu),
         meterset_expected=False,
@@ -90,6 +92,8 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:  # noqa
         if was_on or planned_mu
         else "not irradiated: no row has the radiation on, and no dose is prescribed",
     )
+    # Several fields of a prescription come in one log, with an intersegment and a turn between.
+    return replace(delivery, fields=tuple(fields_of(delivery, states == dose.INTERSEGMENT)))
 
 
 def _raw(path: Path) -> layout.RawLog:

@@ -43,7 +43,7 @@ STATES = {
     46: "terminated",
     47: "terminated by a fault",
 }
-RADIATION_ON, COMPLETED = 42, 46
+INTERSEGMENT, RADIATION_ON, COMPLETED = 41, 42, 46
 FAULT = 47
 STOPPED = (43, 44, FAULT)
 WAITING = (39, 40, 41, 43, 44)

@@ -27,7 +27,7 @@ STEEPEST = 1.5
 FEW_PULSES = 4
 """In 64ths of an MU: one pulse is about 1.6."""
 CHECKING = 45
-GOES_ON = (39, 40, 41, dose.RADIATION_ON)
+GOES_ON = (39, 40, dose.INTERSEGMENT, dose.RADIATION_ON)
 
 
 def check_order(

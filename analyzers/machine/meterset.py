@@ -100,8 +100,17 @@ def analyze(delivery: Delivery, context: Context[MetersetSettings]) -> Analysis:
             *_planned_error(delivery, delivered_mu),
             *_sub_beam_error(delivery, context.machine_class),
             COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None),
-        ]
+        ],
+        notes=_fields(delivery),
     )
+
+
+def _fields(delivery: Delivery) -> list[str]:
+    """What was delivered in each field of a log that states no meterset of its fields."""
+    if not delivery.fields:
+        return []
+    each_mu = ", ".join(f"{field.planned_mu:.1f}" for field in delivery.fields)
+    return [f"{len(delivery.fields)} fields of {each_mu} MU; the log states their sum alone"]
 
 
 def _without_mu(delivery: Delivery, machine_class: str) -> Analysis:
