@@ -188,6 +188,10 @@ def _rotation(
     angle_deg = np.mod(angle_deg, 360.0)
     given = np.array([point.number(keyword) is not None for point in points])
     whole_turn = stated[:-1] & given[1:]
+    if (stated[:-1] & (turn[:-1] != 0) & ~given[1:]).any():
+        points[0].reading.warn(
+            f"a control point states a {direction} and the next no {keyword}: it stands still"
+        )
     turn[:-1][(np.diff(angle_deg) == 0.0) & ~whole_turn] = 0
     try:
         angles_in_turn_deg(angle_deg, turn)

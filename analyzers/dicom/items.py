@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -38,6 +39,7 @@ DECIMALS = re.compile(_DECIMAL + rb"(?:\\" + _DECIMAL + rb")*+")
 INTEGER = re.compile(rb"[+-]?\d{1,12}")
 LONGEST_VALUE = 65536
 LONGEST_TEXT = 1024
+UNKNOWN = "unknown"
 PADDING = b" \0"
 TEXT_DELIMITERS = {0x09, 0x0A, 0x0C, 0x0D}  # a shift of character set ends there (PS3.5 6.1.2.5)
 
@@ -139,6 +141,11 @@ class Item:
         """A CS, UI, DA or TM attribute; None when absent.  For comparing, never for a message."""
         raw = self._raw(keyword)
         return None if raw is None else raw.strip(PADDING).decode("ascii", "replace") or None
+
+    def word(self, keyword: str, words: Sequence[str]) -> str:
+        """One of the standard's words, or `unknown`: whatever else is there is not repeated."""
+        found = self.code(keyword)
+        return found if found is not None and found in words else UNKNOWN
 
     def text(self, keyword: str) -> str | None:
         """A name or label in the file's character set; None when absent.

@@ -17,12 +17,12 @@ import numpy as np
 
 from analyzers.core import Format, NamedFile, ReadError, TruncatedError
 from analyzers.dicom import control_points as points_of
-from analyzers.dicom.items import Item, Reading, last_tag, open_file
+from analyzers.dicom import prescription
+from analyzers.dicom.items import UNKNOWN, Item, Reading, last_tag, open_file
 from analyzers.dicom.structure import EXPORT_AGAIN, sop_class
 from analyzers.plan_records import (
     KEPT_FOR_MATCHING,
     Beam,
-    DoseReference,
     FractionGroup,
     LimitingDevice,
     Plan,
@@ -32,23 +32,20 @@ from analyzers.plan_records import (
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.5"
 CODES = "RTPLAN"
-MOST_BEAMS = 500
+MOST_BEAMS = prescription.MOST_BEAMS
 MOST_CONTROL_POINTS = 10_000
 MOST_POSITIONS = 16_000_000  # 128 MiB: control points that inherit take no bytes in the file
-MOST_GROUPS = 100
-MOST_MU = 1e6
 MOST_MV = 50.0
 MOST_DEVICES = 1000
 SAD_MM = (500.0, 2000.0)
-MOST_GY = 1000.0
 BEAM_SEQUENCE, STRUCTURE_SET = 0x300A00B0, 0x300C0060
 TREATMENTS = ("TREATMENT", "CONTINUATION")
+RADIATIONS = ("PHOTON", "ELECTRON", "NEUTRON", "PROTON", "ION")
 APPROVALS = ("APPROVED", "UNAPPROVED", "REJECTED")
 INTENTS = (  # PS3.3 C.8.8.9
     *("CURATIVE", "PALLIATIVE", "PROPHYLACTIC", "VERIFICATION"),
     *("MACHINE_QA", "RESEARCH", "SERVICE"),
 )
-UNKNOWN = "unknown"
 
 
 def recognize(head: bytes) -> bool:
@@ -64,7 +61,7 @@ def read(path: Path | str) -> Plan:
     """
     root, reading = open_file(Path(path), CODES, SOP_CLASS)
     beam_items = root.items("BeamSequence", "beam", most=MOST_BEAMS)
-    groups = _fraction_groups(root)
+    groups = prescription.fraction_groups(root)
     brachy = bool(root.items("ApplicationSetupSequence", "setup", most=MOST_BEAMS))
     if not beam_items and not brachy:
         raise _without_beams(root)
@@ -84,7 +81,7 @@ def read(path: Path | str) -> Plan:
         identity=_identity(root, beams),
         approval=approval,
         intent=_said(root, "PlanIntent", INTENTS),
-        dose_references=_dose_references(root),
+        dose_references=prescription.dose_references(root),
         warnings=_warnings(reading, beams, groups, approval),
         not_judged=KEPT_FOR_MATCHING if beams else "a brachytherapy plan: it has no beams",
     )
@@ -132,77 +129,6 @@ def _beam_numbers(items: Sequence[Item]) -> list[int]:
     return numbers
 
 
-def _fraction_groups(root: Item) -> tuple[FractionGroup, ...]:
-    groups: list[FractionGroup] = []
-    for item in root.items("FractionGroupSequence", "fraction group", most=MOST_GROUPS):
-        number = item.integer("FractionGroupNumber")
-        if number is None:
-            raise item.missing("FractionGroupNumber")
-        if number in [group.number for group in groups]:
-            raise item.error("DUPLICATE", "two fraction groups have the same number")
-        references = _references(item)
-        brachy_setups = item.integer("NumberOfBrachyApplicationSetups") or 0
-        _check_announced(item, "NumberOfBeams", len(references))
-        groups.append(
-            FractionGroup(
-                number=number,
-                fractions=item.integer("NumberOfFractionsPlanned"),
-                meterset_mu={at: _meterset_mu(beam) for at, beam in references.items()},
-                brachy_setups=brachy_setups,
-                beam_dose_gy={
-                    at: dose_gy
-                    for at, beam in references.items()
-                    if (dose_gy := _dose_gy(beam, "BeamDose")) is not None
-                },
-            )
-        )
-    return tuple(groups)
-
-
-def _references(group: Item) -> dict[int, Item]:
-    """What a fraction group says of each beam, by beam number."""
-    references: dict[int, Item] = {}
-    for item in group.items("ReferencedBeamSequence", "beam reference", most=MOST_BEAMS):
-        number = item.integer("ReferencedBeamNumber")
-        if number is None:
-            raise item.missing("ReferencedBeamNumber")
-        if number in references:
-            raise item.error("DUPLICATE", "a fraction group names a beam twice")
-        references[number] = item
-    return references
-
-
-def _check_announced(item: Item, keyword: str, found: int) -> None:
-    said = item.integer(keyword)
-    if said is not None and said != found:
-        raise item.error("COUNTS", f"{keyword} is {said}, {found} are there")
-
-
-def _meterset_mu(reference: Item) -> float | None:
-    meterset_mu = reference.number("BeamMeterset")
-    if meterset_mu is not None and not 0.0 <= meterset_mu <= MOST_MU:
-        raise reference.error("METERSET", f"a meterset of {meterset_mu:g} MU")
-    return meterset_mu
-
-
-def _dose_gy(item: Item, keyword: str) -> float | None:
-    dose_gy = item.number(keyword)
-    if dose_gy is not None and not 0.0 <= dose_gy <= MOST_GY:
-        raise item.error("DOSE", f"{keyword} is {dose_gy:g} Gy, 0 to {MOST_GY:g} expected")
-    return dose_gy
-
-
-def _dose_references(root: Item) -> tuple[DoseReference, ...]:
-    references = root.items("DoseReferenceSequence", "dose reference", most=MOST_BEAMS)
-    return tuple(
-        DoseReference(
-            _word(item, "DoseReferenceType", ("TARGET", "ORGAN_AT_RISK")),
-            _dose_gy(item, "TargetPrescriptionDose"),
-        )
-        for item in references
-    )
-
-
 def _check_extent(beams: Sequence[Item]) -> None:
     """Count what the arrays will hold before there are any."""
     positions = 0
@@ -233,10 +159,8 @@ def _beam(item: Item, number: int, groups: Sequence[FractionGroup]) -> Beam:
     heads = points_of.devices(item)
     beam = Beam(
         number=number,
-        beam_type=_word(item, "BeamType", ("STATIC", "DYNAMIC")),
-        radiation_type=_word(
-            item, "RadiationType", ("PHOTON", "ELECTRON", "NEUTRON", "PROTON", "ION")
-        ),
+        beam_type=item.word("BeamType", ("STATIC", "DYNAMIC")),
+        radiation_type=item.word("RadiationType", RADIATIONS),
         delivery_type=delivery_type,
         sad_mm=sad_mm,
         devices=tuple(LimitingDevice(d.kind, d.pairs, d.distance_mm) for d in heads),
@@ -249,15 +173,9 @@ def _beam(item: Item, number: int, groups: Sequence[FractionGroup]) -> Beam:
     return replace(beam, not_judged=_not_judged(item, points, beam, has_meterset=has_meterset))
 
 
-def _word(item: Item, keyword: str, words: Sequence[str]) -> str:
-    """One of the standard's words, or `unknown`: whatever else is there is not repeated."""
-    word = item.code(keyword)
-    return word if word is not None and word in words else UNKNOWN
-
-
 def _said(item: Item, keyword: str, words: Sequence[str]) -> str | None:
-    """As `_word`; None where nothing is said."""
-    return None if item.code(keyword) is None else _word(item, keyword, words)
+    """As `Item.word`; None where nothing is said."""
+    return None if item.code(keyword) is None else item.word(keyword, words)
 
 
 def _fluence_mode(item: Item) -> str | None:

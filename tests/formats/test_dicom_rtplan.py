@@ -320,6 +320,7 @@ def test_groups_that_agree_need_no_choice(tmp_path: Path) -> None:
     data = small_plan(PlanOptions(group_mu=(1.0,)))
     first, second = data.FractionGroupSequence
     second.ReferencedBeamSequence = [deepcopy(first.ReferencedBeamSequence[0])]
+    second.NumberOfBeams = 1
     plan = plan_of(data, tmp_path)
     assert [beam.meterset_mu for beam in plan.beams] == [80.0, 40.0]
     assert [beam.number for beam in plan.in_group(2).beams] == [1]

@@ -77,6 +77,15 @@ def test_an_inherited_direction_turns_nothing_that_stays(
     assert _turned_deg(_directions(words, angles), tmp_path) == turned_deg
 
 
+def test_a_direction_without_an_angle_to_turn_to_is_warned_of(tmp_path: Path) -> None:
+    """An angle that was lost from an arc looks so."""
+    data = _directions(["CW", "CW", "CW", "NONE"], ["10", "20", "30", "40"])
+    assert plan_of(data, tmp_path).warnings == ()
+    del data.BeamSequence[0].ControlPointSequence[2].GantryAngle
+    (warning,) = plan_of(data, tmp_path).warnings
+    assert "GantryRotationDirection and the next no GantryAngle" in warning
+
+
 def _elements(content: bytes) -> list[int]:
     """Where the root's elements begin in an implicit file without preamble, and its end."""
     ends, at = [], 0
