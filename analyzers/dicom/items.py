@@ -165,16 +165,29 @@ class Item:
             found = raw.decode("latin-1")
         return found.strip() or None
 
+    def count(self, keyword: str, *, most: int) -> int | None:
+        """A whole number from 0 to `most`; None when absent."""
+        number = self.integer(keyword)
+        if number is not None and not 0 <= number <= most:
+            raise self.error("RANGE", f"{keyword} is {number}, 0 to {most} expected")
+        return number
+
     def moment(self, date: str, time: str) -> datetime | None:
-        """Local date and time from a DA and a TM attribute; None when absent or not sensible."""
-        day, clock = self.code(date) or "", (self.code(time) or "").partition(".")[0]
-        if not re.fullmatch(r"\d{8}", day, re.ASCII):
+        """Local date and time from a DA and a TM attribute; None when either is absent.
+
+        None as well, with a warning, when they are no date and time.
+        """
+        day, clock = self.code(date), self.code(time)
+        if day is None or clock is None:
             return None
-        if not re.fullmatch(r"(?:\d\d){0,3}", clock, re.ASCII):
-            clock = ""
+        whole, _, part = clock.partition(".")
+        written = re.fullmatch(r"\d{8} (?:\d\d){1,3} \d{0,6}", f"{day} {whole} {part}", re.ASCII)
         try:
-            return datetime.strptime(day + clock.ljust(6, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
+            if written is None:
+                raise ValueError
+            return datetime.strptime(day + whole.ljust(6, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
         except ValueError:
+            self.reading.warn(f"{date} and {time} are not a date and a time")
             return None
 
     def _raw(self, keyword: str) -> bytes | None:

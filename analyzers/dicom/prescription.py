@@ -10,6 +10,7 @@ from analyzers.plan_records import DoseReference, FractionGroup
 
 MOST_BEAMS = 500
 MOST_GROUPS = 100
+MOST_FRACTIONS = 1000
 MOST_MU = 1e6
 MOST_GY = 1000.0
 
@@ -29,7 +30,7 @@ def fraction_groups(root: Item) -> tuple[FractionGroup, ...]:
         groups.append(
             FractionGroup(
                 number=number,
-                fractions=item.integer("NumberOfFractionsPlanned"),
+                fractions=item.count("NumberOfFractionsPlanned", most=MOST_FRACTIONS),
                 meterset_mu={at: _meterset_mu(beam) for at, beam in references.items()},
                 brachy_setups=brachy_setups,
                 beam_dose_gy={

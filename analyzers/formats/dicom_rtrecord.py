@@ -26,6 +26,7 @@ CODES = "RTRECORD"
 SESSION_BEAMS, PLAN_REFERENCE = 0x30080020, 0x300C0002
 MOST_BEAMS = 500
 MOST_CONTROL_POINTS = 10_000
+MOST_FRACTIONS = 1000
 MOST_MU = 1e6
 ROUNDED_MU = 1.0
 """Systems round what they record, to whole MU at most."""
@@ -72,8 +73,8 @@ def read(path: Path | str) -> TreatmentRecord:
     return TreatmentRecord(
         beams=beams,
         performed_at=performed_at,
-        fraction_group=root.integer("ReferencedFractionGroupNumber"),
-        fractions_planned=root.integer("NumberOfFractionsPlanned"),
+        fraction_group=root.count("ReferencedFractionGroupNumber", most=MOST_FRACTIONS),
+        fractions_planned=root.count("NumberOfFractionsPlanned", most=MOST_FRACTIONS),
         machine_name=machine.text("TreatmentMachineName") if machine else None,
         machine_serial=machine.text("DeviceSerialNumber") if machine else None,
         identity=identity,
@@ -148,7 +149,7 @@ def _beam(item: Item, unit: str | None) -> TreatedBeam:
     return TreatedBeam(
         number=item.integer("ReferencedBeamNumber"),
         termination=_word(item, "TreatmentTerminationStatus", TERMINATIONS) or "UNKNOWN",
-        fraction_number=item.integer("CurrentFractionNumber"),
+        fraction_number=item.count("CurrentFractionNumber", most=MOST_FRACTIONS),
         verification=_word(item, "TreatmentVerificationStatus", VERIFICATIONS),
         specified_mu=_meterset(item, "SpecifiedPrimaryMeterset"),
         delivered_mu=_delivered(total_mu, delivered_mu),

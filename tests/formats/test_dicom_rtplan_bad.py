@@ -145,6 +145,7 @@ RULES: list[tuple[str, str, Callable[[Dataset], None]]] = [
     ("beam that is not there", "RTPLAN_REFERENCE", changed(_reference, ReferencedBeamNumber=7)),
     ("negative meterset", "RTPLAN_METERSET", changed(_reference, BeamMeterset="-0.1")),
     ("huge meterset", "RTPLAN_METERSET", changed(_reference, BeamMeterset="1000001")),
+    ("fractions", "RTPLAN_RANGE", changed(_group, NumberOfFractionsPlanned=-1)),
     ("meterset nan", "RTPLAN_NUMBER", changed(_reference, BeamMeterset="nan")),
     ("meterset inf", "RTPLAN_NUMBER", changed(_reference, BeamMeterset="inf")),
     ("meterset 1e999", "RTPLAN_NUMBER", changed(_reference, BeamMeterset="1e999")),

@@ -176,6 +176,10 @@ def _root(data: Dataset) -> Dataset:
         ("RTRECORD_NUMBER", _set(_point, DeliveredMeterset="inf")),
         ("RTRECORD_MISSING", _set(_beam, TreatmentTerminationStatus="")),
         ("RTRECORD_COUNTS", _set(_beam, NumberOfControlPoints=4)),
+        ("RTRECORD_RANGE", _set(_beam, CurrentFractionNumber=-1)),
+        ("RTRECORD_RANGE", _set(_beam, CurrentFractionNumber=1001)),
+        ("RTRECORD_RANGE", _set(_root, NumberOfFractionsPlanned=-1)),
+        ("RTRECORD_RANGE", _set(_root, ReferencedFractionGroupNumber=-1)),
     ],
 )
 def test_every_rule(code: str, change: Callable[[Dataset], None], tmp_path: Path) -> None:
@@ -227,6 +231,34 @@ def test_control_points_of_another_day_are_warned_of(tmp_path: Path) -> None:
     data.TreatmentDate = "20200101"
     (warning,) = read(written(data, tmp_path)).warnings
     assert "more than a day off" in warning
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "at", "warned"),
+    [
+        ("20260105", "073000", "2026-01-05T07:30:00", False),
+        ("20260105", "073000.250", "2026-01-05T07:30:00", False),
+        ("20260105", "07", "2026-01-05T07:00:00", False),
+        ("20260105", "", None, False),
+        ("", "073000", None, False),
+        ("20260105", "7:30", None, True),
+        ("20260105", "993000", None, True),
+        ("20260230", "073000", None, True),
+        ("CANARY", "073000", None, True),
+    ],
+)
+def test_a_time_that_is_none_is_not_midnight(
+    day: str, clock: str, at: str | None, warned: bool, tmp_path: Path
+) -> None:
+    data = record(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data.TreatmentDate, data.TreatmentTime = day, clock
+        found = read(written(data, tmp_path))
+    assert (found.performed_at.isoformat() if found.performed_at else None) == at
+    assert [("not a date and a time" in w, "CANARY" in w) for w in found.warnings] == [
+        (True, False)
+    ] * warned
 
 
 def test_words_that_are_none_are_warned_of(tmp_path: Path) -> None:
