@@ -96,7 +96,8 @@ def delivered_mu(
         raise ReadError(
             "TRF_DOSE", f"step dose {counts[row]} in row {row + 1} is no dose; {COPY_AGAIN}"
         )
-    rises, restarts = _rises(counts, most_mu * STEP_PER_MU, "step dose")
+    begun = begins_again(raw)
+    rises, restarts = _rises(counts, most_mu * STEP_PER_MU, "step dose", begun=begun)
     _check_raw_dose(raw, most_mu, rises.sum() / STEP_PER_MU, restarts, warnings)
     total: Counts = np.cumsum(np.append(counts[:1], rises))
     return total / STEP_PER_MU
@@ -113,8 +114,7 @@ def _check_raw_dose(
     if raw_dose is None:
         warnings.append("the raw dose is not logged: nothing confirms the step dose")
         return
-    counts = raw_dose.astype(np.int64)
-    counts[counts < 0] += RAW_WRAP
+    counts = _without_sign(raw_dose)
     rises, _ = _rises(counts, most_mu * RAW_PER_MU, "raw dose", wrap=RAW_WRAP)
     raw_mu = rises.sum() / RAW_PER_MU
     # The step dose cuts off the part of a tenth that was open at each restart.
@@ -126,14 +126,43 @@ def _check_raw_dose(
         )
 
 
+def _without_sign(raw_dose: NDArray[np.signedinteger]) -> Counts:
+    counts: Counts = raw_dose.astype(np.int64)
+    counts[counts < 0] += RAW_WRAP
+    return counts
+
+
+def begins_again(raw: RawLog) -> NDArray[np.bool_]:
+    """Where the step dose begins again from a row to the next, shape `(rows - 1,)`.
+
+    A fall by a tenth or two is a flicker, unless to zero, or the raw dose falls with it, or another
+    control point begins.
+    """
+    step_dose, raw_dose = items.column(raw, items.STEP_DOSE), items.column(raw, items.RAW)
+    assert step_dose is not None, "the item list was checked"
+    step = np.diff(step_dose.astype(np.int64))
+    begun = (step < -FLICKER) | ((step < 0) & (step_dose[1:] == 0))
+    if raw_dose is not None:
+        begun |= (step < 0) & (np.diff(_without_sign(raw_dose)) < -FLICKER)
+    points = items.control_point(raw)
+    if points is not None:
+        begun |= (step < 0) & (np.diff(points.actual) > 0.0)
+    return np.asarray(begun)
+
+
 def _rises(
-    counts: Counts, most: NDArray[np.float64], name: str, wrap: int | None = None
+    counts: Counts,
+    most: NDArray[np.float64],
+    name: str,
+    *,
+    wrap: int | None = None,
+    begun: NDArray[np.bool_] | None = None,
 ) -> tuple[Counts, int]:
     """How much a counter rose from row to row, restarts and wraps put right; and its restarts.
 
     A counter that falls has wrapped if it rose, all told, by no more than a beam can; else it began
-    again, from zero to no more than that; else it is not a counter.  A fall by a digit or two is a
-    flicker, unless to zero.
+    again, from zero to no more than that; else it is not a counter.  `begun` says where it may have
+    begun again; None: where it falls.
     """
     step = np.diff(counts)
     fallen = np.flatnonzero(step < 0)
@@ -142,8 +171,8 @@ def _rises(
         step[wrapped] += wrap
         fallen = np.setdiff1d(fallen, wrapped, assume_unique=True)
     after = counts[1:]
-    again = (after[fallen] <= most[fallen]) & ((step[fallen] < -FLICKER) | (after[fallen] == 0))
-    restarted = fallen[again]
+    again = after[fallen] <= most[fallen]
+    restarted = fallen[again if begun is None else again & begun[fallen]]
     odd = np.setdiff1d(fallen, restarted, assume_unique=True)
     odd = odd[step[odd] < -FLICKER]
     if odd.size:

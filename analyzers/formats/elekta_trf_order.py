@@ -112,7 +112,7 @@ def _check_restarts(raw: RawLog, states: dose.Counts, point: NDArray[np.int64]) 
     assert step_dose is not None, "the item list was checked"
     step = np.diff(step_dose.astype(np.int64))
     rises = np.flatnonzero(step > 0) + 1
-    for restart in np.flatnonzero(step < -dose.FLICKER) + 1:
+    for restart in np.flatnonzero(dose.begins_again(raw)) + 1:
         before, after = rises[rises < restart], rises[rises >= restart]
         if not (before.size and after.size) or point[after[0]] != point[before[-1]]:
             continue

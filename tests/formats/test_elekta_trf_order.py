@@ -125,6 +125,21 @@ def test_a_fall_by_a_digit_is_no_restart_at_the_begin_of_a_step_either(tmp_path:
     assert read_back(content, tmp_path).meterset_mu.actual[-1] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(("next_point", "sound"), [(2, True), (1, False)])
+def test_a_small_fall_of_both_counters_is_a_restart(
+    next_point: int, sound: bool, tmp_path: Path
+) -> None:
+    """A step of 0.5 MU, and 0.3 MU of the next in its first row: 1.1 MU with the rest."""
+    content = with_column(LOG, STATE, [42] * 5 + [41] * (ROWS - 7) + [45, 46])
+    content = with_column(content, CONTROL_POINT, [1] * 3 + [next_point] * (ROWS - 3))
+    content = with_column(content, STEP_DOSE, [0, 3, 5, 3, 6] + [6] * (ROWS - 5))
+    content = with_column(content, RAW_DOSE, [0, 20, 32, 21, 42] + [42] * (ROWS - 5))
+    if sound:
+        assert read_back(content, tmp_path).meterset_mu.actual[-1] == pytest.approx(1.1)
+    else:
+        assert refused(content, tmp_path).code == "TRF_DOSE"
+
+
 def test_a_control_point_never_falls(tmp_path: Path) -> None:
     points = column(LOG, CONTROL_POINT)
     assert sorted(points) == points
