@@ -21,6 +21,7 @@ import numpy as np
 from analyzers.core import Companions, Format, NamedFile, ReadError
 from analyzers.formats import varian_dynalog_rows as rows
 from analyzers.formats import varian_dynalog_table as table
+from analyzers.formats import varian_dynalog_whole as whole
 from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.records import Axis, Delivery, Identity, Meterset, MlcLayer
 
@@ -57,7 +58,7 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:
     if dose_is_angle:
         rows.check_angle_for_dose(pair.bank_a)
     percent = None if dose_is_angle else rows.dose_percent(pair.bank_a)
-    lost = [*pair.lost, *_lost_ends(pair, percent)]
+    lost = whole.lost(pair, has_dose=not dose_is_angle)
     logged = slice(rows.LEAD_ROWS, None)
     no_mu = np.full(len(pair.bank_a) - rows.LEAD_ROWS, np.nan)
     delivery = Delivery(
@@ -110,38 +111,6 @@ def _other_bank(file: NamedFile, companions: Sequence[NamedFile]) -> NamedFile:
             "letter, which is B",
         )
     return companions[0]
-
-
-def _lost_ends(pair: rows.Pair, percent: np.ndarray | None) -> list[str]:
-    """What the rows tell of a missing beginning or end.
-
-    Every real log begins in segment 0 and ends with the beam off; one with a dose begins at 0, and
-    an arc without one ends where its last segment does.
-    """
-    lost = []
-    first_segment = int(pair.bank_a[0, table.SEGMENT])
-    if first_segment != 0:
-        lost.append(f"the log begins in segment {first_segment}")
-    first_dose = int(pair.bank_a[0, table.DOSE])
-    if percent is not None and first_dose > rows.BEGINS:
-        lost.append(f"the log begins at {percent[0]:.1f} % of the planned meterset")
-    is_complete = percent is not None and pair.bank_a[-1, table.DOSE] == rows.FULL_DOSE
-    if pair.bank_a[-1, table.BEAM_ON] == 1 and not is_complete:
-        lost.append("the log ends with the beam on")
-    lost += _lost_inside(pair, percent)
-    lacks_deg = rows.arc_lacks_deg(pair.bank_a) if percent is None else None
-    if lacks_deg is not None:
-        lost.append(f"the arc ends {lacks_deg:.1f} deg before its segment does")
-    return lost
-
-
-def _lost_inside(pair: rows.Pair, percent: np.ndarray | None) -> list[str]:
-    """What the rows tell of a delivery that lacks its middle, or that nobody saw."""
-    if percent is None:
-        off_rows = rows.arc_rows_without_beam(pair.bank_a)
-        return [f"the arc goes on over {off_rows} rows with the beam off"] if off_rows else []
-    leap_percent = rows.dose_leap_percent(pair.bank_a)
-    return [] if leap_percent is None else [f"the dose leaps from 0 to {leap_percent:.1f} %"]
 
 
 def _leaves(pair: rows.Pair) -> tuple[MlcLayer]:

@@ -28,13 +28,9 @@ SMALLEST_COUNTS = 3.0
 FULL_DOSE = 25000
 MOST_DOSE_BACK = 50
 SAME_ANGLE = 10
-"""1 degree: a column 0 that stays this close to the gantry is the gantry, and here an arc ends."""
-END_ANGLE = 50
-MOST_OFF_ROWS = 3
+"""1 degree: a column 0 that stays this close to the gantry is the gantry."""
 TURNS = 20
 ROWS_WITH_ANGLE = 0.99
-BEGINS = FULL_DOSE // 2000
-"""A log begins at dose 0; every real one does exactly."""
 
 Rows = NDArray[np.int16]
 
@@ -161,48 +157,6 @@ def check_angle_for_dose(rows: Rows) -> None:
             f"row {row + 1}: column 1 holds the gantry angle and is outside {low} to {high}; "
             f"{table.COPY_AGAIN}",
         )
-
-
-def arc_lacks_deg(rows: Rows) -> float | None:
-    """By how much an arc without dose ends before its segment does; None where it does not.
-
-    Real arcs end within 0.3 degrees of it.  One that stopped near the end of any segment looks
-    complete: nothing tells how many there are.
-    """
-    low, high = table.ANGLE
-    wanted = int(rows[-1, table.NEXT_INDEX])
-    if not low <= wanted <= high:
-        return None
-    apart = abs(int(rows[-1, table.GANTRY]) - wanted)
-    apart = min(apart, 3600 - apart)
-    return apart / 10.0 if apart > SAME_ANGLE else None
-
-
-def dose_leap_percent(rows: Rows) -> float | None:
-    """What the dose leaps to from 0 within a row, where that is more than half of the plan."""
-    dose = rows[:, table.DOSE]
-    leaps = (dose[:-1] <= BEGINS) & (dose[1:] > FULL_DOSE // 2)
-    return float(dose[1:][leaps][0]) * 100.0 / FULL_DOSE if leaps.any() else None
-
-
-def arc_rows_without_beam(rows: Rows) -> int:
-    """How many rows in a row an arc goes on with the beam off; 0 where it does not.
-
-    Real arcs have it off for 2 at most.  An arc that is held goes on from where it was, so the row
-    before is held against the row after.  At the ends the gantry may start and come to rest.
-    """
-    off = np.diff(~beam_on(rows), prepend=False, append=False)
-    starts, ends = np.flatnonzero(off).reshape(-1, 2).T
-    longest = 0
-    for start, end in zip(starts, ends, strict=True):
-        is_inside = start > 0 and end < len(rows)
-        before, after = rows[max(start - 1, 0)], rows[min(end, len(rows) - 1)]
-        turned = abs(int(after[table.GANTRY]) - int(before[table.GANTRY]))
-        goes_on = min(turned, 3600 - turned) > (SAME_ANGLE if is_inside else END_ANGLE)
-        goes_on |= bool(after[table.SEGMENT] != before[table.SEGMENT])
-        if end - start > MOST_OFF_ROWS and goes_on:
-            longest = max(longest, int(end - start))
-    return longest
 
 
 def beam_on(rows: Rows) -> BoolArray:

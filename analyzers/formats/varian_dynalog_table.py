@@ -2,7 +2,7 @@
 
 A row has 14 columns and four for each leaf pair.  Both files of a pair begin with the same letter,
 which is the version and not the bank.  Checked on real pairs with LF and with CR LF.  The segment
-dose indices may overflow 16 bits on the last rows (-15536 is 50000) and are not used.
+dose indices overflow 16 bits on the last rows: -15536 is 50000.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ COLUMNS = (
 OF_A_LEAF = ("expected", "actual", "previous segment", "next segment")
 LEAVES = len(COLUMNS)
 """The first column of leaf 1."""
-DOSE, SEGMENT, HOLD_OFF, BEAM_ON, NEXT_INDEX, GANTRY, COLLIMATOR = 0, 1, 2, 3, 5, 6, 7
+DOSE, SEGMENT, HOLD_OFF, BEAM_ON = 0, 1, 2, 3
+PRIOR_INDEX, NEXT_INDEX, GANTRY, COLLIMATOR = 4, 5, 6, 7
 Y1, Y2, X1, X2 = 8, 9, 10, 11
 SAME_IN_BOTH = slice(0, 12)
 """Columns of the machine, not of a bank."""

@@ -121,3 +121,31 @@ def lagged_square_sums(
             total += row_total
         sums[k] = total
     return sums
+
+
+@kernel
+def leaf_extremes(
+    table: Integers, first: int, fraction: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The leaf that is furthest off in every row of `table`, `(rows,)` each, in its own counts.
+
+    From the column `first` on, four columns each hold what a leaf wanted, where it was, and where
+    the segment begins and ends.  First, wanted against the line between those two at `fraction`
+    (NaN: not compared, 0); second, how far the leaf went since the row before.
+    """
+    rows, columns = table.shape
+    off_line = np.zeros(rows)
+    step = np.zeros(rows, dtype=np.int64)
+    for row in range(rows):
+        share, furthest, farthest = fraction[row], 0.0, np.int64(0)
+        is_told = not np.isnan(share)
+        before = table[max(row - 1, 0)]
+        now = table[row]
+        for leaf in range(first, columns, 4):
+            if is_told:
+                begin, end = np.float64(now[leaf + 2]), np.float64(now[leaf + 3])
+                furthest = max(furthest, abs(now[leaf] - (begin + (end - begin) * share)))
+            went = abs(np.int64(now[leaf + 1]) - np.int64(before[leaf + 1]))
+            farthest = max(farthest, went)
+        off_line[row], step[row] = furthest, farthest
+    return off_line, step

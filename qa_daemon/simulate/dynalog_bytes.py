@@ -7,6 +7,8 @@ The first row has no expected row before it, so that there is one more row than 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,10 +44,11 @@ def encode(
     rows = delivery.samples + 1
     segment = _segments(delivery, rows)
     machine = _machine(delivery, segment, scale, dose)
+    plan = _plan(segment, machine[:, 0], turns=dose == "gantry")
     head = _header(delivery, layer.pairs, scale)
     return (
-        head + _text(machine, _bank(layer.bank_a_mm, 1.0, segment, lag)),
-        head + _text(machine, _bank(layer.bank_b_mm, -1.0, segment, lag)),
+        head + _text(machine, _bank(layer.bank_a_mm, 1.0, plan, lag)),
+        head + _text(machine, _bank(layer.bank_b_mm, -1.0, plan, lag)),
     )
 
 
@@ -93,17 +96,39 @@ def _machine(delivery: Delivery, segment: Counts, scale: int, dose: str) -> Coun
     ).astype(np.int64)
 
 
-def _bank(axis: Axis, sign: float, segment: Counts, lag: int) -> Counts:
-    """Carriage and leaves of one bank, `(rows, 2 + 4 * pairs)`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """Of each row the first row of its segment and of the next, and the share it has done."""
+
+    first: Counts
+    following: Counts
+    done: NDArray[np.float64]
+
+
+def _plan(segment: Counts, column: Counts, *, turns: bool) -> _Plan:
+    """Shares are of dose, or of the angle where the first column `turns`."""
+    first, following = _neighbors(segment)
+    at = np.unwrap(column.astype(np.float64), period=3600.0) if turns else column
+    span = at[following] - at[first]
+    done = np.where(span == 0, 0.0, (at - at[first]) / np.where(span == 0, 1, span))
+    return _Plan(first, following, np.asarray(done, dtype=np.float64))
+
+
+def _bank(axis: Axis, sign: float, plan: _Plan, lag: int) -> Counts:
+    """Carriage and leaves of one bank, `(rows, 2 + 4 * pairs)`.
+
+    The controller wants a leaf on the line between the ends of the row's segment, as far along as
+    the row is.  A simulated leaf need not move so: the line of a row goes through what it wants, as
+    far as the leaf goes in the whole segment.
+    """
     expected = np.rint(sign * np.asarray(axis.expected, np.float64) / MM_PER_COUNT)
     actual = np.rint(sign * np.asarray(axis.actual, np.float64) / MM_PER_COUNT)
-    rows = len(segment)
-    ahead = np.clip(np.arange(rows) - 1 + lag, 0, rows - 2)
-    first, following = _neighbors(segment)
-    wanted = expected[ahead]
-    columns = np.stack(
-        [wanted, np.vstack([actual[:1], actual]), wanted[first], wanted[following]], axis=2
-    )
+    rows = len(plan.done)
+    wanted = expected[np.clip(np.arange(rows) - 1 + lag, 0, rows - 2)]
+    goes = wanted[plan.following] - wanted[plan.first]
+    before = np.rint(wanted - plan.done[:, np.newaxis] * goes)
+    was = np.vstack([actual[:1], actual])
+    columns = np.stack([wanted, was, before, before + goes], axis=2)
     carriage = np.full((rows, 2), CARRIAGE_COUNTS)
     return np.hstack([carriage, columns.reshape(rows, -1)]).astype(np.int64)
 

@@ -14,7 +14,7 @@ from analyzers.records import Delivery
 HEADER = ("B", "CANARY_LAST,CANARY_FIRST,CANARY_ID", "1.2.3.4,7", "   102", "26", " 1")
 PAIRS = 26
 COLUMNS = 14 + 4 * PAIRS
-DOSE, SEGMENT, HOLD, ON, NEXT, GANTRY, COLLIMATOR = 0, 1, 2, 3, 5, 6, 7
+DOSE, SEGMENT, HOLD, ON, PRIOR, NEXT, GANTRY, COLLIMATOR = range(8)
 Y1, Y2, X1, X2 = 8, 9, 10, 11
 Rows = list[list[int]]
 
@@ -22,7 +22,8 @@ Rows = list[list[int]]
 def small_rows(bank: str = "A", rows: int = 11) -> Rows:
     """A gap of 1000 counts that goes 10 counts a row towards X2, at an even dose.
 
-    The actual position follows the expected one of the row before, exactly.
+    The actual position follows the expected one of the row before, exactly.  All of it is one
+    segment, from the first row to the last.
     """
     sign = 1 if bank == "A" else -1
     edge = 500 if bank == "A" else -500
@@ -32,8 +33,13 @@ def small_rows(bank: str = "A", rows: int = 11) -> Rows:
         dose = 25000 * n // (rows - 1)
         is_on = int(n < rows - 1)
         machine = [dose, 0, 0, is_on, 0, 25000, 900, 2700, 50, 60, 70, 80, 4000, 4000]
-        found.append(machine + [wanted, was, sign * edge, sign * edge] * PAIRS)
+        found.append(machine + [wanted, was, sign * edge, sign * (edge + 10 * (rows - 1))] * PAIRS)
     return found
+
+
+def in_segments_of_its_own(row: list[int]) -> None:
+    """No matter what the first column says: the leaves go nowhere in the row's segment."""
+    row[16::4] = row[17::4] = row[14::4]
 
 
 def text_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from analyzers.core import NamedFile, ReadError
 from analyzers.formats.varian_dynalog import FORMAT, name_key, performed
-from analyzers.records import Axis, Delivery, Meterset
+from analyzers.records import Axis, Meterset
 from tests.formats.small_dynalogs import (
     COLLIMATOR,
     DOSE,
@@ -20,10 +19,11 @@ from tests.formats.small_dynalogs import (
     HOLD,
     NEXT,
     ON,
-    SEGMENT,
+    PRIOR,
     X1,
     Y1,
     Rows,
+    in_segments_of_its_own,
     read_rows,
     read_texts,
     small_rows,
@@ -123,7 +123,8 @@ def arc(rows: Rows) -> None:
     """Gantry angle instead of dose, through 0: 359.0, 359.5, 0.0 …"""
     for n, row in enumerate(rows):
         row[GANTRY] = row[DOSE] = (3590 + 5 * n) % 3600
-        row[NEXT] = 40  # where the last row is
+        row[PRIOR], row[NEXT] = 3590, 40  # where the last row is
+        in_segments_of_its_own(row)
 
 
 def test_gantry_in_place_of_dose_is_no_dose(tmp_path: Path) -> None:
@@ -182,6 +183,7 @@ def test_leaves_at_rest_tell_no_lag(tmp_path: Path) -> None:
         rows = small_rows(bank)
         for row in rows:
             row[14::4], row[15::4] = [500] * 26, [500 + off] * 26
+            in_segments_of_its_own(row)
         texts.append(text_of(rows))
     assert read_texts(tmp_path, *texts).warnings == ()
 
@@ -352,74 +354,3 @@ def test_the_name_tells_the_time(name: str, at: datetime | None) -> None:
 )
 def test_what_is_recognized(head: bytes, is_dynalog: bool) -> None:
     assert FORMAT.recognize(head[:4096]) == is_dynalog
-
-
-# -- parts that are missing, or that nobody saw ---------------------------------------------------
-
-
-def long_arc(tmp_path: Path, change: Callable[[Rows], None] = lambda _: None) -> Delivery:
-    """60 rows of 0.5 degrees in segments of 10 rows, with the same change made to both banks."""
-    texts = []
-    for bank in "AB":
-        rows = small_rows(bank, 60)
-        for n, row in enumerate(rows):
-            row[GANTRY] = row[DOSE] = 1000 + 5 * n
-            row[SEGMENT], row[NEXT] = n // 10, 1295
-        change(rows)
-        texts.append(text_of(rows))
-    return read_texts(tmp_path, *texts)
-
-
-def test_a_log_that_does_not_begin_in_segment_0_is_cut(tmp_path: Path) -> None:
-    assert not long_arc(tmp_path).truncated
-    delivery = long_arc(tmp_path, lambda rows: rows.__delitem__(slice(0, 10)))
-    assert delivery.truncated
-    assert "begins in segment 1" in delivery.warnings[0]
-
-
-@pytest.mark.parametrize(
-    ("first", "end", "is_whole"),
-    [
-        (20, 23, True),
-        (12, 18, False),
-        (18, 22, False),
-        (0, 60, False),
-        (0, 9, True),
-        (0, 15, False),
-        (45, 60, False),
-        (52, 60, True),
-    ],
-)
-@pytest.mark.parametrize(("column", "value"), [(ON, 0), (HOLD, 1)])
-def test_an_arc_that_goes_on_with_the_beam_off_is_not_whole(
-    first: int, end: int, is_whole: bool, column: int, value: int, tmp_path: Path
-) -> None:
-    def off(rows: Rows) -> None:
-        for row in rows[first:end]:
-            row[column] = value
-
-    delivery = long_arc(tmp_path, off)
-    assert delivery.meterset is Meterset.NONE
-    assert delivery.truncated is not is_whole
-    assert any("with the beam off" in said for said in delivery.warnings) is not is_whole
-
-
-def test_an_arc_that_is_held_where_it_stands_is_whole(tmp_path: Path) -> None:
-    def hold(rows: Rows) -> None:
-        held = [list(rows[15]) for _ in range(20)]
-        for row in held:
-            row[HOLD] = 1
-        rows[16:16] = held
-
-    assert not long_arc(tmp_path, hold).truncated
-
-
-@pytest.mark.parametrize("row", [1, 6])
-def test_a_dose_that_leaps_over_half_of_the_plan_is_cut(tmp_path: Path, row: int) -> None:
-    def leap(rows: Rows) -> None:
-        for n, values in enumerate(rows):
-            values[DOSE] = 0 if n < row else 25000
-
-    delivery = read_rows(tmp_path, leap)
-    assert delivery.truncated
-    assert "leaps from 0 to 100.0 %" in delivery.warnings[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -106,3 +107,21 @@ def test_lagged_squares_are_those_of_two_loops(seed: int, rows: int, columns: in
     chosen = chosen[chosen >= 2]
     found = kernel.lagged_square_sums(expected, actual, chosen, np.array([0, 1, 2]))
     assert found.tolist() == slow_sums(expected, actual, chosen.tolist(), [0, 1, 2])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_leaf_extremes_are_those_of_two_loops(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows, leaves, first = int(random.integers(1, 9)), int(random.integers(1, 7)), 2
+    table = random.integers(-20000, 20001, (rows, first + 4 * leaves)).astype(np.int16)
+    fraction = np.where(random.random(rows) < 0.2, np.nan, random.random(rows))
+    off_line, step = kernel.leaf_extremes(table, first, fraction)
+    for row in range(rows):
+        off, went = [0.0], []
+        for leaf in range(leaves):
+            wanted, was, begin, end = (int(v) for v in table[row, first + 4 * leaf :][:4])
+            on_line = begin * (1.0 - fraction[row]) + end * fraction[row]
+            off.append(0.0 if np.isnan(on_line) else abs(wanted - on_line))
+            went.append(abs(was - int(table[max(row - 1, 0), first + 4 * leaf + 1])))
+        assert off_line[row] == pytest.approx(max(off))
+        assert step[row] == max(went)

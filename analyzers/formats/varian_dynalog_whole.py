@@ -1,0 +1,241 @@
+"""Whether the rows of a Dynalog pair hold a delivery from its first row to its last.
+
+A Dynalog has no length, no clock and no checksum.  What tells that rows are missing, or that two
+columns cannot both be true, is physics (no axis leaps), the flags against the dose, and the plan
+that every row carries: each segment ends where the next one begins, and the controller wants every
+leaf on the line between both.  Figures are those of real pairs: two fixed fields and an arc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzers.formats import varian_dynalog_rows as rows_of
+from analyzers.formats import varian_dynalog_table as table
+from analyzers.formats.varian_dynalog_rows import FULL_DOSE, SAME_ANGLE, Pair, Rows, beam_on
+from analyzers.records import BoolArray
+
+BEGINS = FULL_DOSE // 2000
+"""A log begins at dose 0; every real one does exactly."""
+END_ANGLE = 50
+MOST_OFF_ROWS = 3
+"""So many rows in a row go on with the beam off in real logs: the last pulses of a segment."""
+MOST_OFF_SHARE = 0.25
+"""Of the rows of a real arc 2 % are flagged off, one or two at a time."""
+FASTEST_LEAF = 153
+"""3 mm a row at the isocenter, 60 mm/s.  Leaves go 2.3 mm a row at most, with the beam off: a row
+lost at that speed shows, and none that is there."""
+FASTEST = {
+    table.GANTRY: 6,
+    table.COLLIMATOR: 10,
+    **dict.fromkeys((table.Y1, table.Y2, table.X1, table.X2), 5),
+}
+"""What no axis does in a row of 50 ms, tenths of a degree and mm; real logs have 4, 1 and 1."""
+ANGLES = (table.GANTRY, table.COLLIMATOR)
+OFF_THE_LINE = 2.0
+"""Counts.  Real logs cut the position off to a whole count: they are off by less than one."""
+INDICES, TURN, HALF_TURN = 65536, 3600, 1800
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """How far each row is into its segment, and how long that is, `(rows,)`.
+
+    In the unit of the first column: counts of dose, or tenths of a degree on the way the gantry
+    turns.  Indices are told as unsigned: the last ones overflow.
+    """
+
+    done: NDArray[np.int64]
+    span: NDArray[np.int64]
+    is_known: BoolArray
+    reach: int
+    """A row may be so far outside: a gantry overshoots, a dose does not."""
+
+    @property
+    def outside(self) -> BoolArray:
+        """Rows that are not in their own segment."""
+        inside = (self.done >= -self.reach) & (self.done <= self.span + self.reach)
+        return np.asarray(self.is_known & ~inside)
+
+    @property
+    def fraction(self) -> NDArray[np.float64]:
+        """The share of the segment that is done; NaN where nothing tells."""
+        is_told = self.is_known & (self.span > 0)
+        return np.where(is_told, self.done / np.where(is_told, self.span, 1), np.nan)
+
+
+def lost(pair: Pair, *, has_dose: bool) -> list[str]:
+    """What the delivery is known to lack, or says of itself against itself, in words."""
+    rows = pair.bank_a
+    found = [*pair.lost, *_lost_ends(rows, has_dose=has_dose)]
+    if has_dose:
+        found += _dose_without_beam(rows)
+    else:
+        found += _arc_without_beam(rows)
+    segments = _segments(rows, has_dose=has_dose)
+    return [*found, *_segment_faults(rows, segments), *_impossible_positions(pair, segments)]
+
+
+def _lost_ends(rows: Rows, *, has_dose: bool) -> list[str]:
+    """A missing beginning or end.
+
+    Every real log begins in segment 0 and ends with the beam off; one with a dose begins at 0, and
+    an arc without one ends where its last segment does.
+    """
+    found = []
+    first_segment = int(rows[0, table.SEGMENT])
+    if first_segment != 0:
+        found.append(f"the log begins in segment {first_segment}")
+    first_dose = int(rows[0, table.DOSE])
+    if has_dose and first_dose > BEGINS:
+        percent = 100.0 * first_dose / FULL_DOSE
+        found.append(f"the log begins at {percent:.1f} % of the planned meterset")
+    is_complete = has_dose and rows[-1, table.DOSE] == FULL_DOSE
+    if rows[-1, table.BEAM_ON] == 1 and not is_complete:
+        found.append("the log ends with the beam on")
+    lacks_deg = None if has_dose else _arc_lacks_deg(rows)
+    if lacks_deg is not None:
+        found.append(f"the arc ends {lacks_deg:.1f} deg before its segment does")
+    return found
+
+
+def _arc_lacks_deg(rows: Rows) -> float | None:
+    """By how much an arc without dose ends before its segment does; None where it does not.
+
+    Real arcs end within 0.3 degrees of it.  One that stopped near the end of any segment looks
+    complete: nothing tells how many there are.
+    """
+    low, high = table.ANGLE
+    wanted = int(rows[-1, table.NEXT_INDEX])
+    if not low <= wanted <= high:
+        return None
+    apart = abs(int(rows[-1, table.GANTRY]) - wanted)
+    apart = min(apart, 3600 - apart)
+    return apart / 10.0 if apart > SAME_ANGLE else None
+
+
+def _dose_without_beam(rows: Rows) -> list[str]:
+    """A dose that leaps over half of the plan, or rises where the flags say there is no beam.
+
+    In real logs it rises in at most 3 rows after a hold-off, and in one row without any.
+    """
+    dose = rows[:, table.DOSE]
+    found = []
+    leaps = (dose[:-1] <= BEGINS) & (dose[1:] > FULL_DOSE // 2)
+    if leaps.any():
+        leap_percent = 100.0 * float(dose[1:][leaps][0]) / FULL_DOSE
+        found.append(f"the dose leaps from 0 to {leap_percent:.1f} %")
+    rises = np.diff(dose, prepend=dose[:1]) > 0
+    risen = np.concatenate([[0], np.cumsum(rises)])
+    in_a_run = max((int(risen[end] - risen[start]) for start, end in _off_runs(rows)), default=0)
+    unheld = rises & (rows[:, table.BEAM_ON] == 0) & (rows[:, table.HOLD_OFF] == 0)
+    without = max(in_a_run, int(np.count_nonzero(unheld)))
+    if without > MOST_OFF_ROWS:
+        found.append(f"the dose rises over {without} rows with the beam off")
+    return found
+
+
+def _arc_without_beam(rows: Rows) -> list[str]:
+    """An arc that goes on with the beam off, for long or too often.
+
+    An arc that is held goes on from where it was, so the row before is held against the row after.
+    At the ends the gantry may start and come to rest.
+    """
+    longest = 0
+    for start, end in _off_runs(rows):
+        is_inside = start > 0 and end < len(rows)
+        before, after = rows[max(start - 1, 0)], rows[min(end, len(rows) - 1)]
+        turned = abs(int(after[table.GANTRY]) - int(before[table.GANTRY]))
+        goes_on = min(turned, 3600 - turned) > (SAME_ANGLE if is_inside else END_ANGLE)
+        goes_on |= bool(after[table.SEGMENT] != before[table.SEGMENT])
+        if end - start > MOST_OFF_ROWS and goes_on:
+            longest = max(longest, end - start)
+    if longest:
+        return [f"the arc goes on over {longest} rows with the beam off"]
+    turns = np.diff(rows[:, table.GANTRY], prepend=rows[:1, table.GANTRY]) != 0
+    off = int(np.count_nonzero(turns & ~beam_on(rows)))
+    if off > max(MOST_OFF_SHARE * len(rows), MOST_OFF_ROWS):
+        return [f"the gantry turns in {off} of {len(rows)} rows with the beam off"]
+    return []
+
+
+def _off_runs(rows: Rows) -> list[tuple[int, int]]:
+    """First row and end of every stretch of rows without beam."""
+    changes = np.flatnonzero(np.diff(~beam_on(rows), prepend=False, append=False))
+    return [(int(start), int(end)) for start, end in changes.reshape(-1, 2)]
+
+
+def _segments(rows: Rows, *, has_dose: bool) -> Segments:
+    at, begin, end = (
+        rows[:, column].astype(np.int64)
+        for column in (table.DOSE, table.PRIOR_INDEX, table.NEXT_INDEX)
+    )
+    if has_dose:
+        begin, end = begin % INDICES, end % INDICES
+        return Segments(at - begin, end - begin, np.full(len(rows), True), 0)
+    turned = (np.diff(rows[:, table.GANTRY].astype(np.int64)) + HALF_TURN) % TURN - HALF_TURN
+    way = -1 if turned.sum() < 0 else 1
+    done = (way * (at - begin) + 2 * SAME_ANGLE) % TURN - 2 * SAME_ANGLE
+    low, high = table.ANGLE
+    is_angle = (np.minimum(begin, end) >= low) & (np.maximum(begin, end) <= high)
+    return Segments(done, np.mod(way * (end - begin), TURN), is_angle, SAME_ANGLE)
+
+
+def _segment_faults(rows: Rows, segments: Segments) -> list[str]:
+    """Segments that do not follow each other, and rows that are outside their own."""
+    found = []
+    number = rows[:, table.SEGMENT]
+    begin, end = rows[:, table.PRIOR_INDEX], rows[:, table.NEXT_INDEX]
+    goes_on = np.where(
+        number[1:] == number[:-1],
+        (begin[1:] == begin[:-1]) & (end[1:] == end[:-1]),
+        (begin[1:] == end[:-1]) & (number[1:] > number[:-1]),
+    )
+    if not goes_on.all():
+        row = int(np.argmin(goes_on)) + 1
+        found.append(
+            f"row {row + 1}, in segment {number[row]}, does not go on from the row before it, in "
+            f"segment {number[row - 1]}"
+        )
+    outside = segments.outside
+    if outside.any():
+        row = int(np.argmax(outside))
+        found.append(f"row {row + 1} is outside its own segment {number[row]}")
+    return found
+
+
+def _impossible_positions(pair: Pair, segments: Segments) -> list[str]:
+    """Leaves and axes that leap, whether the beam is on or not, and leaves wanted off their line.
+
+    What a controller wants may leap: the position it wants with the beam off is that of the next
+    segment.  What was may not.
+    """
+    # Compiled code is imported when it is needed.
+    from analyzers.numerics.integer_table_kernel import leaf_extremes
+
+    found = []
+    for name, bank in (("A", pair.bank_a), ("B", pair.bank_b)):
+        off_line, step = leaf_extremes(bank, table.LEAVES, segments.fraction)
+        if off_line.max() > OFF_THE_LINE:
+            row = int(np.argmax(off_line > OFF_THE_LINE))
+            found.append(
+                f"bank {name} was wanted {off_line[row] * rows_of.MM_PER_COUNT:.2f} mm off the way "
+                f"between its segments in row {row + 1}"
+            )
+        if step.max() > FASTEST_LEAF:
+            row = int(np.argmax(step > FASTEST_LEAF))
+            found.append(
+                f"a leaf of bank {name} leaps by {step[row] * rows_of.MM_PER_COUNT:.1f} mm to "
+                f"row {row + 1}"
+            )
+    for column, fastest in FASTEST.items():
+        step = np.abs(np.diff(pair.bank_a[:, column]))
+        if column in ANGLES:
+            step = np.minimum(step, TURN - step)
+        if step.max() > fastest:
+            row = int(np.argmax(step > fastest)) + 1
+            found.append(f"the {table.named(column)[0]} leaps to row {row + 1}")
+    return found
