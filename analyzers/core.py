@@ -149,6 +149,23 @@ def at_most_by_class(
     }
 
 
+def within_by_class(
+    truebeam: tuple[float, float],
+    clinac: tuple[float, float],
+    elekta: tuple[float, float],
+    source: str = "product default",
+) -> dict[str, Limits]:
+    """Symmetric limits (tolerance, action) of a signed error by machine class.
+
+    Halcyon takes the TrueBeam values.
+    """
+    by_class = {"truebeam": truebeam, "halcyon": truebeam, "clinac": clinac, "elekta": elekta}
+    return {
+        name: Limits.within(tolerance=tolerance, action=action, source=source)
+        for name, (tolerance, action) in by_class.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One number that an analyzer measures.

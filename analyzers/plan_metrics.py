@@ -9,22 +9,11 @@ controller rounds to in every real log.
 
 from __future__ import annotations
 
-from analyzers.core import Limits, Metric, at_most_by_class
+from analyzers.core import Limits, Metric, at_most_by_class, within_by_class
 
 CLASSES = ("truebeam", "halcyon", "clinac", "elekta")
 _SOURCE = "product default"
 _CLASS_SOURCE = "product default (from published distributions of the class)"
-
-
-def _within_by_class(
-    truebeam: tuple[float, float], clinac: tuple[float, float], elekta: tuple[float, float]
-) -> dict[str, Limits]:
-    """Symmetric limits of a signed error; Halcyon takes the TrueBeam values."""
-    pairs = zip(CLASSES, (truebeam, truebeam, clinac, elekta), strict=True)
-    return {
-        name: Limits.within(tolerance=tolerance, action=action, source=_SOURCE)
-        for name, (tolerance, action) in pairs
-    }
 
 
 def _meterset(
@@ -73,13 +62,13 @@ LEAF_MEAN_ERROR = Metric(
     "leaf_mean_error",
     "mm",
     "Mean signed difference from the plan of the leaf where it is largest",
-    _within_by_class(truebeam=(0.1, 0.3), clinac=(0.5, 0.9), elekta=(0.5, 0.9)),
+    within_by_class(truebeam=(0.1, 0.3), clinac=(0.5, 0.9), elekta=(0.5, 0.9)),
 )
 BANK_A_MEAN_ERROR = Metric(
     "bank_a_mean_error",
     "mm",
     "Mean signed difference from the plan of bank A (X2 side)",
-    _within_by_class(truebeam=(0.1, 0.3), clinac=(0.3, 0.6), elekta=(0.3, 0.6)),
+    within_by_class(truebeam=(0.1, 0.3), clinac=(0.3, 0.6), elekta=(0.3, 0.6)),
 )
 BANK_B_MEAN_ERROR = Metric(
     "bank_b_mean_error",
@@ -215,7 +204,7 @@ FLUENCE_ERROR = Metric(
     "fluence_error",
     "%",
     "Delivered minus planned meterset-weighted open area over the planned, in the worst beam",
-    _within_by_class(truebeam=(1.0, 2.0), clinac=(1.0, 2.0), elekta=(1.0, 2.0)),
+    within_by_class(truebeam=(1.0, 2.0), clinac=(1.0, 2.0), elekta=(1.0, 2.0)),
 )
 MEAN_FLUENCE_DIFFERENCE = Metric(
     "mean_fluence_difference",

@@ -56,6 +56,16 @@ AT_LEAST = {
 }
 # (tolerance, action, tolerance %, action %)
 WITHIN = {
+    "mlc_positions.bank_a_mean_error": (
+        (0.1, 0.3, None, None),
+        (0.3, 0.6, None, None),
+        (0.3, 0.6, None, None),
+    ),
+    "mlc_positions.bank_b_mean_error": (
+        (0.1, 0.3, None, None),
+        (0.3, 0.6, None, None),
+        (0.3, 0.6, None, None),
+    ),
     "meterset.delivered_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
     "meterset.planned_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
     "meterset.sub_beam_error": ((0.1, 0.5, 0.2, 1.0), (0.5, 1.0, 0.5, 2.0), (0.5, 1.0, 0.5, 2.0)),
@@ -84,8 +94,6 @@ WITHIN = {
     "plan_agreement.fluence_error": ((1.0, 2.0, None, None),) * 3,
 }
 TREND_ONLY = {
-    "mlc_positions.bank_a_mean_error",
-    "mlc_positions.bank_b_mean_error",
     "mlc_positions.counted_leaves",
     "meterset.delivered_error_percent",
     "meterset.planned_error_percent",

@@ -97,7 +97,7 @@ def test_an_arc_has_no_dose_unless_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("errors", "analyzer", "metric", "value", "said"),
     [
-        ({"bank_a_mm": 2.0}, mlc_positions, "bank_a_mean_error", 2.0, None),
+        ({"bank_a_mm": 2.0}, mlc_positions, "bank_a_mean_error", 2.0, "ACTION"),
         ({"bank_a_mm": 2.0}, mlc_positions, "worst_leaf_rms", 2.0, "ACTION"),
         ({"leaf": "B30=-4"}, mlc_positions, "largest_error", 4.0, "ACTION"),
         ({"interrupted_at_mu": 15.0}, meterset, "planned_error_percent", -50.0, None),

@@ -137,8 +137,8 @@ def test_no_error_without_one(field: str, tmp_path: Path) -> None:
     [
         ({"leaf": "A40=-2.5"}, mlc_positions, "worst_leaf_rms", 2.5, "ACTION"),
         ({"leaf": "B41=0.9"}, mlc_positions, "largest_error", 0.9, "PASS"),
-        ({"bank_a_mm": 0.8}, mlc_positions, "bank_a_mean_error", 0.8, None),
-        ({"bank_b_mm": 0.8}, mlc_positions, "bank_b_mean_error", 0.8, None),
+        ({"bank_a_mm": 0.8}, mlc_positions, "bank_a_mean_error", 0.8, "ACTION"),
+        ({"bank_b_mm": 0.8}, mlc_positions, "bank_b_mean_error", 0.8, "ACTION"),
         ({"jaw": "Y2=-4.5"}, axes, "jaw_largest_error", 4.5, "TOLERANCE"),
         ({"gantry_deg": 2.5}, axes, "gantry_largest_error", 2.5, "TOLERANCE"),
         ({"collimator_deg": -1.2}, axes, "collimator_largest_error", 1.2, "ACTION"),
