@@ -20,7 +20,7 @@ import numpy as np
 
 from analyzers.core import AnalysisError, NotApplicable
 from analyzers.numerics.statistics import angle_difference_deg
-from analyzers.records import Axis, BoolArray, Delivery, FloatArray, MlcLayer, SubBeam
+from analyzers.records import Axis, BoolArray, Delivery, FloatArray, Meterset, MlcLayer, SubBeam
 
 State = Callable[[Axis], FloatArray]
 EXPECTED: State = attrgetter("reference")
@@ -67,6 +67,25 @@ def beam_on_samples(delivery: Delivery, fewest: int) -> BoolArray:
     if samples < fewest:
         raise AnalysisError(f"beam on in only {samples} samples")
     return beam_on
+
+
+def judged_share(delivery: Delivery) -> list[str]:
+    """How much of the plan the samples with the beam on hold, where the beam has a flag.
+
+    Real logs hold fields of which seven eighths were given in samples that are flagged as held.
+    """
+    share = delivery.meterset_percent
+    if delivery.meterset is Meterset.MU:
+        return []
+    if share is None:
+        return ["the log does not tell how much of the dose the samples with the beam on hold"]
+    step_percent = np.maximum(np.diff(share.actual, prepend=0.0), 0.0)
+    judged_percent = float(step_percent[delivery.beam_on].sum())
+    rest_percent = float(step_percent.sum()) - judged_percent
+    return [
+        f"judged with the beam flagged on: {judged_percent:.1f} % of the planned dose; "
+        f"{rest_percent:.1f} % was given in samples flagged as held or off"
+    ]
 
 
 def sub_beam_samples(delivery: Delivery) -> list[tuple[str | None, slice]]:

@@ -126,7 +126,10 @@ def _warnings(pair: rows.Pair, lost: Sequence[str], *, dose_is_angle: bool) -> t
     if pair.header.version.upper() not in "AB":
         found.append(f"version {pair.header.version} is not known; read as version B")
     if dose_is_angle:
-        found.append("the log holds the gantry angle where the dose should be: no dose is known")
+        found.append(
+            "the log holds the gantry angle where the dose should be: no dose is known, and an arc "
+            "that was stopped at the end of a segment looks whole"
+        )
     lag = rows.lag_warning(pair)
     return tuple(found if lag is None else [*found, lag])
 

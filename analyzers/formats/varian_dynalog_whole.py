@@ -176,9 +176,10 @@ def _segments(rows: Rows, *, has_dose: bool) -> Segments:
     if has_dose:
         begin, end = begin % INDICES, end % INDICES
         return Segments(at - begin, end - begin, np.full(len(rows), True), 0)
-    turned = (np.diff(rows[:, table.GANTRY].astype(np.int64)) + HALF_TURN) % TURN - HALF_TURN
+    turned = np.mod(np.diff(rows[:, table.GANTRY].astype(np.int64)) + HALF_TURN, TURN) - HALF_TURN
     way = -1 if turned.sum() < 0 else 1
-    done = (way * (at - begin) + 2 * SAME_ANGLE) % TURN - 2 * SAME_ANGLE
+    overshoot = 2 * SAME_ANGLE
+    done = np.mod(way * (at - begin) + overshoot, TURN) - overshoot
     low, high = table.ANGLE
     is_angle = (np.minimum(begin, end) >= low) & (np.maximum(begin, end) <= high)
     return Segments(done, np.mod(way * (end - begin), TURN), is_angle, SAME_ANGLE)

@@ -129,7 +129,7 @@ def _without_mu(delivery: Delivery, machine_class: str) -> Analysis:
         if delivered_percent < WHOLE_PERCENT:
             missing.append(f"{delivered_percent:.2f} % of the planned meterset")
     elif not missing:
-        raise NotApplicable("the log has no meterset")
+        raise NotApplicable("the log has no meterset: it does not tell whether all was delivered")
     complete = COMPLETE.measured(0.0 if missing else 1.0, at="; ".join(missing) or None)
     return Analysis([*measured, complete])
 

@@ -29,7 +29,7 @@ from analyzers.core import (
     at_most_by_class,
     within_by_class,
 )
-from analyzers.field_shape import beam_on_samples, no_leaves, shaping_leaves
+from analyzers.field_shape import beam_on_samples, judged_share, no_leaves, shaping_leaves
 from analyzers.numerics.statistics import rms
 from analyzers.records import BoolArray, Delivery
 
@@ -115,7 +115,10 @@ def analyze(delivery: Delivery, context: Context[MlcPositionsSettings]) -> Analy
             "leaf_largest_mm": np.where(leaves.shaping, leaf_largest_mm, np.nan),
             "leaf_counted": leaves.shaping,
         },
-        notes=[] if leaves.shaping.any() else ["no leaf shapes the field: the jaws alone do"],
+        notes=[
+            *judged_share(delivery),
+            *([] if leaves.shaping.any() else ["no leaf shapes the field: the jaws alone do"]),
+        ],
     )
 
 

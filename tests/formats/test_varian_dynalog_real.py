@@ -25,7 +25,7 @@ from analyzers.machine import axes, beam_holds, delivered_fluence, meterset, mlc
 from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.records import Delivery, Meterset
 from tests.machine.faults import bank_a_shifted, leaves_shifted
-from tests.machine.judging import measured, verdict, worst
+from tests.machine.judging import measured, run, verdict, worst
 from tests.real_data import files, peer_reads, skip_without
 
 READS = peer_reads("dynalog")
@@ -169,6 +169,20 @@ def test_real_deliveries_pass_and_say_what_they_do_not_carry(path: Path) -> None
 def test_a_fault_put_into_a_real_delivery_is_at_action(path: Path, fault: Any) -> None:
     found = measured(mlc_positions.ANALYZER, fault(delivery_of(path)), "clinac")
     assert "ACTION" in {verdict(m, "clinac") for m in found.values()}
+
+
+@pytest.mark.parametrize("path", A_FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_the_share_of_the_dose_that_is_judged_is_told(path: Path) -> None:
+    notes = run(mlc_positions.ANALYZER, delivery_of(path), "clinac").notes
+    if path.name == "A_vmat.dlg":
+        assert "does not tell how much" in notes[0]
+        assert "stopped at the end of a segment looks whole" in delivery_of(path).warnings[0]
+        return
+    rows = rows_of(path)
+    on = (rows[1:, 2] == 0) & (rows[1:, 3] == 1)
+    percent = np.diff(rows[:, 0])[on].sum() / 250.0
+    assert f"on: {percent:.1f} % of the planned dose" in notes[0]
+    assert percent < 13.0 if path.name == "AQA.dlg" else percent > 90.0
 
 
 def test_every_real_file_is_read_with_the_pairs_its_model_has() -> None:

@@ -89,7 +89,7 @@ def test_a_share_that_stopped_early_is_at_action(percent: float) -> None:
 
 def test_without_any_dose_the_meterset_does_not_apply_unless_the_log_is_cut() -> None:
     record = without_dose(sweeping_field())
-    with pytest.raises(NotApplicable, match="no meterset"):
+    with pytest.raises(NotApplicable, match="no meterset: it does not tell whether all"):
         run(meterset.ANALYZER, record, "clinac")
     found = measured(meterset.ANALYZER, replace(record, truncated=True), "clinac")
     assert (found["complete"].value, found["complete"].at) == (0.0, "log truncated")
@@ -266,3 +266,15 @@ def test_a_leaf_faster_than_any_of_a_clinac_is_a_gap() -> None:
     record = replace(share(sweeping_field()), interval_s=0.05)
     record.mlc[0].bank_a_mm.expected[100:] += 3.0
     assert measured(meterset.ANALYZER, record, "clinac")["complete"].value == 0.0
+
+
+def test_the_share_of_the_dose_that_is_judged_is_told() -> None:
+    record = share(sweeping_field())
+    assert record.beam_flag is not None
+    # 201 samples, 0.5 % each but the first; the last 150 are flagged off.
+    record.beam_flag[51:] = False
+    (note,) = run(mlc_positions.ANALYZER, record, "clinac").notes
+    assert note.startswith("judged with the beam flagged on: 25.0 % of the planned dose; 75.0 %")
+    (note,) = run(mlc_positions.ANALYZER, without_dose(record), "clinac").notes
+    assert "does not tell how much of the dose" in note
+    assert run(mlc_positions.ANALYZER, sweeping_field(), "clinac").notes == []
