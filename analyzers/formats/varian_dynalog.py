@@ -9,6 +9,7 @@ meterset, and an arc by default holds the gantry angle in its place and no dose 
 
 from __future__ import annotations
 
+import filecmp
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -101,16 +102,30 @@ def _other_bank(file: NamedFile, companions: Sequence[NamedFile]) -> NamedFile:
             "this is the A file of a Dynalog, and the B file of the same name is not here; "
             "copy both from the machine",
         )
-    if len(companions) > 1:
-        raise ReadError("DLG_PAIR", f"{len(companions)} B files claim to belong to this A file")
-    other = NAME.fullmatch(companions[0].name)
-    if other is None or other["bank"] not in "Bb" or other["stem"] != own["stem"]:
+    beside = [c for c in companions if _is_bank_b_of(own["stem"], c.name)]
+    if not beside and len(companions) == 1:
         raise ReadError(
             "DLG_PAIR",
             "the file beside this A file is not its B file: names must be equal after the first "
             "letter, which is B",
         )
-    return companions[0]
+    # A pair that was copied under other names brings its B file along once more.
+    if not beside or not all(_is_same_file(beside[0], other) for other in companions):
+        raise ReadError("DLG_PAIR", f"{len(companions)} B files claim to belong to this A file")
+    return beside[0]
+
+
+def _is_bank_b_of(stem: str, name: str) -> bool:
+    found = NAME.fullmatch(name)
+    return found is not None and found["bank"] in "Bb" and found["stem"] == stem
+
+
+def _is_same_file(one: NamedFile, other: NamedFile) -> bool:
+    """Whether two side files hold the same bytes; the archive keeps these but once."""
+    try:
+        return one.path == other.path or filecmp.cmp(one.path, other.path, shallow=False)
+    except OSError as why:
+        raise ReadError("UNREADABLE", f"the file cannot be read: {why.strerror}") from None
 
 
 def _leaves(pair: rows.Pair) -> tuple[MlcLayer]:

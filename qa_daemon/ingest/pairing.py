@@ -5,6 +5,8 @@ The answer depends on what has arrived, never on the order of arrival.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analyzers.catalogue import Catalogue
 from qa_daemon.model import Event, State
 from qa_daemon.store.ledger import Group, Ledger, LedgerFile
@@ -30,7 +32,9 @@ class Pairing:
         if main.main_file is not None:
             main = self._ledger.file(main.main_file)
         later = self._ledger.resumptions_of(main)
-        return Group(main, self._beside(main), tuple(Group(m, self._beside(m)) for m in later))
+        return replace(
+            self._with_side_files(main), resumed_by=tuple(map(self._with_side_files, later))
+        )
 
     def is_half(self, group: Group) -> bool:
         """Whether the group lacks a file without which its format has no record, that may come."""
@@ -54,8 +58,21 @@ class Pairing:
         if main.state in (State.DONE, State.WAITING, State.QUARANTINED):
             self._ledger.move(main, Event.INPUT_CAME)
 
-    def _beside(self, main: LedgerFile) -> tuple[LedgerFile, ...]:
-        return tuple(c for c in self._near(main) if self._is_main_of(main, c))
+    def _with_side_files(self, main: LedgerFile) -> Group:
+        beside = tuple(c for c in self._near(main) if self._is_main_of(main, c))
+        named = self._named_beside(main, beside) if main.format in self._only_together else main
+        return Group(named, beside)
+
+    def _named_beside(self, main: LedgerFile, companions: tuple[LedgerFile, ...]) -> LedgerFile:
+        """A main file by the name of the copy that lies beside a side file, where its own does not.
+
+        The name says what belongs together, and the content may have come under a wrong one first.
+        """
+        pairs = {companion.pair for companion in companions}
+        if not pairs or main.pair in pairs:
+            return main
+        beside = (copy for copy in self._ledger.copies_of(main) if copy.pair in pairs)
+        return next((replace(main, name=copy.name, pair=copy.pair) for copy in beside), main)
 
     def _is_main_of(self, main: LedgerFile, companion: LedgerFile) -> bool:
         nearest = self._main_of(companion)

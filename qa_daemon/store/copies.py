@@ -35,19 +35,19 @@ def duplicate(connection: Connection, of: Row) -> int | None:
     return found
 
 
+def copies(connection: Connection, of: Row) -> list[RowMapping]:
+    """Every row with the content of a row that is not replaced, the oldest first."""
+    query = select(files).where(*_same(of), files.c.state != State.REPLACED.value)
+    return list(connection.execute(query.order_by(files.c.id).limit(20)).mappings())
+
+
 def counterparts(connection: Connection, of: Row, reach: float) -> list[RowMapping]:
     """The files that pair with the content of a row, nearest first.
 
     Ties are broken by content: the order of arrival must not matter.
     """
-    copies = connection.execute(
-        select(files)
-        .where(*_same(of), files.c.pair_key.is_not(None))
-        .where(files.c.state != State.REPLACED.value)
-        .limit(20)
-    ).mappings()
     found: dict[int, tuple[float, RowMapping]] = {}
-    for copy in copies.all():
+    for copy in (c for c in copies(connection, of) if c["pair_key"] is not None):
         for beside in _beside(connection, copy, reach):
             stands_for_it = original(connection, beside)
             if stands_for_it is None:

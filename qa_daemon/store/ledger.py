@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from qa_daemon.model import Event, State, after
 from qa_daemon.store import audit
-from qa_daemon.store.copies import LIVE, counterparts, duplicate, hand_over, original
+from qa_daemon.store.copies import LIVE, copies, counterparts, duplicate, hand_over, original
 from qa_daemon.store.schema import files, results
 from qa_daemon.store.store import Store, bump
 
@@ -164,6 +164,11 @@ class Ledger:
         """The later logs of the beam that a log is the first of."""
         later = (files.c.main_file == main.id, files.c.is_companion.is_(False))
         return self._select(*later, files.c.state.in_(LIVE), limit=20)
+
+    def copies_of(self, file: LedgerFile) -> list[LedgerFile]:
+        """The rows with the content of a file, whatever their names."""
+        with self._store.read() as connection:
+            return [file_of(r) for r in copies(connection, _row(connection, file.id))]
 
     def companions_of(self, main: LedgerFile) -> list[LedgerFile]:
         """The side files that were read with a main file."""

@@ -301,7 +301,7 @@ def test_the_name_tells_the_bank(tmp_path: Path, name: str, beside: str) -> None
         ("AQA.dlg", ["AQA.dlg"], "is not its B file"),
         ("AQA.dlg", ["AQB.dlg"], "is not its B file"),
         ("AQA.dlg", ["BQB.dlg"], "is not its B file"),
-        ("AQA.dlg", ["BQA.dlg", "BQA.dlg"], "2 B files"),
+        ("AQA.dlg", ["BQB.dlg", "BQC.dlg"], "2 B files"),
         ("CQA.dlg", ["BQA.dlg"], "cannot be told"),
         ("AQA.txt", ["BQA.txt"], "cannot be told"),
     ],
@@ -314,6 +314,23 @@ def test_what_is_no_pair_is_refused(
         FORMAT.read(named(tmp_path, name, A), companions)
     assert caught.value.code == "DLG_PAIR"
     assert "QA" not in str(caught.value)
+
+
+def test_a_b_file_that_came_twice_is_one_file_and_two_are_two(tmp_path: Path) -> None:
+    a, b, copy = (named(tmp_path, n, c) for n, c in (("A1.dlg", A), ("B1.dlg", B), ("B2.dlg", B)))
+    one = FORMAT.read(a, [b])
+    for beside in ([copy, b], [b, copy], [b, b]):
+        np.testing.assert_array_equal(
+            FORMAT.read(a, beside).mlc[0].bank_b_mm.actual, one.mlc[0].bank_b_mm.actual
+        )
+    other = named(tmp_path, "B2.dlg", B.replace(b"\r\n", b"\n"))
+    for beside in ([b, other], [other, b], [b, copy, other]):
+        with pytest.raises(ReadError, match="B files claim to belong") as caught:
+            FORMAT.read(a, beside)
+        assert caught.value.code == "DLG_PAIR"
+    with pytest.raises(ReadError) as caught:
+        FORMAT.read(a, [b, NamedFile(tmp_path / "gone", "B2.dlg")])
+    assert caught.value.code == "UNREADABLE"
 
 
 @pytest.mark.parametrize(

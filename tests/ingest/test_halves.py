@@ -118,3 +118,61 @@ def test_a_name_that_tells_no_bank_is_refused_at_once(patient: Clinic) -> None:
     patient.drop("dynalog.txt", A)
     patient.process()
     assert told(patient) == {"dynalog.txt": ("DLG_PAIR", [])}
+
+
+OTHER_A, OTHER_B = "A20260105090000_Y.dlg", "B20260105090000_Y.dlg"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([OTHER_A, OTHER_B])), ids="-".join)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_pair_that_is_copied_under_another_name_is_the_same_pair(
+    patient: Clinic, order: tuple[str, str], at_once: bool
+) -> None:
+    patient.drop(NAME_A, A)
+    patient.drop(NAME_B, B)
+    patient.process()
+    for name in order:
+        patient.drop(name, {OTHER_A: A, OTHER_B: B}[name])
+        if not at_once:
+            patient.settle()
+    patient.process()
+    assert told(patient) == {NAME_A: (None, [NAME_B, OTHER_B])}
+    assert patient.states() == {
+        NAME_A: "done",
+        NAME_B: "done",
+        OTHER_A: "duplicate",
+        OTHER_B: "done",
+    }
+
+
+def test_an_a_file_that_first_came_under_a_wrong_name_does_not_block_its_pair(
+    hasty: Clinic,
+) -> None:
+    hasty.drop(OTHER_A, A)
+    hasty.process()
+    assert told(hasty) == {OTHER_A: ("DLG_PAIR", [])}
+    hasty.drop(NAME_A, A)
+    hasty.drop(NAME_B, B)
+    hasty.process()
+    # One row stands for the content: the first.
+    assert told(hasty) == {OTHER_A: (None, [NAME_B])}
+    assert hasty.states() == {OTHER_A: "done", NAME_A: "duplicate", NAME_B: "done"}
+
+
+def test_a_pair_whose_a_file_waits_under_a_wrong_name_is_judged(patient: Clinic) -> None:
+    for name, content in ((OTHER_A, A), (NAME_B, B), (NAME_A, A)):
+        patient.drop(name, content)
+        patient.settle()
+    patient.process()
+    assert told(patient) == {OTHER_A: (None, [NAME_B])}
+
+
+def test_a_copy_beside_another_b_file_is_refused(hasty: Clinic) -> None:
+    hasty.drop(NAME_A, A)
+    hasty.drop(NAME_B, B)
+    hasty.process()
+    hasty.drop(OTHER_A, A)
+    hasty.drop(OTHER_B, text_of(small_rows("B")[:-1]))
+    hasty.process()
+    # Which of the two belongs to the A file cannot be told from the files.
+    assert told(hasty) == {NAME_A: ("DLG_PAIR", [NAME_B, OTHER_B])}
