@@ -58,45 +58,52 @@ def read_table(
     `lowest` and `highest` (columns,) bound the values and have to fit the table's type.  On `WHOLE`
     the line is the number of lines that were read; reading also ends there when the table is full.
     """
-    rows, columns = table.shape
-    at, row, size = 0, 0, len(text)
+    # Unsigned throughout: a signed index is checked for counting from the end, byte by byte.
+    one, ten, most = np.uintp(1), np.uintp(10), np.uintp(MOST_DIGITS)
+    zero, minus = np.uintp(ZERO), np.uintp(MINUS)
+    comma, line_feed = np.uintp(COMMA), np.uintp(LINE_FEED)
+    rows, columns, size = table.shape[0], np.uintp(table.shape[1]), np.uintp(len(text))
+    at, row = np.uintp(0), 0
     while at < size and row < rows:
-        line_start, column = at, 0
+        line, line_start, column = table[row], at, np.uintp(0)
         while True:
             # Most values are a number and a comma: that way is short, any other begins again.
-            start, value = at, np.int64(0)
-            is_negative = text[at] == MINUS
+            start, value, end = at, np.uintp(0), np.uintp(text[at])
+            is_negative = end == minus
             if is_negative:
-                at += 1
-            first = at
-            digit = np.uint64(text[at]) - np.uint64(ZERO)  # below zero it is very large
-            while digit <= np.uint64(9):
-                value = value * 10 + np.int64(digit)
-                at += 1
-                digit = np.uint64(text[at]) - np.uint64(ZERO)
-            end, digits = int(text[at]), at - first
-            if is_negative:
-                value = -value
-            if end != COMMA or digits == 0:
-                careful, digits, end, at = careful_value(text, start)
-                value = np.int64(careful)
-                if digits == 0 and end == LINE_FEED:
-                    return TOO_FEW, row, column  # an empty line, or a comma at its end
-            if digits == 0 or digits > MOST_DIGITS or (end != COMMA and end != LINE_FEED):
-                return NOT_A_NUMBER, row, column
+                at += one
+                end = np.uintp(text[at])
+            first, digit = at, end - zero  # below zero it is very large
+            while digit < ten:
+                value = value * ten + digit
+                at += one
+                end = np.uintp(text[at])
+                digit = end - zero
+            number = -np.int64(value) if is_negative else np.int64(value)
+            if end != comma or at - first - one >= most:
+                careful, digits, ending, stop = careful_value(text, int(np.int64(start)))
+                number, end, at = np.int64(careful), np.uintp(ending), np.uintp(stop)
+                if digits == 0 and end == line_feed:
+                    return (
+                        TOO_FEW,
+                        row,
+                        int(np.int64(column)),
+                    )  # an empty line, or a comma at its end
+                if digits == 0 or digits > MOST_DIGITS or (end != comma and end != line_feed):
+                    return NOT_A_NUMBER, row, int(np.int64(column))
             if column >= columns:
-                return TOO_MANY, row, column
-            if value < lowest[column] or value > highest[column]:
-                return OUT_OF_RANGE, row, column
-            table[row, column] = value
-            column += 1
-            at += 1
-            if end == LINE_FEED:
+                return TOO_MANY, row, int(np.int64(column))
+            if number < lowest[column] or number > highest[column]:
+                return OUT_OF_RANGE, row, int(np.int64(column))
+            line[column] = number
+            column += one
+            at += one
+            if end == line_feed:
                 break
         if column < columns:
-            return TOO_FEW, row, column
-        if at - line_start > longest_line:
-            return TOO_LONG, row, column
+            return TOO_FEW, row, int(np.int64(column))
+        if at - line_start > np.uintp(longest_line):
+            return TOO_LONG, row, int(np.int64(column))
         row += 1
     return WHOLE, row, 0
 
