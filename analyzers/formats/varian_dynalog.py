@@ -59,7 +59,9 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:
     if dose_is_angle:
         rows.check_angle_for_dose(pair.bank_a)
     percent = None if dose_is_angle else rows.dose_percent(pair.bank_a)
+    lag = rows.lag_warning(pair)
     lost = whole.lost(pair, has_dose=not dose_is_angle)
+    lost += [] if lag else whole.out_of_step(pair)
     logged = slice(rows.LEAD_ROWS, None)
     no_mu = np.full(len(pair.bank_a) - rows.LEAD_ROWS, np.nan)
     delivery = Delivery(
@@ -75,7 +77,7 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:
         mlc_is_assumed=pair.header.pairs in SEVERAL_MODELS,
         truncated=bool(lost),
         identity=_identity(pair.header),
-        warnings=_warnings(pair, lost, dose_is_angle=dose_is_angle),
+        warnings=_warnings(pair, lost, lag, dose_is_angle=dose_is_angle),
     )
     single: dict[str, Any] = {**rows.single_axes(pair.bank_a, pair.header.scale)}
     return replace(delivery, **single)
@@ -135,7 +137,9 @@ def _leaves(pair: rows.Pair) -> tuple[MlcLayer]:
     )
 
 
-def _warnings(pair: rows.Pair, lost: Sequence[str], *, dose_is_angle: bool) -> tuple[str, ...]:
+def _warnings(
+    pair: rows.Pair, lost: Sequence[str], lag: str | None, *, dose_is_angle: bool
+) -> tuple[str, ...]:
     found = [f"the delivery is not whole: {what}" for what in lost]
     found += pair.remarks
     if pair.header.version.upper() not in "AB":
@@ -145,7 +149,6 @@ def _warnings(pair: rows.Pair, lost: Sequence[str], *, dose_is_angle: bool) -> t
             "the log holds the gantry angle where the dose should be: no dose is known, and an arc "
             "that was stopped at the end of a segment looks whole"
         )
-    lag = rows.lag_warning(pair)
     return tuple(found if lag is None else [*found, lag])
 
 

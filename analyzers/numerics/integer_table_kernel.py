@@ -156,3 +156,27 @@ def leaf_extremes(
             farthest = max(farthest, went)
         off_line[row], step[row] = furthest, farthest
     return off_line, step
+
+
+@kernel
+def leaf_following(table: Integers, first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How the leaves follow what they want in every row of `table`: two sums over them, `(rows,)`.
+
+    Columns as in `leaf_extremes`.  First, of the error's change since the row before times the way,
+    second, of the way squared: the error of row n is from what was wanted in row n - 1, the way is
+    what was wanted from row n - 2 to n.  A change counts up to the way of its leaf, so that no
+    single leaf tells.  Rows 0 and 1: zeros.
+    """
+    rows, columns = table.shape
+    product, square = np.zeros(rows), np.zeros(rows)
+    for row in range(2, rows):
+        before, last, now = table[row - 2], table[row - 1], table[row]
+        product_sum, square_sum = np.int64(0), np.int64(0)
+        for leaf in range(first, columns, 4):
+            way = np.int64(now[leaf]) - np.int64(before[leaf])
+            went = np.int64(now[leaf + 1]) - np.int64(last[leaf + 1])
+            change = went - (np.int64(last[leaf]) - np.int64(before[leaf]))
+            product_sum += max(-abs(way), min(abs(way), change)) * way
+            square_sum += way * way
+        product[row], square[row] = product_sum, square_sum
+    return product, square

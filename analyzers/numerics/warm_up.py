@@ -39,4 +39,6 @@ def _read_text() -> None:
     table = np.empty((2, 3), dtype=np.int16)
     kernel.read_table(text, bounds[0], bounds[1], 100, table)
     kernel.lagged_square_sums(table[:, ::2], table[:, ::2], np.array([1]), np.array([0, 1]))
-    kernel.leaf_extremes(np.zeros((2, 4), dtype=np.int16), 0, np.zeros(2))
+    leaves = np.zeros((3, 4), dtype=np.int16)
+    kernel.leaf_extremes(leaves, 0, np.zeros(3))
+    kernel.leaf_following(leaves, 0)

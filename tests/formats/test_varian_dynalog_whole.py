@@ -354,3 +354,34 @@ def test_an_arc_that_is_outside_its_segment_is_a_contradiction(tmp_path: Path) -
     assert faults(long_arc(tmp_path, lambda rows: ahead(rows, 10))) == []
     said = faults(long_arc(tmp_path, lambda rows: ahead(rows, 11)))
     assert any("row 20 is outside its own segment 1" in one for one in said)
+
+
+# -- how the leaves follow -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "is_whole"),
+    [
+        (lambda _: None, True),
+        (lambda rows: rows.__delitem__(30), False),
+        (lambda rows: rows.insert(30, list(rows[30])), False),
+        (lambda rows: rows[30].__setitem__(slice(15, None, 4), rows[31][15::4]), False),
+        # One leaf that is far off is off, and no row is missing.
+        (lambda rows: rows[30].__setitem__(15, rows[30][15] + 120), True),
+    ],
+)
+def test_a_row_that_is_missing_or_repeated_puts_all_leaves_out_of_step(
+    change: Callable[[Rows], None], is_whole: bool, tmp_path: Path
+) -> None:
+    said = faults(long_field(tmp_path, change))
+    assert any("out of step in row 3" in one for one in said) is not is_whole
+    assert is_whole is (said == [])
+
+
+def test_leaves_that_follow_by_two_rows_throughout_are_not_out_of_step(tmp_path: Path) -> None:
+    def late(rows: Rows) -> None:
+        wanted = [row[14] for row in rows]
+        for n, row in enumerate(rows):
+            row[15::4] = [wanted[max(n - 2, 0)]] * 26
+
+    assert faults(long_field(tmp_path, late)) == []

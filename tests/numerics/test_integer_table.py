@@ -125,3 +125,21 @@ def test_leaf_extremes_are_those_of_two_loops(seed: int) -> None:
             went.append(abs(was - int(table[max(row - 1, 0), first + 4 * leaf + 1])))
         assert off_line[row] == pytest.approx(max(off))
         assert step[row] == max(went)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_leaf_following_is_that_of_two_loops(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows, leaves, first = int(random.integers(1, 9)), int(random.integers(1, 7)), 2
+    table = random.integers(-20000, 20001, (rows, first + 4 * leaves)).astype(np.int16)
+    product, square = kernel.leaf_following(table, first)
+    for row in range(rows):
+        expected = [0.0, 0.0]
+        for leaf in range(leaves if row >= 2 else 0):
+            at = first + 4 * leaf
+            way = int(table[row, at]) - int(table[row - 2, at])
+            errors = [int(table[n, at + 1]) - int(table[n - 1, at]) for n in (row - 1, row)]
+            change = errors[1] - errors[0]
+            expected[0] += min(abs(change), abs(way)) * (1 if change >= 0 else -1) * way
+            expected[1] += way * way
+        assert [product[row], square[row]] == expected
