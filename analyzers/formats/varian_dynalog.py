@@ -55,6 +55,7 @@ def _read(file: NamedFile, companions: Sequence[NamedFile]) -> Delivery:
         raise ReadError(
             "DLG_EMPTY", f"{len(pair.bank_a)} row holds no delivery; {table.COPY_AGAIN}"
         )
+    rows.check_banks(pair)
     dose_is_angle = rows.has_gantry_for_dose(pair.bank_a)
     if dose_is_angle:
         rows.check_angle_for_dose(pair.bank_a)

@@ -23,6 +23,7 @@ from tests.formats.small_dynalogs import (
     HEADER,
     HOLD,
     ON,
+    X1,
     X2,
     Y1,
     Rows,
@@ -208,6 +209,39 @@ def test_one_bank_saved_twice_is_no_delivery(fewer: int, tmp_path: Path) -> None
 def test_banks_that_are_closed_at_the_axis_may_be_alike(tmp_path: Path) -> None:
     closed = [[*row[:14], *([0] * 4 * 26)] for row in small_rows("A")]
     assert read_texts(tmp_path, text_of(closed), text_of(closed)).samples == 10
+
+
+def off_axis(bank: str, x1_mm: int = -10) -> bytes:
+    """A gap from -10 to 30 mm, between jaws that fit around it, or not."""
+    rows = small_rows(bank)
+    for row in rows:
+        row[X1], row[X2] = -x1_mm, 34
+    if bank == "A":
+        for row in rows:
+            row[14:] = [value + 1020 for value in row[14:]]
+    return text_of(rows)
+
+
+def test_banks_that_exchanged_their_names_are_refused_where_the_jaws_tell(tmp_path: Path) -> None:
+    a, b = off_axis("A"), off_axis("B")
+    assert read_texts(tmp_path, a, b).samples == 10
+    error = refused(tmp_path, b, a)
+    assert error.code == "DLG_PAIR"
+    assert "exchange their names" in str(error)
+    # Half of a field under a jaw either way: nothing is told.
+    a, b = off_axis("A", 20), off_axis("B", 20)
+    assert read_texts(tmp_path, a, b).samples == read_texts(tmp_path, b, a).samples == 10
+
+
+def test_two_a_files_or_a_b_file_of_another_delivery_are_no_pair(tmp_path: Path) -> None:
+    other = small_rows("A")
+    for row in other:
+        row[GANTRY] = 1800
+    assert refused(tmp_path, A, text_of(other)).code == "DLG_MISMATCH"
+    other = small_rows("B")
+    for row in other[:-1]:
+        row[DOSE] += 1
+    assert refused(tmp_path, A, text_of(other)).code == "DLG_MISMATCH"
 
 
 def test_too_many_rows_are_refused_and_do_not_hold_us_up(tmp_path: Path) -> None:
