@@ -21,6 +21,9 @@ from analyzers.records import BoolArray
 BEGINS = FULL_DOSE // 2000
 """A log begins at dose 0; every real one does exactly."""
 END_ANGLE = 50
+BEGIN_ANGLE = 5
+MOST_BACK = 3
+"""Tenths of a degree: a real arc begins where its first segment does, and never turns back."""
 MOST_OFF_ROWS = 3
 """So many rows in a row go on with the beam off in real logs: the last pulses of a segment."""
 MOST_OFF_SHARE = 0.25
@@ -77,6 +80,7 @@ def lost(pair: Pair, *, has_dose: bool) -> list[str]:
     if has_dose:
         found += _dose_without_beam(rows)
     else:
+        found += _arc_course(rows)
         found += _arc_without_beam(rows)
     segments = _segments(rows, has_dose=has_dose)
     found += _segment_faults(rows, segments)
@@ -117,8 +121,31 @@ def _arc_lacks_deg(rows: Rows) -> float | None:
     if not low <= wanted <= high:
         return None
     apart = abs(int(rows[-1, table.GANTRY]) - wanted)
-    apart = min(apart, 3600 - apart)
+    apart = min(apart, TURN - apart)
     return apart / 10.0 if apart > SAME_ANGLE else None
+
+
+def _arc_course(rows: Rows) -> list[str]:
+    """An arc that begins within its first segment, or turns back."""
+    found = []
+    low, high = table.ANGLE
+    begin = int(rows[0, table.PRIOR_INDEX])
+    apart = abs(int(rows[0, table.GANTRY]) - begin)
+    apart = min(apart, TURN - apart)
+    if low <= begin <= high and apart > BEGIN_ANGLE:
+        found.append(f"the arc begins {apart / 10.0:.1f} deg after its first segment does")
+    turned, way = _turned(rows)
+    back = turned * way < -MOST_BACK
+    if back.any():
+        found.append(f"the gantry turns back in row {int(np.argmax(back)) + 2}")
+    return found
+
+
+def _turned(rows: Rows) -> tuple[NDArray[np.int64], int]:
+    """By how much the gantry turns from row to row, and which way it does on the whole."""
+    step = np.diff(rows[:, table.GANTRY].astype(np.int64))
+    turned = np.mod(step + HALF_TURN, TURN) - HALF_TURN
+    return turned, -1 if turned.sum() < 0 else 1
 
 
 def _dose_without_beam(rows: Rows) -> list[str]:
@@ -153,7 +180,7 @@ def _arc_without_beam(rows: Rows) -> list[str]:
         is_inside = start > 0 and end < len(rows)
         before, after = rows[max(start - 1, 0)], rows[min(end, len(rows) - 1)]
         turned = abs(int(after[table.GANTRY]) - int(before[table.GANTRY]))
-        goes_on = min(turned, 3600 - turned) > (SAME_ANGLE if is_inside else END_ANGLE)
+        goes_on = min(turned, TURN - turned) > (SAME_ANGLE if is_inside else END_ANGLE)
         goes_on |= bool(after[table.SEGMENT] != before[table.SEGMENT])
         if end - start > MOST_OFF_ROWS and goes_on:
             longest = max(longest, end - start)
@@ -180,8 +207,7 @@ def _segments(rows: Rows, *, has_dose: bool) -> Segments:
     if has_dose:
         begin, end = begin % INDICES, end % INDICES
         return Segments(at - begin, end - begin, np.full(len(rows), True), 0)
-    turned = np.mod(np.diff(rows[:, table.GANTRY].astype(np.int64)) + HALF_TURN, TURN) - HALF_TURN
-    way = -1 if turned.sum() < 0 else 1
+    _, way = _turned(rows)
     overshoot = 2 * SAME_ANGLE
     done = np.mod(way * (at - begin) + overshoot, TURN) - overshoot
     low, high = table.ANGLE

@@ -356,6 +356,32 @@ def test_an_arc_that_is_outside_its_segment_is_a_contradiction(tmp_path: Path) -
     assert any("row 20 is outside its own segment 1" in one for one in said)
 
 
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize(
+    ("begins", "back", "says"),
+    [
+        (0, 0, None),
+        (5, 3, None),
+        (6, 0, "begins 0.6 deg after its first segment"),
+        (0, 4, "turns back in row 31"),
+    ],
+)
+def test_an_arc_begins_with_its_segment_and_does_not_turn_back(
+    way: int, begins: int, back: int, says: str | None, tmp_path: Path
+) -> None:
+    def course(rows: Rows) -> None:
+        for n, row in enumerate(rows):
+            at = 5 * n - (5 + back if n >= 30 else 0)
+            row[GANTRY] = row[DOSE] = (3590 + way * at) % 3600
+            row[PRIOR] = (3590 - way * begins) % 3600
+            row[NEXT] = (3590 + way * (295 - back)) % 3600
+            in_segments_of_its_own(row)
+
+    said = faults(long_field(tmp_path, course))
+    assert (said == []) is (says is None)
+    assert says is None or says in said[0]
+
+
 # -- how the leaves follow -------------------------------------------------------------------------
 
 
