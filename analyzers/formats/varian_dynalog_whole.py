@@ -8,22 +8,19 @@ leaf on the line between both.  Figures are those of real pairs: two fixed field
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from analyzers.formats import varian_dynalog_rows as rows_of
 from analyzers.formats import varian_dynalog_table as table
 from analyzers.formats.varian_dynalog_rows import FULL_DOSE, SAME_ANGLE, Pair, Rows, beam_on
-from analyzers.records import BoolArray
+from analyzers.formats.varian_dynalog_segments import TURN, Segments, faults, segments_of, turned
 
 BEGINS = FULL_DOSE // 2000
 """A log begins at dose 0; every real one does exactly."""
-END_ANGLE = 50
-BEGIN_ANGLE = 5
-MOST_BACK = 3
+BEGIN_ANGLE, MOST_BACK = 5, 3
 """Tenths of a degree: a real arc begins where its first segment does, and never turns back."""
+END_ANGLE = 50
+"""5 degrees, in which a gantry may start or come to rest with the beam off."""
 MOST_OFF_ROWS = 3
 """So many rows in a row go on with the beam off in real logs: the last pulses of a segment."""
 MOST_OFF_SHARE = 0.25
@@ -43,34 +40,6 @@ MOVING = 5.0
 OUT_OF_STEP = 0.13
 """Of what two rows move.  Leaves of a real arc get ahead or behind by 0.05 at most in 798 rows; by
 0.2 to 0.5 where one of its rows is left out, and by 1 where one is repeated."""
-INDICES, TURN, HALF_TURN = 65536, 3600, 1800
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segments:
-    """How far each row is into its segment, and how long that is, `(rows,)`.
-
-    In the unit of the first column: counts of dose, or tenths of a degree on the way the gantry
-    turns.  Indices are told as unsigned: the last ones overflow.
-    """
-
-    done: NDArray[np.int64]
-    span: NDArray[np.int64]
-    is_known: BoolArray
-    reach: int
-    """A row may be so far outside: a gantry overshoots, a dose does not."""
-
-    @property
-    def outside(self) -> BoolArray:
-        """Rows that are not in their own segment."""
-        inside = (self.done >= -self.reach) & (self.done <= self.span + self.reach)
-        return np.asarray(self.is_known & ~inside)
-
-    @property
-    def fraction(self) -> NDArray[np.float64]:
-        """The share of the segment that is done; NaN where nothing tells."""
-        is_told = self.is_known & (self.span > 0)
-        return np.where(is_told, self.done / np.where(is_told, self.span, 1), np.nan)
 
 
 def lost(pair: Pair, *, has_dose: bool) -> list[str]:
@@ -82,8 +51,8 @@ def lost(pair: Pair, *, has_dose: bool) -> list[str]:
     else:
         found += _arc_course(rows)
         found += _arc_without_beam(rows)
-    segments = _segments(rows, has_dose=has_dose)
-    found += _segment_faults(rows, segments)
+    segments = segments_of(rows, has_dose=has_dose)
+    found += faults(rows, segments)
     return found + _impossible_positions(pair, segments)
 
 
@@ -134,18 +103,11 @@ def _arc_course(rows: Rows) -> list[str]:
     apart = min(apart, TURN - apart)
     if low <= begin <= high and apart > BEGIN_ANGLE:
         found.append(f"the arc begins {apart / 10.0:.1f} deg after its first segment does")
-    turned, way = _turned(rows)
-    back = turned * way < -MOST_BACK
+    steps, way = turned(rows)
+    back = steps * way < -MOST_BACK
     if back.any():
         found.append(f"the gantry turns back in row {int(np.argmax(back)) + 2}")
     return found
-
-
-def _turned(rows: Rows) -> tuple[NDArray[np.int64], int]:
-    """By how much the gantry turns from row to row, and which way it does on the whole."""
-    step = np.diff(rows[:, table.GANTRY].astype(np.int64))
-    turned = np.mod(step + HALF_TURN, TURN) - HALF_TURN
-    return turned, -1 if turned.sum() < 0 else 1
 
 
 def _dose_without_beam(rows: Rows) -> list[str]:
@@ -179,8 +141,8 @@ def _arc_without_beam(rows: Rows) -> list[str]:
     for start, end in _off_runs(rows):
         is_inside = start > 0 and end < len(rows)
         before, after = rows[max(start - 1, 0)], rows[min(end, len(rows) - 1)]
-        turned = abs(int(after[table.GANTRY]) - int(before[table.GANTRY]))
-        goes_on = min(turned, TURN - turned) > (SAME_ANGLE if is_inside else END_ANGLE)
+        apart = abs(int(after[table.GANTRY]) - int(before[table.GANTRY]))
+        goes_on = min(apart, TURN - apart) > (SAME_ANGLE if is_inside else END_ANGLE)
         goes_on |= bool(after[table.SEGMENT] != before[table.SEGMENT])
         if end - start > MOST_OFF_ROWS and goes_on:
             longest = max(longest, end - start)
@@ -197,45 +159,6 @@ def _off_runs(rows: Rows) -> list[tuple[int, int]]:
     """First row and end of every stretch of rows without beam."""
     changes = np.flatnonzero(np.diff(~beam_on(rows), prepend=False, append=False))
     return [(int(start), int(end)) for start, end in changes.reshape(-1, 2)]
-
-
-def _segments(rows: Rows, *, has_dose: bool) -> Segments:
-    at, begin, end = (
-        rows[:, column].astype(np.int64)
-        for column in (table.DOSE, table.PRIOR_INDEX, table.NEXT_INDEX)
-    )
-    if has_dose:
-        begin, end = begin % INDICES, end % INDICES
-        return Segments(at - begin, end - begin, np.full(len(rows), True), 0)
-    _, way = _turned(rows)
-    overshoot = 2 * SAME_ANGLE
-    done = np.mod(way * (at - begin) + overshoot, TURN) - overshoot
-    low, high = table.ANGLE
-    is_angle = (np.minimum(begin, end) >= low) & (np.maximum(begin, end) <= high)
-    return Segments(done, np.mod(way * (end - begin), TURN), is_angle, SAME_ANGLE)
-
-
-def _segment_faults(rows: Rows, segments: Segments) -> list[str]:
-    """Segments that do not follow each other, and rows that are outside their own."""
-    found = []
-    number = rows[:, table.SEGMENT]
-    begin, end = rows[:, table.PRIOR_INDEX], rows[:, table.NEXT_INDEX]
-    goes_on = np.where(
-        number[1:] == number[:-1],
-        (begin[1:] == begin[:-1]) & (end[1:] == end[:-1]),
-        (begin[1:] == end[:-1]) & (number[1:] > number[:-1]),
-    )
-    if not goes_on.all():
-        row = int(np.argmin(goes_on)) + 1
-        found.append(
-            f"row {row + 1}, in segment {number[row]}, does not go on from the row before it, in "
-            f"segment {number[row - 1]}"
-        )
-    outside = segments.outside
-    if outside.any():
-        row = int(np.argmax(outside))
-        found.append(f"row {row + 1} is outside its own segment {number[row]}")
-    return found
 
 
 def _impossible_positions(pair: Pair, segments: Segments) -> list[str]:
