@@ -9,6 +9,7 @@ leaf on the line between both.  Figures are those of real pairs: two fixed field
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzers.formats import varian_dynalog_rows as rows_of
 from analyzers.formats import varian_dynalog_table as table
@@ -123,7 +124,8 @@ def _dose_without_beam(rows: Rows) -> list[str]:
         found.append(f"the dose leaps from 0 to {leap_percent:.1f} %")
     rises = np.diff(dose, prepend=dose[:1]) > 0
     risen = np.concatenate([[0], np.cumsum(rises)])
-    in_a_run = max((int(risen[end] - risen[start]) for start, end in _off_runs(rows)), default=0)
+    starts, ends = _off_runs(rows).T
+    in_a_run = int((risen[ends] - risen[starts]).max(initial=0))
     unheld = rises & (rows[:, table.BEAM_ON] == 0) & (rows[:, table.HOLD_OFF] == 0)
     without = max(in_a_run, int(np.count_nonzero(unheld)))
     if without > MOST_OFF_ROWS:
@@ -138,7 +140,7 @@ def _arc_without_beam(rows: Rows) -> list[str]:
     At the ends the gantry may start and come to rest.
     """
     longest = 0
-    for start, end in _off_runs(rows):
+    for start, end in _off_runs(rows).tolist():
         is_inside = start > 0 and end < len(rows)
         before, after = rows[max(start - 1, 0)], rows[min(end, len(rows) - 1)]
         apart = abs(int(after[table.GANTRY]) - int(before[table.GANTRY]))
@@ -155,10 +157,10 @@ def _arc_without_beam(rows: Rows) -> list[str]:
     return []
 
 
-def _off_runs(rows: Rows) -> list[tuple[int, int]]:
-    """First row and end of every stretch of rows without beam."""
+def _off_runs(rows: Rows) -> NDArray[np.intp]:
+    """First row and end of every stretch of rows without beam, `(stretches, 2)`."""
     changes = np.flatnonzero(np.diff(~beam_on(rows), prepend=False, append=False))
-    return [(int(start), int(end)) for start, end in changes.reshape(-1, 2)]
+    return changes.reshape(-1, 2)
 
 
 def _impossible_positions(pair: Pair, segments: Segments) -> list[str]:
