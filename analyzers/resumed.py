@@ -29,8 +29,8 @@ def put_together(logs: Sequence[Delivery]) -> Delivery:
     logs are not of one beam on one head.
     """
     first = logs[0]
-    if any(len(log.sub_beams) > 1 for log in logs):
-        raise AnalysisError("a log of several sub-beams cannot be put together with another")
+    if any(len(log.sub_beams) > 1 or log.fields for log in logs):
+        raise AnalysisError("a log of several beams cannot be put together with another")
     if any(_kind(log) != _kind(first) for log in logs):
         raise AnalysisError("the logs of an interrupted beam are of different kinds")
     counted = [first]

@@ -75,8 +75,23 @@ def _plan(plan: Plan) -> PlanKeys:
         patient_id=plan.identity.patient_id,
         label=plan.identity.plan_label,
         fractions=only.fractions if only else None,
+        dose_per_fraction_gy=_dose_per_fraction_gy(plan),
+        techniques=tuple(sorted({beam.technique for beam in plan.beams if beam.technique})),
         beams=tuple(beams),
     )
+
+
+def _dose_per_fraction_gy(plan: Plan) -> float | None:
+    """The highest that the plan says, by its targets or its beams: limits follow from it."""
+    if len(plan.fraction_groups) != 1:
+        return None
+    (group,) = plan.fraction_groups
+    targets = [
+        reference.prescribed_gy / group.fractions
+        for reference in plan.dose_references
+        if reference.kind == "TARGET" and reference.prescribed_gy and group.fractions
+    ]
+    return max([*targets, *([group.dose_gy] if group.dose_gy else [])], default=None)
 
 
 def _record(record: TreatmentRecord) -> RecordKeys:
