@@ -9,6 +9,7 @@ import stat
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import typer
@@ -19,9 +20,11 @@ from analyzers.core import Companions, NamedFile, ReadError
 from analyzers.plan_records import Plan
 from qa_daemon.app import open_site, utc_now
 from qa_daemon.commands import forms
+from qa_daemon.fractions import goes_on
 from qa_daemon.jobs import measure
-from qa_daemon.model import Job, NamedPath, Report
+from qa_daemon.model import DeliveredBeam, Job, NamedPath, Report, Resumption
 from qa_daemon.pipeline import judge
+from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site, without_file
 
 UNREADABLE = 65
@@ -30,10 +33,29 @@ BUG = 70
 
 @dataclass
 class Group:
-    """A main file, or a side file that is alone, with what belongs to it."""
+    """A main file, or a side file that is alone, with what belongs to it.
+
+    `resumed_by` are later logs of the same beam, which was interrupted.
+    """
 
     main: Path
     companions: list[Path] = field(default_factory=list)
+    resumed_by: list[Group] = field(default_factory=list)
+
+    @property
+    def others(self) -> list[Path]:
+        """All files but the main one."""
+        later = (path for more in self.resumed_by for path in (more.main, *more.companions))
+        return [*self.companions, *later]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a group, and the machine that it is of."""
+
+    group: Group
+    report: Report
+    machine: Machine | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +87,6 @@ def analyze(
     """
     catalogue = formats.load()
     site = open_site(config) if config else without_file(catalogue.analyzers, utc_now)
-    found: list[forms.Form] = []
     code = 0
     groups = grouped(list(_files(paths)), catalogue)
     if plan is None:
@@ -76,15 +97,20 @@ def analyze(
         if not _is_readable_plan(plan, catalogue) and plan not in [g.main for g in groups]:
             groups = [*groups, Group(plan)]
     given = Given(config is not None, plans, plan is not None, mlc)
+    measured: list[Measured] = []
     for group in groups:
         try:
-            found.append(_one(group, catalogue, site, given))
+            measured.append(_one(group, catalogue, site, given))
         except Exception:  # noqa: BLE001
             # The boundary of a command: the other files still get their results.
             traceback.print_exc()
             code = BUG
             fault = Report(error_code="BUG", error_message="a fault of this program, not the file")
-            found.append(forms.one_shot(_shown(group.main), (), None, None, None, fault, ()))
+            measured.append(Measured(group, fault, None))
+    whole = [_one(j, catalogue, site, given) for j in joined(measured, site)]
+    taken = {path for one in whole for path in (one.group.main, *one.group.others)}
+    measured = [m for m in measured if m.group.main not in taken] + whole
+    found = [_form(one, site, given) for one in measured]
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
@@ -147,12 +173,48 @@ def _is_readable_plan(path: Path, catalogue: Catalogue) -> bool:
     raise typer.BadParameter("the file given with --plan is not an RT plan")
 
 
-def _one(group: Group, catalogue: Catalogue, site: Site, given: Given) -> forms.Form:
+def joined(measured: Sequence[Measured], site: Site) -> Iterator[Group]:
+    """The logs of beams that were interrupted and resumed, each as one group."""
+    halves: dict[tuple[object, ...], list[tuple[datetime, DeliveredBeam, Group]]] = {}
+    for one in measured:
+        match, at = one.report.match, one.report.performed_at
+        if match is None or at is None or len(match.beams) != 1:
+            continue
+        (beam,) = match.beams
+        machine = one.machine.name if one.machine else one.report.machine_serial
+        halves.setdefault((machine, beam.plan, beam.number), []).append((at, beam, one.group))
+    for logs in halves.values():
+        logs.sort(key=lambda log: (log[0], str(log[2].main)))
+        chain = logs[:1]
+        for log in logs[1:]:
+            near = log[0] - chain[-1][0] <= site.file.plans.fraction_gap
+            if near and goes_on(chain[-1][1], log[1]):
+                chain.append(log)
+                continue
+            yield from _group_of(chain)
+            chain = [log]
+        yield from _group_of(chain)
+
+
+def _group_of(chain: Sequence[tuple[datetime, DeliveredBeam, Group]]) -> Iterator[Group]:
+    if len(chain) > 1:
+        first, *later = (group for _, _, group in chain)
+        yield Group(first.main, first.companions, later)
+
+
+def _one(group: Group, catalogue: Catalogue, site: Site, given: Given) -> Measured:
     machine = site.machine_of_path(group.main)
     report: Report = measure(
         Job(
             file=_named(group.main),
             companions=tuple(_named(c) for c in group.companions),
+            resumed_by=tuple(
+                Resumption(
+                    file=_named(more.main), companions=tuple(_named(c) for c in more.companions)
+                )
+                for more in group.resumed_by
+            ),
+            **site.machine_names(machine),  # type: ignore[arg-type]
             plans=given.plans,
             plan_is_chosen=given.plan_is_chosen,
             machine_class=machine.machine_class if machine else None,
@@ -161,13 +223,17 @@ def _one(group: Group, catalogue: Catalogue, site: Site, given: Given) -> forms.
         ),
         catalogue,
     )
-    machine = machine or site.machine_of_serial(report.machine_serial)
+    return Measured(group, report, machine or site.machine_of_serial(report.machine_serial))
+
+
+def _form(one: Measured, site: Site, given: Given) -> forms.Form:
+    group, report, machine = one.group, one.report, one.machine
     performed_at = report.performed_at
     if performed_at is not None and given.has_site:
         performed_at = performed_at.replace(tzinfo=site.zone)
     return forms.one_shot(
         _shown(group.main),
-        [_shown(c) for c in group.companions],
+        [_shown(c) for c in group.others],
         _sha256(group.main),
         machine.name if machine else report.machine_serial,
         performed_at,

@@ -111,3 +111,20 @@ def test_what_is_no_plan_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
     log = simulate(tmp_path / "x.bin", **FIELD)
     answer = CliRunner().invoke(app, ["analyze", str(log), "--plan", str(log)])
     assert answer.exit_code == 2
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_logs_of_an_interrupted_beam_are_one_result(tmp_path: Path, named: bool) -> None:
+    field = {"field": "sliding-window", "mu": 60.0}
+    first = tmp_path / "x_20260105073000.bin"
+    rest = tmp_path / "x_20260105074200.bin"
+    simulate(first, **field, interrupted_at_mu=31.0, companion=True)
+    simulate(rest, **field, resumed_at_mu=31.0, companion=True, seed=3)
+    plan = rtplan.simulate(tmp_path / "p.dcm", **field)
+    code, found = analyze(*(["--plan", plan] if named else [plan]), rest, first, tmp_path)
+    logs = [result for result in found if result["format"] == "varian-trajectory-log"]
+    assert (code, [result["verdict"] for result in logs]) == (0, ["PASS"])
+    assert logs[0]["file"] == str(first)
+    assert str(rest) in logs[0]["companions"]
+    code, found = analyze("--plan", plan, first)
+    assert (code, found[0]["verdict"]) == (1, "ACTION")
