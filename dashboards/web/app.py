@@ -1,7 +1,7 @@
 """The pages as an ASGI application: made of the parts of the service, knowing nothing else.
 
-Every page is built on the server.  Asking for a page changes nothing; what a form changes is done
-for a person who is signed in, and written into the audit trail.
+Every page is built on the server.  What a form changes is done for a person who is signed in, and
+written into the audit trail; so is whose identity a page shows.  Asking changes nothing else.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from time import monotonic
 
 from fastapi import Depends, FastAPI
 
-from dashboards.web import answers, files, pages, sign_in
+from dashboards.web import answers, files, matches, pages, sign_in, treatments
 from dashboards.web.clinic import Clinic
 from dashboards.web.headers import SecurityHeaders
 from dashboards.web.people import People
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
+from qa_daemon.store.courses import Courses
+from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.store import Store
 
@@ -39,7 +41,19 @@ def create_app(
     analyzers' names for people; `timer`, in seconds, ends sessions.
     """
     people = People(site, store, timer)
-    clinic = Clinic(site, queries, archive, status, ready, clock, titles, people)
+    clinic = Clinic(
+        site=site,
+        queries=queries,
+        archive=archive,
+        status=status,
+        ready=ready,
+        clock=clock,
+        titles=titles,
+        people=people,
+        store=store,
+        courses=Courses(store),
+        pseudonyms=Pseudonyms(site.state_dir),
+    )
     app = FastAPI(
         title="QA Daemon",
         docs_url=None,
@@ -52,6 +66,8 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     app.include_router(files.router())
     app.include_router(pages.router(clinic))
+    app.include_router(matches.router(clinic))
+    app.include_router(treatments.router(clinic))
     app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)
     return app

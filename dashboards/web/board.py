@@ -19,6 +19,7 @@ from dashboards.web.wording import (
     tolerance_of,
 )
 from qa_daemon.model import Verdict
+from qa_daemon.store.courses import MOST_UNMATCHED
 from qa_daemon.store.queries import Finding, StoredAnalysis, StoredMeasurement, Tile
 
 STALE_AFTER = timedelta(hours=36)
@@ -112,6 +113,12 @@ def facts(clinic: Clinic) -> Iterator[Fact]:
         plural(_count(alerts, "open"), "open alert"),
         is_bad=_count(alerts, "open") > 0,
     )
+    unmatched = clinic.courses.count_unmatched()
+    if unmatched:
+        more = " and more" if unmatched > MOST_UNMATCHED else ""
+        many = min(unmatched, MOST_UNMATCHED)
+        text = f"{many}{more} {'log needs' if unmatched == 1 else 'logs need'} a match"
+        yield Fact(text, is_bad=True, link="/matches")
     queued, waiting = _count(files, "queued"), _count(files, "waiting")
     yield Fact(
         f"{plural(queued, 'file')} queued",

@@ -11,7 +11,10 @@ from dashboards.web.people import People
 from dashboards.web.wording import age, instant, local
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
+from qa_daemon.store.courses import Courses
+from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
+from qa_daemon.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ class Clinic:
     clock: Callable[[], datetime]
     titles: Mapping[str, str]
     people: People
+    store: Store
+    courses: Courses
+    pseudonyms: Pseudonyms
 
     @property
     def meanings(self) -> Mapping[str, Metric]:

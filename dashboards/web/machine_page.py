@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 from analyzers.core import Metric
@@ -17,6 +18,17 @@ from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredRes
 RANGES_D = (7, 30, 90, 365)
 MOST_POINTS = 4000
 PAGE = 50
+
+
+class Placed(Protocol):
+    """What has an instant."""
+
+    @property
+    def point_ns(self) -> int:
+        """Nanoseconds since 1970."""
+
+
+P = TypeVar("P", bound=Placed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +114,8 @@ def rows(clinic: Clinic, found: Sequence[StoredResult]) -> list[RowView]:
     ]
 
 
-def page_of(found: Sequence[StoredResult], size: int) -> tuple[list[StoredResult], int | None]:
-    """The first `size` of `size + 1` results, and the instant before which the next page begins.
+def page_of(found: Sequence[P], size: int) -> tuple[list[P], int | None]:
+    """The first `size` of `size + 1` rows, and the instant before which the next page begins.
 
     Results of several machines may share an instant: they are kept on one page.
     """

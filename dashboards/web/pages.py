@@ -71,7 +71,7 @@ def _pages(clinic: Clinic) -> list[Route]:
 
     def show_result(request: Request, identity: int) -> HTMLResponse:
         result = _result(clinic, identity)
-        shown = result_page.view(clinic, result)
+        shown = result_page.view(clinic, request, result)
         what_to_do = advice(result.error_code) if result.error_code else ""
         return page(
             clinic,

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -30,6 +30,7 @@ LOG = logging.getLogger(__name__)
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"
 BOARD = "/"
+MOST_SEEN = 1000
 LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,1000}")
 
 
@@ -91,6 +92,37 @@ class People:
         if person.role != "physicist":
             raise Refusal(403, "For physicists", "This page is for physicists of the site file.")
         return person
+
+    def is_physicist(self, request: Request) -> bool:
+        """Whether a physicist is signed in."""
+        person = self.person(request)
+        return person is not None and person.role == "physicist"
+
+    def may_see(self, request: Request, subjects: Iterable[str]) -> bool:
+        """Whether identity is shown to whoever asks; for a physicist it is written down first.
+
+        Once for each subject (`patient P-…`, `result 12`) and session, so that leafing through
+        pages does not flood the audit trail.
+        """
+        session = self.session(request)
+        if session is None or not self.is_physicist(request):
+            return False
+        new = [subject for subject in dict.fromkeys(subjects) if subject not in session.seen]
+        if new:
+            with self._store.write() as connection:
+                for subject in new:
+                    audit.record(
+                        connection,
+                        at=self._store.now(),
+                        actor=session.person,
+                        action="identity seen",
+                        subject=subject,
+                        detail={},
+                    )
+            if len(session.seen) > MOST_SEEN:
+                session.seen.clear()
+            session.seen.update(new)
+        return True
 
     async def guard(self, request: Request) -> None:
         """Read and check what is sent, before any page sees it: `form_of` gives it to the page."""

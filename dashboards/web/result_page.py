@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import Request
 from numpy.typing import NDArray
 
 from dashboards.figures import Figure
@@ -13,8 +14,10 @@ from dashboards.web.clinic import Clinic
 from dashboards.web.draw_axes import axes
 from dashboards.web.draw_fluence import fluence
 from dashboards.web.draw_leaves import leaves
+from dashboards.web.identity import identity
 from dashboards.web.wording import LOOKS, Look, action_of, quantity, tolerance_of
 from qa_daemon.model import Verdict
+from qa_daemon.store.courses import ResultCourse
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 
 Draw = Callable[[Mapping[str, NDArray[Any]], StoredAnalysis], Figure | None]
@@ -74,10 +77,16 @@ class ResultView:
     figures: list[FigureView]
     figures_missing: str
     source: list[tuple[str, str]]
+    course: ResultCourse
+    who: list[tuple[str, str]] | None
+    """Identity; None for everybody but a physicist."""
 
 
-def view(clinic: Clinic, result: StoredResult) -> ResultView:
-    """What the page of a result shows."""
+def view(clinic: Clinic, request: Request, result: StoredResult) -> ResultView:
+    """What the page of a result shows to whoever asks."""
+    course = clinic.courses.of_result(result.id)
+    subject = f"patient {course.patient}" if course.patient else f"result {result.id}"
+    may_see = clinic.people.may_see(request, [subject])
     order = sorted(result.analyses, key=lambda a: -int(a.verdict) if a.verdict is not None else 1)
     drawn, missing = _figures(clinic, result)
     return ResultView(
@@ -88,6 +97,8 @@ def view(clinic: Clinic, result: StoredResult) -> ResultView:
         figures=[FigureView(name, f.title, f.summary) for name, f in drawn.items()],
         figures_missing=missing,
         source=_source(clinic, result),
+        course=course,
+        who=identity(clinic, result.id) if may_see else None,
     )
 
 
@@ -186,6 +197,7 @@ def _source(clinic: Clinic, result: StoredResult) -> list[tuple[str, str]]:
         ("Format", result.format or "unknown"),
         ("Energy", result.energy or "the file does not say"),
         ("State of the file", result.file_state.value),
+        ("Number of the file", str(result.file)),
         ("SHA-256 of the file", result.sha256),
         ("Software version", result.software),
         ("Site settings", result.site_hash),

@@ -18,6 +18,8 @@ class Session:
     """One person at one browser.
 
     `seal` is the fingerprint of the password that opened it, `form_token` what its forms carry.
+    `seen` are the patients whose identity was shown, as the audit trail calls them; `notice` is a
+    sentence for the next page.
     """
 
     person: str
@@ -25,6 +27,8 @@ class Session:
     begun_s: float
     used_s: float
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    seen: set[str] = field(default_factory=set)
+    notice: str = ""
 
 
 class Sessions:

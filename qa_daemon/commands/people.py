@@ -57,7 +57,7 @@ def set_password(config: Path, name: str) -> None:
         )
     path = site.resolve(person.password_file)
     try:
-        _keep(path, passwords.line_of(_asked()), like=site.path)
+        keep_password(path, _asked(), like=site.path)
     except passwords.PasswordError as why:
         raise typer.BadParameter(str(why)) from None
     typer.echo(f"{name} can sign in with the new password; where signed in, no longer")
@@ -73,8 +73,12 @@ def _asked() -> str:
         raise typer.BadParameter("the password is not UTF-8 text") from None
 
 
-def _keep(path: Path, line: str, like: Path) -> None:
-    """Write the file anew, at once and whole; whoever may read the site file may read it."""
+def keep_password(path: Path, password: str, like: Path) -> None:
+    """Write a password file anew, at once and whole; whoever may read the site file may read it.
+
+    Raises `PasswordError` for a password that is not a fit one.
+    """
+    line = passwords.line_of(password)
     model = like.stat()
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)

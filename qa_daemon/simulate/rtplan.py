@@ -47,6 +47,7 @@ class PlanOptions:
     radiation: str = "photon"
     set_up_beam: bool = False
     group_mu: tuple[float, ...] = ()
+    fractions: int = 5
     machine: str = "SIM"
     symmetric_y: bool = False
     approval: str = "APPROVED"
@@ -81,15 +82,15 @@ def dataset(plan: Plan, identity: Identity, options: PlanOptions) -> Dataset:
     metersets = [float(beam.meterset_mu[-1]) for beam in plan.beams]
     groups = [metersets, *([mu] * len(metersets) for mu in options.group_mu)]
     data.FractionGroupSequence = [
-        _group(number, metersets) for number, metersets in enumerate(groups, start=1)
+        _group(number, metersets, options) for number, metersets in enumerate(groups, start=1)
     ]
     data.BeamSequence = beams
     data.ApprovalStatus = options.approval
     return data
 
 
-def _group(number: int, metersets: Sequence[float]) -> Dataset:
-    group = _item(FractionGroupNumber=number, NumberOfFractionsPlanned=5)
+def _group(number: int, metersets: Sequence[float], options: PlanOptions) -> Dataset:
+    group = _item(FractionGroupNumber=number, NumberOfFractionsPlanned=options.fractions)
     group.NumberOfBeams, group.NumberOfBrachyApplicationSetups = len(metersets), 0
     group.ReferencedBeamSequence = [
         _item(BeamMeterset=decimal(mu), ReferencedBeamNumber=beam)

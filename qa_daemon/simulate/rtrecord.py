@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analyzers.records import Identity
 from qa_daemon.simulate.dicom_file import ROOT, decimal, new_object, write_object
 from qa_daemon.simulate.trajectory_log import IDENTITY, PERFORMED_AT
 
@@ -20,6 +21,8 @@ def write_rtrecord(
     path: Path,
     beams: list[tuple[str, float, float]],
     *,
+    identity: Identity = IDENTITY,
+    uid: str = f"{ROOT}.4",
     fraction: int = 1,
     termination: str = "NORMAL",
     verification: str = "VERIFIED",
@@ -29,19 +32,19 @@ def write_rtrecord(
     preamble: bool = True,
     explicit: bool = False,
 ) -> None:
-    """Write one session's record.
+    """Write one session's record of the plan and patient that `identity` names.
 
     `beams` are (name, specified MU, delivered MU), numbered from 1; the delivered meterset is
     spread evenly over `points` control points, one second apart.
     """
     from pydicom.dataset import Dataset
 
-    data = new_object(SOP_CLASS, f"{ROOT}.4", "RTRECORD", IDENTITY.patient_id or "")
+    data = new_object(SOP_CLASS, uid, "RTRECORD", identity.patient_id or "")
     data.TreatmentDate = f"{performed_at:%Y%m%d}"
     data.TreatmentTime = f"{performed_at:%H%M%S}"
     plan, machine = Dataset(), Dataset()
     plan.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.481.5"
-    plan.ReferencedSOPInstanceUID = IDENTITY.plan_uid
+    plan.ReferencedSOPInstanceUID = identity.plan_uid
     machine.TreatmentMachineName, machine.DeviceSerialNumber = "SIM", machine_serial
     data.ReferencedRTPlanSequence, data.TreatmentMachineSequence = [plan], [machine]
     data.ReferencedFractionGroupNumber, data.NumberOfFractionsPlanned = 1, 5

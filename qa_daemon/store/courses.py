@@ -6,13 +6,14 @@ What is read is bounded: the newest patients, the newest plans of one, their new
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from qa_daemon.fractions import NANO, DeliveredPart, Fraction, RecordedPart, fractions
-from qa_daemon.model import MatchState, State
+from qa_daemon.model import MatchState, State, Verdict
 from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
@@ -29,6 +30,9 @@ MOST_PLANS = 20
 MOST_DELIVERIES = 600
 MOST_UNMATCHED = 100
 ALWAYS = (0, 2**63 - 1)
+MOST_LOOSE = 50
+MOST_IN_A_QUERY = 500
+NEEDS_A_MATCH = deliveries.c.state == MatchState.NEEDS_A_MATCH.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,24 @@ class PatientRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultCourse:
+    """Where a result belongs: a patient by pseudonym, and the result of the plan it is of."""
+
+    patient: str | None
+    plan: int | None = None
+    needs_a_match: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LooseLog:
+    """A patient's log that counts to no plan; `reason` says why, where that is known."""
+
+    result: int
+    point_ns: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanCourse:
     """A plan and its fractions so far, oldest first; `planned_mu` by beam number."""
 
@@ -87,28 +109,27 @@ class Courses:
 
     def unmatched(self) -> list[UnmatchedLog]:
         """The newest logs that need a physicist's choice, newest first."""
-        query = (
-            select(deliveries)
+        with self._store.read() as connection:
+            return _unmatched(connection, NEEDS_A_MATCH)
+
+    def unmatched_log(self, result: int) -> UnmatchedLog | None:
+        """One log that needs a physicist's choice; None where it does not, or no longer."""
+        with self._store.read() as connection:
+            found = _unmatched(connection, NEEDS_A_MATCH & (results.c.id == result))
+        return found[0] if found else None
+
+    def count_unmatched(self) -> int:
+        """How many logs need a physicist's choice; those beyond `MOST_UNMATCHED` count as one."""
+        some = (
+            select(deliveries.c.file)
             .join(results, results.c.id == deliveries.c.result)
-            .where(deliveries.c.state == MatchState.NEEDS_A_MATCH.value, results.c.active)
-            .order_by(deliveries.c.point_ns.desc())
-            .limit(MOST_UNMATCHED)
+            .where(NEEDS_A_MATCH, results.c.active)
+            .limit(MOST_UNMATCHED + 1)
         )
         with self._store.read() as connection:
-            rows = connection.execute(query).all()
-            return [
-                UnmatchedLog(
-                    result=row.result,
-                    machine=row.machine,
-                    point_ns=row.point_ns,
-                    reason=row.reason or "",
-                    patient=row.patient,
-                    planned_mu=row.planned_mu,
-                    names_field_only=row.plan_uid is None and not row.patient_is_told,
-                    rivals=_rivals(connection, row.rivals),
-                )
-                for row in rows
-            ]
+            return int(
+                connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+            )
 
     def patients(self, before_ns: int | None = None, limit: int = 100) -> list[PatientRow]:
         """The patients with the newest deliveries or plans, newest first."""
@@ -125,6 +146,71 @@ class Courses:
         with self._store.read() as connection:
             row = connection.execute(query).first()
         return None if row is None else PatientRow(row.pseudonym, row.point_ns, row.result)
+
+    def of_result(self, result: int) -> ResultCourse:
+        """Whose log, plan or treatment record a result is, as far as that is known."""
+        query = (
+            select(
+                results.c.file,
+                deliveries.c.patient.label("of_log"),
+                deliveries.c.plan,
+                deliveries.c.state,
+                plans.c.patient.label("of_plan"),
+            )
+            .join(deliveries, deliveries.c.file == results.c.file, isouter=True)
+            .join(plans, plans.c.file == results.c.file, isouter=True)
+            .where(results.c.id == result)
+        )
+        with self._store.read() as connection:
+            row = connection.execute(query).first()
+            if row is None:
+                return ResultCourse(None)
+            recorded = select(recorded_beams.c.patient).where(recorded_beams.c.file == row.file)
+            whose = row.of_log or row.of_plan or connection.execute(recorded.limit(1)).scalar()
+            # A record may come before any plan or log of its patient.
+            known = select(patients.c.pseudonym).where(patients.c.pseudonym == whose)
+            of_plan = select(results.c.id).where(results.c.file == row.plan, results.c.active)
+            return ResultCourse(
+                connection.execute(known).scalar_one_or_none(),
+                connection.execute(of_plan).scalar_one_or_none(),
+                row.state == MatchState.NEEDS_A_MATCH.value,
+            )
+
+    def loose_logs(self, pseudonym: str) -> list[LooseLog]:
+        """The newest logs of a patient that count to no plan, newest first."""
+        query = (
+            select(deliveries)
+            .join(results, results.c.id == deliveries.c.result)
+            .where(deliveries.c.patient == pseudonym, deliveries.c.plan.is_(None))
+            .where(results.c.active)
+            .order_by(deliveries.c.point_ns.desc())
+            .limit(MOST_LOOSE)
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return [LooseLog(row.result, row.point_ns, row.reason or row.state or "") for row in rows]
+
+    def verdicts(self, of: Iterable[int]) -> dict[int, Verdict | None]:
+        """The verdicts of results, by result; a plan or treatment record has None."""
+        found: dict[int, Verdict | None] = {}
+        with self._store.read() as connection:
+            every = sorted(set(of))
+            for first in range(0, len(every), MOST_IN_A_QUERY):
+                some = every[first : first + MOST_IN_A_QUERY]
+                query = select(results.c.id, results.c.verdict).where(results.c.id.in_(some))
+                for row in connection.execute(query):
+                    found[row.id] = None if row.verdict is None else Verdict(row.verdict)
+        return found
+
+    def beam_names(self, plan_result: int) -> dict[int, str]:
+        """What a plan calls its beams, by number: identity, for a physicist's page alone."""
+        query = (
+            select(planned_beams.c.number, planned_beams.c.name)
+            .join(results, results.c.file == planned_beams.c.file)
+            .where(results.c.id == plan_result, planned_beams.c.name.is_not(None))
+        )
+        with self._store.read() as connection:
+            return {row.number: row.name for row in connection.execute(query)}
 
     def course(self, pseudonym: str, gap_s: float) -> list[PlanCourse]:
         """A patient's plans, the newest first, with their fractions."""
@@ -169,6 +255,34 @@ def fractions_around(
         _delivered(connection, plan, within),
         _recorded(connection, uid, within),
         gap_ns / NANO,
+    )
+
+
+def _unmatched(connection: Connection, where: ColumnElement[bool]) -> list[UnmatchedLog]:
+    query = (
+        select(deliveries)
+        .join(results, results.c.id == deliveries.c.result)
+        .where(where, results.c.active)
+        .order_by(deliveries.c.point_ns.desc())
+        .limit(MOST_UNMATCHED)
+    )
+    return [_unmatched_log(connection, row) for row in connection.execute(query).all()]
+
+
+def _unmatched_log(connection: Connection, row: Row[Any]) -> UnmatchedLog:
+    return UnmatchedLog(
+        result=row.result,
+        machine=row.machine,
+        point_ns=row.point_ns,
+        reason=row.reason or "",
+        patient=row.patient,
+        planned_mu=row.planned_mu,
+        names_field_only=(
+            row.plan_uid is None
+            and not row.patient_is_told
+            and None not in (row.field, row.planned_mu, row.machine)
+        ),
+        rivals=_rivals(connection, row.rivals),
     )
 
 

@@ -1,0 +1,193 @@
+"""Logs that need a match: everybody sees them, a physicist says which plan each is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dashboards.web.answers import page
+from dashboards.web.clinic import Clinic, When
+from dashboards.web.forms import Refusal
+from dashboards.web.identity import of_patient, plan_label
+from dashboards.web.people import form_of
+from dashboards.web.wording import THIN_SPACE, plural, quantity
+from qa_daemon.store.courses import MOST_UNMATCHED, PlanRival, UnmatchedLog
+from qa_daemon.store.plan_choices import CannotChoose, Choice, choose
+
+MATCHES = "/matches"
+NONE = "none"
+LONGEST_REASON = 200
+SHORTEST_NAME = 4
+"""A shorter patient id may stand in any sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RivalView:
+    """A planned beam that a log may be of."""
+
+    beam: int
+    beam_name: str
+    score: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A plan that may be chosen, with those of its beams that were compared."""
+
+    sha256: str
+    result: int
+    label: str
+    rivals: list[RivalView]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchView:
+    """One log that needs a match; `who` is empty for everybody but a physicist."""
+
+    result: int
+    machine: str
+    when: When
+    planned: str
+    reason: str
+    patient: str | None
+    names_field_only: bool
+    who: list[tuple[str, str]]
+    plans: list[PlanView]
+
+
+def router(clinic: Clinic) -> APIRouter:
+    """The list, and the form on it."""
+
+    def show(request: Request) -> HTMLResponse:
+        logs = clinic.courses.unmatched()
+        may_see = clinic.people.may_see(request, [_subject(log) for log in logs])
+        session = clinic.people.session(request)
+        notice = ""
+        if session is not None:
+            notice, session.notice = session.notice, ""
+        return page(
+            clinic,
+            request,
+            "matches.html",
+            logs=[_view(clinic, log, may_see=may_see) for log in logs],
+            may_choose=may_see,
+            is_cut=len(logs) == MOST_UNMATCHED,
+            notice=notice,
+            none_of_these=NONE,
+            longest_reason=LONGEST_REASON,
+        )
+
+    def decide(request: Request, result: int) -> Response:
+        person = clinic.people.physicist(request)
+        log = clinic.courses.unmatched_log(result) if result < 2**63 else None
+        if log is None:
+            raise HTTPException(404)
+        form = form_of(request)
+        chosen = Choice(
+            result=result,
+            plan=_plan(form, log),
+            actor=person.name,
+            reason=_reason(form, clinic.queries.identity_of(result).get("patient_id", "")),
+            of_field=log.names_field_only and "of_field" in form,
+        )
+        try:
+            queued = choose(clinic.store, chosen)
+        except CannotChoose as why:
+            sentence = str(why)
+            raise Refusal(
+                409, "Not chosen", f"Nothing was done: {sentence}. Open the list again."
+            ) from None
+        session = clinic.people.session(request)
+        if session is not None:
+            session.notice = (
+                f"Your choice for result {result} is written down; "
+                f"{plural(queued, 'log is', 'logs are')} judged again."
+            )
+        return RedirectResponse(MATCHES, 303)
+
+    routes = APIRouter()
+    routes.add_api_route(MATCHES, show, methods=["GET", "HEAD"], response_model=None)
+    routes.add_api_route(f"{MATCHES}/{{result:int}}", decide, methods=["POST"], response_model=None)
+    return routes
+
+
+def _subject(log: UnmatchedLog) -> str:
+    return f"patient {log.patient}" if log.patient else f"result {log.result}"
+
+
+def _view(clinic: Clinic, log: UnmatchedLog, *, may_see: bool) -> MatchView:
+    return MatchView(
+        result=log.result,
+        machine=log.machine or "unknown machine",
+        when=clinic.when(log.point_ns),
+        planned="not known" if log.planned_mu is None else quantity(log.planned_mu, "MU"),
+        reason=log.reason,
+        patient=log.patient,
+        names_field_only=log.names_field_only,
+        who=_who(clinic, log) if may_see else [],
+        plans=_plans(clinic, log, may_see=may_see),
+    )
+
+
+def _who(clinic: Clinic, log: UnmatchedLog) -> list[tuple[str, str]]:
+    label = plan_label(clinic, log.result)
+    return [*of_patient(clinic, log.result), *([("Plan by the log", label)] if label else [])]
+
+
+def _plans(clinic: Clinic, log: UnmatchedLog, *, may_see: bool) -> list[PlanView]:
+    of_plan: dict[tuple[str, int], list[PlanRival]] = {}
+    for rival in log.rivals:
+        of_plan.setdefault((rival.plan_sha256, rival.result), []).append(rival)
+    found = []
+    for (sha256, result), rivals in of_plan.items():
+        names = clinic.courses.beam_names(result) if may_see else {}
+        told = [
+            RivalView(
+                rival.beam_number,
+                names.get(rival.beam_number, ""),
+                # Rounded down: what does not wholly agree never looks as if it did.
+                f"{int(100.0 * rival.score)}{THIN_SPACE}%",
+                rival.said.removeprefix("planned beam found by ").lstrip("; "),
+            )
+            for rival in rivals
+        ]
+        found.append(PlanView(sha256, result, plan_label(clinic, result) if may_see else "", told))
+    return found
+
+
+def _plan(form: Mapping[str, str], log: UnmatchedLog) -> str | None:
+    """The plan that was chosen.  Raises `Refusal` for one that is not on the list."""
+    plan = form.get("plan", "")
+    if plan == NONE:
+        return None
+    if plan not in {rival.plan_sha256 for rival in log.rivals}:
+        raise Refusal(400, "Not chosen", "Nothing was done: choose one of the plans, or none.")
+    return plan
+
+
+def _reason(form: Mapping[str, str], patient_id: str) -> str:
+    """Why.  Raises `Refusal` where it is missing, too long, or says who the patient is."""
+    reason = form.get("reason", "").strip()
+    if not 1 <= len(reason) <= LONGEST_REASON or not reason.isprintable():
+        raise Refusal(
+            400,
+            "Not chosen",
+            f"Nothing was done: give a reason of one line, at most {LONGEST_REASON} characters.",
+        )
+    name = _plain(patient_id)
+    if len(name) >= SHORTEST_NAME and name in _plain(reason):
+        raise Refusal(
+            400,
+            "Not chosen",
+            "Nothing was done: the reason names the patient. The audit trail is kept for good, so "
+            "say it without.",
+        )
+    return reason
+
+
+def _plain(text: str) -> str:
+    return "".join(text.casefold().split())
