@@ -32,13 +32,13 @@ state_dir = "state"
 name = "TB1"
 machine_class = "truebeam"
 mlc = "millennium120"
-folders = ["incoming/TB1"]
+folders = ["exported-plans/TB1", "incoming/TB1"]
 
 [[machine]]
 name = "TB2"
 machine_class = "truebeam"
 mlc = "hd120"
-folders = ["incoming/TB2"]
+folders = ["exported-plans/TB2", "incoming/TB2"]
 
 [[person]]
 name = "{person}"
@@ -50,6 +50,9 @@ settle_time = "1 s"
 [web]
 port = {port}
 """
+PLANS = "exported-plans"
+"""Before `incoming` by name too: files that settle together are taken in that order, and a log
+whose plan is here is judged once."""
 PERSON = "Demo Physicist"
 UID = "1.2.826.0.1.3680043.8.498"
 MLC = {"TB1": "millennium120", "TB2": "hd120"}
@@ -93,7 +96,8 @@ class Treatment:
 def write_site(folder: Path, port: int) -> Path:
     """Write the site file and make the machines' folders; the site file's path."""
     for machine in MLC:
-        (folder / "incoming" / machine).mkdir(parents=True, exist_ok=True)
+        for kind in (PLANS, "incoming"):
+            (folder / kind / machine).mkdir(parents=True, exist_ok=True)
     path = folder / "site.toml"
     path.write_text(SITE_TOML.format(port=port, person=PERSON))
     return path
@@ -157,7 +161,7 @@ def write_plans(folder: Path, days: int, today: datetime) -> None:
                 copy = replace(mine, plan_uid=f"{mine.plan_uid}.1", plan_label="Spine SBRT copy")
                 found.append(copy)
             for one in found:
-                path = folder / "incoming" / machine / f"RP.{one.plan_uid}.dcm"
+                path = folder / PLANS / machine / f"RP.{one.plan_uid}.dcm"
                 write_rtplan(path, shape(machine, beam), one, options)
                 os.utime(path, (written, written))
 
