@@ -25,6 +25,8 @@ PATIENT = ("patient_id",)
 def identity(clinic: Clinic, result: int) -> list[tuple[str, str]]:
     """What the file of a result says of whose it is: names for people, and values."""
     told = clinic.queries.identity_of(result)
+    if told.get("beam_names") == told.get("beam_name"):
+        told.pop("beam_names", None)
     order = {name: place for place, name in enumerate(LABELS)}
     return [
         (LABELS.get(name, name.replace("_", " ")), told[name])
@@ -41,6 +43,11 @@ def of_patient(clinic: Clinic, result: int) -> list[tuple[str, str]]:
 def plan_label(clinic: Clinic, result: int) -> str:
     """What a plan is called, and its date."""
     told = clinic.queries.identity_of(result)
-    return ", ".join(
-        dict.fromkeys(told[n] for n in ("plan_label", "plan_name", "plan_date") if n in told)
-    )
+    names = ("plan_label", "plan_name", "plan_date")
+    return ", ".join(dict.fromkeys(_date(told[name]) for name in names if name in told))
+
+
+def _date(text: str) -> str:
+    """A date of DICOM as people write it; anything else as it is."""
+    is_date = len(text) == 8 and text.isascii() and text.isdigit()
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if is_date else text

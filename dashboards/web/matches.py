@@ -13,7 +13,7 @@ from dashboards.web.clinic import Clinic, When
 from dashboards.web.forms import Refusal
 from dashboards.web.identity import of_patient, plan_label
 from dashboards.web.people import form_of
-from dashboards.web.wording import THIN_SPACE, plural, quantity
+from dashboards.web.wording import THIN_SPACE, match_reason, plural, quantity
 from qa_daemon.store.courses import MOST_UNMATCHED, PlanRival, UnmatchedLog
 from qa_daemon.store.plan_choices import CannotChoose, Choice, choose
 
@@ -125,7 +125,7 @@ def _view(clinic: Clinic, log: UnmatchedLog, *, may_see: bool) -> MatchView:
         machine=log.machine or "unknown machine",
         when=clinic.when(log.point_ns),
         planned="not known" if log.planned_mu is None else quantity(log.planned_mu, "MU"),
-        reason=log.reason,
+        reason=match_reason(log.reason),
         patient=log.patient,
         names_field_only=log.names_field_only,
         who=_who(clinic, log) if may_see else [],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dashboards.web.clinic import Clinic, When
 from dashboards.web.identity import plan_label
-from dashboards.web.wording import LOOKS, Look, plural, quantity
+from dashboards.web.wording import LOOKS, Look, match_reason, plural, quantity
 from qa_daemon.fractions import BeamState, Fraction, FractionBeam
 from qa_daemon.model import Verdict
 from qa_daemon.store.courses import MOST_DELIVERIES, PlanCourse
@@ -70,6 +70,7 @@ class LooseView:
 
     when: When
     reason: str
+    needs_a_match: bool
     log: LogView
 
 
@@ -94,7 +95,8 @@ def loose(clinic: Clinic, pseudonym: str) -> list[LooseView]:
     return [
         LooseView(
             clinic.when(log.point_ns),
-            log.reason,
+            match_reason(log.reason),
+            log.needs_a_match,
             LogView(log.result, LOOKS[verdicts.get(log.result)]),
         )
         for log in found
@@ -130,6 +132,9 @@ def _summary(shown: list[FractionView], planned: int | None) -> str:
     counted = f"{whole} of {planned} planned" if planned is not None else str(whole)
     noun = "fraction" if (planned or whole) == 1 else "fractions"
     said = [f"{counted} {noun} delivered"]
+    doubtful = sum(one.word.startswith(f"{DELIVERED};") for one in shown)
+    if doubtful:
+        said.append(f"{doubtful} of them with a log that is not PASS")
     for word in (NOT_AS_PLANNED, UNDER_WAY):
         count = sum(one.word == word for one in shown)
         if count:

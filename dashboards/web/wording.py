@@ -146,6 +146,11 @@ def age(when: datetime, now: datetime) -> str:
     raise AssertionError("the last unit has no limit")
 
 
+def match_reason(reason: str) -> str:
+    """Why a log needs a match, without what is said to somebody at a command line."""
+    return reason.removeprefix("needs a match: ").partition("; name its plan with --plan")[0]
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun."""
     return f"{count} {one if count == 1 else many or one + 's'}"

@@ -88,6 +88,7 @@ class LooseLog:
     result: int
     point_ns: int
     reason: str
+    needs_a_match: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,15 @@ class Courses:
         )
         with self._store.read() as connection:
             rows = connection.execute(query).all()
-        return [LooseLog(row.result, row.point_ns, row.reason or row.state or "") for row in rows]
+        return [
+            LooseLog(
+                result=row.result,
+                point_ns=row.point_ns,
+                reason=row.reason or row.state or "",
+                needs_a_match=row.state == MatchState.NEEDS_A_MATCH.value,
+            )
+            for row in rows
+        ]
 
     def verdicts(self, of: Iterable[int]) -> dict[int, Verdict | None]:
         """The verdicts of results, by result; a plan or treatment record has None."""

@@ -333,9 +333,15 @@ def test_a_reader_is_told_that_a_page_is_for_physicists(decisions: Served) -> No
 def test_no_route_takes_anything_from_a_visitor_or_from_another_site(decisions: Served) -> None:
     visitor = Visitor(decisions)
     paths = _taking(decisions.clinic.app().routes)
-    assert paths == {"/sign-in", "/sign-out", "/decisions"}
+    assert paths == {
+        "/sign-in",
+        "/sign-out",
+        "/decisions",
+        "/matches/{result:int}",
+        "/treatments",
+    }
     for path in paths - {"/sign-in"}:
-        answer = visitor.post(path, {"token": "", "plan": "7"})
+        answer = visitor.post(path.replace("{result:int}", "1"), {"token": "", "plan": "7"})
         assert (answer.status, answer.headers["location"]) == (303, "/sign-in")
     assert trail(decisions) == []
 
