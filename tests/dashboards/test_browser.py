@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.dashboards.serving import Served
+from tests.dashboards.treating import PATIENT, SECRETS, pseudonym_of, treated
 from tests.dashboards.visiting import PASSWORD, clinic_with_people
 from tests.servers import installed
 
@@ -207,6 +208,85 @@ def test_somebody_signs_in_and_out(browser: Any, tmp_path: Path) -> None:
         page.get_by_role("link", name="Sign in").wait_for()
         assert "Physicist A" not in page.inner_text("header")
         assert page.context.cookies() == []
+        visit.close()
+
+
+def sign_in(page: Any, served: Served, back: str) -> None:
+    page.goto(f"{served.url}/sign-in?next={back}")
+    page.get_by_label("Name").fill("Physicist A")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**{back}")
+
+
+def test_a_physicist_chooses_a_plan(browser: Any, tmp_path: Path) -> None:
+    with treated(tmp_path) as served:
+        visit = Visit(browser, served, "/", viewport={"width": 1280, "height": 900})
+        page = visit.page
+        page.get_by_role("link", name="2 logs need a match").click()
+        assert page.get_by_role("radio").count() == 0
+        visit.shoot("matches", full_page=True)
+        sign_in(page, served, "/matches")
+        visit.shoot("matches-physicist", full_page=True)
+        log = page.locator(f"#result-{served.ids['unsure']}")
+        # The browser itself asks for a plan and a reason.
+        log.get_by_role("button", name="Choose").click()
+        assert page.get_by_role("status").count() == 0
+        log.get_by_role("radio", name="CANARY-LABEL").check()
+        log.get_by_label("Reason").fill("the copy was never released")
+        log.get_by_role("button", name="Choose").click()
+        said = page.get_by_role("status")
+        said.wait_for()
+        assert "1 log is judged again" in said.inner_text()
+        assert page.url == f"{served.url}/matches"
+        visit.shoot("matches-chosen")
+        visit.close()
+        assert not any(secret in url for url in visit.requests for secret in SECRETS)
+
+
+def test_the_treatment_view_tells_states_by_word_shape_and_color(
+    browser: Any, tmp_path: Path
+) -> None:
+    with treated(tmp_path) as served:
+        path = f"/treatments/{pseudonym_of(served, PATIENT)}"
+        visit = Visit(browser, served, "/treatments", viewport={"width": 1280, "height": 900})
+        page = visit.page
+        page.get_by_role("link", name=pseudonym_of(served, PATIENT)).click()
+        page.wait_for_url(f"**{path}")
+        visit.shoot("treatment", full_page=True)
+        states = page.locator(".fraction td .verdict").filter(has_text="not all of it")
+        assert states.locator("svg").count() == 1
+        assert states.evaluate("node => getComputedStyle(node).color") == "rgb(168, 16, 26)"
+        assert not any(secret in page.content() for secret in SECRETS)
+        sign_in(page, served, "/treatments")
+        page.get_by_label("Patient ID").fill(PATIENT)
+        page.get_by_role("button", name="Find").click()
+        page.wait_for_url(f"**{path}")
+        assert PATIENT in page.inner_text("main") and "CANARY-BEAM-A" in page.inner_text("main")
+        visit.shoot("treatment-physicist", full_page=True)
+        visit.close()
+        assert not any(secret in url for url in visit.requests for secret in SECRETS)
+
+
+def test_treatments_and_matches_fit_a_telephone_and_stand_out(browser: Any, tmp_path: Path) -> None:
+    with treated(tmp_path) as served:
+        visit = Visit(browser, served, "/", viewport={"width": 400, "height": 800})
+        paths = {
+            "treatments": "/treatments",
+            "treatment": f"/treatments/{pseudonym_of(served, PATIENT)}",
+            "matches": "/matches",
+            "log": f"/results/{served.ids['unsure']}",
+        }
+        for who in ("stranger", "physicist"):
+            if who == "physicist":
+                sign_in(visit.page, served, "/treatments")
+            for name, path in paths.items():
+                visit.page.goto(served.url + path)
+                visit.shoot(f"telephone-{name}-{who}", full_page=True)
+                assert visit.page.evaluate("document.documentElement.scrollWidth") <= 400, path
+                found = visit.page.evaluate(CONTRASTS)
+                assert len(found) > 20
+                assert [pair for pair in found if pair[0] < 4.5] == [], path
         visit.close()
 
 
