@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -22,6 +23,9 @@ NONE = "none"
 LONGEST_REASON = 200
 SHORTEST_NAME = 4
 """A shorter patient id may stand in any sentence."""
+
+Named = tuple[str, Mapping[int, str]]
+"""What a plan is called, and its beams by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ def router(clinic: Clinic) -> APIRouter:
     def show(request: Request) -> HTMLResponse:
         logs = clinic.courses.unmatched()
         may_see = clinic.people.may_see(request, [_subject(log) for log in logs])
+
+        @cache  # for this page: many logs may be of the same few plans
+        def named(plan: int) -> Named:
+            return plan_label(clinic, plan), clinic.courses.beam_names(plan)
+
         session = clinic.people.session(request)
         notice = ""
         if session is not None:
@@ -73,7 +82,7 @@ def router(clinic: Clinic) -> APIRouter:
             clinic,
             request,
             "matches.html",
-            logs=[_view(clinic, log, may_see=may_see) for log in logs],
+            logs=[_view(clinic, log, named if may_see else None) for log in logs],
             may_choose=may_see,
             is_cut=len(logs) == MOST_UNMATCHED,
             notice=notice,
@@ -119,7 +128,8 @@ def _subject(log: UnmatchedLog) -> str:
     return f"patient {log.patient}" if log.patient else f"result {log.result}"
 
 
-def _view(clinic: Clinic, log: UnmatchedLog, *, may_see: bool) -> MatchView:
+def _view(clinic: Clinic, log: UnmatchedLog, named: Callable[[int], Named] | None) -> MatchView:
+    """`named` gives the names of a plan and its beams; None: they are not shown."""
     return MatchView(
         result=log.result,
         machine=log.machine or "unknown machine",
@@ -128,8 +138,8 @@ def _view(clinic: Clinic, log: UnmatchedLog, *, may_see: bool) -> MatchView:
         reason=match_reason(log.reason),
         patient=log.patient,
         names_field_only=log.names_field_only,
-        who=_who(clinic, log) if may_see else [],
-        plans=_plans(clinic, log, may_see=may_see),
+        who=_who(clinic, log) if named else [],
+        plans=_plans(log, named or (lambda _: ("", {}))),
     )
 
 
@@ -138,24 +148,24 @@ def _who(clinic: Clinic, log: UnmatchedLog) -> list[tuple[str, str]]:
     return [*of_patient(clinic, log.result), *([("Plan by the log", label)] if label else [])]
 
 
-def _plans(clinic: Clinic, log: UnmatchedLog, *, may_see: bool) -> list[PlanView]:
+def _plans(log: UnmatchedLog, named: Callable[[int], Named]) -> list[PlanView]:
     of_plan: dict[tuple[str, int], list[PlanRival]] = {}
     for rival in log.rivals:
         of_plan.setdefault((rival.plan_sha256, rival.result), []).append(rival)
     found = []
     for (sha256, result), rivals in of_plan.items():
-        names = clinic.courses.beam_names(result) if may_see else {}
+        label, beams = named(result)
         told = [
             RivalView(
                 rival.beam_number,
-                names.get(rival.beam_number, ""),
+                beams.get(rival.beam_number, ""),
                 # Rounded down: what does not wholly agree never looks as if it did.
                 f"{int(100.0 * rival.score)}{THIN_SPACE}%",
                 rival.said.removeprefix("planned beam found by ").lstrip("; "),
             )
             for rival in rivals
         ]
-        found.append(PlanView(sha256, result, plan_label(clinic, result) if may_see else "", told))
+        found.append(PlanView(sha256, result, label, told))
     return found
 
 

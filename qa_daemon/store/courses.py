@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from qa_daemon.fractions import NANO, DeliveredPart, Fraction, RecordedPart, fractions
 from qa_daemon.model import MatchState, State, Verdict
+from qa_daemon.store.plan_choices import ABLE
 from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
@@ -109,12 +110,15 @@ class Courses:
         self._store = store
 
     def unmatched(self) -> list[UnmatchedLog]:
-        """The newest logs that need a physicist's choice, newest first."""
+        """The newest logs that need a physicist's choice, newest first.
+
+        One that is queued, because somebody chose or a plan came, is not among them.
+        """
         with self._store.read() as connection:
-            return _unmatched(connection, NEEDS_A_MATCH)
+            return _unmatched(connection, NEEDS_A_MATCH & files.c.state.in_(ABLE))
 
     def unmatched_log(self, result: int) -> UnmatchedLog | None:
-        """One log that needs a physicist's choice; None where it does not, or no longer."""
+        """One log that needs a physicist's choice, also when queued; None where it does not."""
         with self._store.read() as connection:
             found = _unmatched(connection, NEEDS_A_MATCH & (results.c.id == result))
         return found[0] if found else None
@@ -124,7 +128,8 @@ class Courses:
         some = (
             select(deliveries.c.file)
             .join(results, results.c.id == deliveries.c.result)
-            .where(NEEDS_A_MATCH, results.c.active)
+            .join(files, files.c.id == deliveries.c.file)
+            .where(NEEDS_A_MATCH, results.c.active, files.c.state.in_(ABLE))
             .limit(MOST_UNMATCHED + 1)
         )
         with self._store.read() as connection:
@@ -271,6 +276,7 @@ def _unmatched(connection: Connection, where: ColumnElement[bool]) -> list[Unmat
     query = (
         select(deliveries)
         .join(results, results.c.id == deliveries.c.result)
+        .join(files, files.c.id == deliveries.c.file)
         .where(where, results.c.active)
         .order_by(deliveries.c.point_ns.desc())
         .limit(MOST_UNMATCHED)

@@ -117,8 +117,12 @@ def test_a_choice_is_audited_and_the_log_judged_again(served: Served) -> None:
     # The log says whose it is: a choice for it is for no other log.
     assert choices(served) == [(plan, "Physicist A", False, REASON)]
     assert state_of(served, "unsure") is State.QUEUED and state_of(served, "nameless") is State.DONE
+    # It is queued, and off the list; nobody has to wait for that.
+    assert "1 log needs a match" in served.get("/").text
     said = f"Your choice for result {served.ids['unsure']} is written down; 1 log is judged again."
-    assert said in words(visitor.get("/matches").text)
+    page = visitor.get("/matches").text
+    assert said in words(page)
+    assert f"/matches/{served.ids['unsure']}" not in page
     assert said not in words(visitor.get("/matches").text)
     with served.clinic.store.read() as connection:
         (row,) = connection.execute(select(audit_rows).where(audit_rows.c.action == "plan chosen"))
