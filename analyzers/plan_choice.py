@@ -26,7 +26,7 @@ from analyzers.plan_matching import (
 from analyzers.plan_records import Plan, PlanMatch, PlannedPart, Rival
 from analyzers.records import Delivery, Identity, SubBeam
 
-CHOOSE = "name its plan with --plan"
+CHOOSE = "choose its plan, with --plan or among the logs that need a match"
 MOST_FIELDS = 40
 MOST_RIVALS = 10
 

@@ -148,7 +148,7 @@ def age(when: datetime, now: datetime) -> str:
 
 def match_reason(reason: str) -> str:
     """Why a log needs a match, without what is said to somebody at a command line."""
-    return reason.removeprefix("needs a match: ").partition("; name its plan with --plan")[0]
+    return reason.removeprefix("needs a match: ").partition("; choose its plan")[0]
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -91,7 +91,7 @@ def test_a_log_that_does_not_name_its_plan_needs_a_choice(tmp_path: Path) -> Non
     code, found = analyze(tmp_path)
     log = next(r for r in found if r["format"] == "varian-trajectory-log")
     assert (code, log["verdict"]) == (1, "INVALID")
-    assert "name its plan with --plan" in agreement(log)["failure"]
+    assert "choose its plan" in agreement(log)["failure"]
 
 
 def test_a_plan_that_cannot_be_read_is_told_and_never_taken_for_none(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class TreatingClinic(Clinic):
         """A log, matched where it says which part of a beam it is; else it needs a match."""
         match = MatchReport(
             state=MatchState.NEEDS_A_MATCH,
-            reason="needs a match: 2 planned beams fit about as well; name its plan with --plan",
+            reason="needs a match: 2 planned beams fit about as well; choose its plan",
         )
         used = self.plans.for_log(told.keys, "", "TB1")
         if told.part_mu is not None:

@@ -171,7 +171,7 @@ def test_three_fields_of_one_elekta_log_find_three_of_six_beams() -> None:
     # The step dose of the log cuts off what is less than a tenth.
     assert abs(found["meterset_error"].value) < 0.101
     # Without a name of plan or patient in the log, a person has to say so.
-    with pytest.raises(AnalysisError, match="name its plan with --plan"):
+    with pytest.raises(AnalysisError, match="choose its plan"):
         run(ANALYZER, with_plan(delivery, [read_plan(plan)], chosen=False), "elekta")
 
 
