@@ -16,7 +16,7 @@ from dashboards.web.identity import of_patient, plan_label
 from dashboards.web.people import form_of
 from dashboards.web.wording import THIN_SPACE, match_reason, plural, quantity
 from qa_daemon.store.courses import MOST_UNMATCHED, PlanRival, UnmatchedLog
-from qa_daemon.store.plan_choices import CannotChoose, Choice, choose
+from qa_daemon.store.plan_choices import CannotChoose, Choice, choose, newest, withdraw
 
 MATCHES = "/matches"
 NONE = "none"
@@ -82,6 +82,8 @@ def router(clinic: Clinic) -> APIRouter:
             clinic,
             request,
             "matches.html",
+            made=newest(clinic.store) if may_see else [],
+            when=clinic.local,
             logs=[_view(clinic, log, named if may_see else None) for log in logs],
             may_choose=may_see,
             is_cut=len(logs) == MOST_UNMATCHED,
@@ -110,17 +112,32 @@ def router(clinic: Clinic) -> APIRouter:
             raise Refusal(
                 409, "Not chosen", f"Nothing was done: {sentence}. Open the list again."
             ) from None
+        again = f"{plural(queued, 'log is', 'logs are')} judged again"
+        _tell(request, f"Your choice for result {result} is written down; {again}.")
+        return RedirectResponse(MATCHES, 303)
+
+    def take_back(request: Request, made: int) -> Response:
+        person = clinic.people.physicist(request)
+        try:
+            queued = withdraw(clinic.store, made, person.name)
+        except CannotChoose as why:
+            raise Refusal(409, "Not taken back", f"Nothing was done: {why}.") from None
+        _tell(
+            request,
+            f"The choice is taken back; {plural(queued, 'log is', 'logs are')} judged again.",
+        )
+        return RedirectResponse(MATCHES, 303)
+
+    def _tell(request: Request, notice: str) -> None:
         session = clinic.people.session(request)
         if session is not None:
-            session.notice = (
-                f"Your choice for result {result} is written down; "
-                f"{plural(queued, 'log is', 'logs are')} judged again."
-            )
-        return RedirectResponse(MATCHES, 303)
+            session.notice = notice
 
     routes = APIRouter()
     routes.add_api_route(MATCHES, show, methods=["GET", "HEAD"], response_model=None)
     routes.add_api_route(f"{MATCHES}/{{result:int}}", decide, methods=["POST"], response_model=None)
+    back = f"{MATCHES}/choices/{{made:int}}/back"
+    routes.add_api_route(back, take_back, methods=["POST"], response_model=None)
     return routes
 
 

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select
 
 from qa_daemon.model import DeliveryKeys, Event, State
 from qa_daemon.store import audit
@@ -39,6 +39,19 @@ class Choice:
     actor: str
     reason: str
     of_field: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MadeChoice:
+    """A choice in force: `result` of the log, `plan` the plan's result, None: of none here."""
+
+    id: int
+    result: int
+    plan: int | None
+    actor: str
+    reason: str
+    at: str
+    of_field: bool
 
 
 def choose(store: Store, chosen: Choice) -> int:
@@ -136,6 +149,82 @@ def choice(connection: Connection, sha256: str, field: str | None) -> Row[Any] |
             continue
         query = select(plan_choices).where(where).order_by(plan_choices.c.id.desc()).limit(1)
         found = connection.execute(query).first()
-        if found is not None:
+        if found is not None and not found.is_withdrawn:
             return found
     return None
+
+
+def newest(store: Store, limit: int = 20) -> list[MadeChoice]:
+    """The newest choices that are in force, newest first."""
+    log, plan = results.alias(), results.alias()
+    query = (
+        select(plan_choices, log.c.id.label("result"), plan.c.id.label("plan"))
+        .join(log, (log.c.sha256 == plan_choices.c.sha256) & log.c.active)
+        .join(plan, (plan.c.sha256 == plan_choices.c.plan_sha256) & plan.c.active, isouter=True)
+        .where(_is_in_force())
+        .order_by(plan_choices.c.id.desc())
+        .limit(limit)
+    )
+    with store.read() as connection:
+        return [
+            MadeChoice(
+                row.id,
+                row.result,
+                row.plan,
+                row.actor,
+                row.reason,
+                row.at,
+                row.field_key is not None,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def _is_in_force() -> ColumnElement[bool]:
+    """Nothing was said of the same log later."""
+    later = plan_choices.alias()
+    overruled = select(later.c.id).where(
+        later.c.sha256 == plan_choices.c.sha256, later.c.id > plan_choices.c.id
+    )
+    return and_(plan_choices.c.is_withdrawn.is_(False), ~overruled.exists())
+
+
+def withdraw(store: Store, made: int, actor: str) -> int:
+    """Take a choice back, and queue the logs that it was about; how many.
+
+    Raises `CannotChoose` where it is not in force any more.
+    """
+    with store.write() as connection:
+        query = select(plan_choices).where(plan_choices.c.id == made, _is_in_force())
+        row = connection.execute(query).first()
+        if row is None:
+            raise CannotChoose("this choice is not in force any more")
+        connection.execute(
+            insert(plan_choices).values(
+                sha256=row.sha256,
+                field_key=row.field_key,
+                is_withdrawn=True,
+                actor=actor,
+                reason="taken back",
+                at=store.now(),
+            )
+        )
+        audit.record(
+            connection,
+            at=store.now(),
+            actor=actor,
+            action="choice of plan taken back",
+            subject=f"choice {made}",
+            detail={"log": row.sha256, "plan": row.plan_sha256},
+        )
+        log = connection.execute(
+            select(deliveries)
+            .join(files, files.c.id == deliveries.c.file)
+            .where(files.c.sha256 == row.sha256, files.c.state.in_(ABLE))
+        ).first()
+        if log is None:
+            return 0
+        about = [log.file] if row.field_key is None else _of_field(connection, log)
+        for identity in about:
+            move(connection, identity, Event.INPUT_CAME)
+        return len(about)

@@ -349,6 +349,7 @@ plan_choices = Table(  # which plan a physicist said a log is of; none: it is of
     Column("sha256", String(64), nullable=False),  # the log's
     Column("field_key", String(64)),  # also of later logs of this field
     Column("plan_sha256", String(64)),
+    Column("is_withdrawn", Boolean, nullable=False, default=False),  # the choice before it is void
     Column("actor", String(200), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", String(32), nullable=False),

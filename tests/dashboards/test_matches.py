@@ -212,3 +212,23 @@ def test_the_list_and_its_count_are_bounded(tmp_path: Path) -> None:
         page = pages.get("/matches").text
         assert page.count('class="match"') == 100 and "There are more" in page
         assert "No plan here has a beam that could be it." in page
+
+
+def test_a_choice_can_be_taken_back(served: Served) -> None:
+    visitor = Visitor(served)
+    visitor.sign_in()
+    choose(visitor, served, "unsure", plan=sha256_of(served, "plan"))
+    page = visitor.get("/matches").text
+    (back,) = re.findall(r'action="(/matches/choices/\d+/back)"', page)
+    assert REASON in words(page) and "Physicist A" in words(page)
+    assert "choices" not in served.get("/matches").text
+    answer = visitor.post(back, {"token": visitor.token()})
+    assert (answer.status, answer.headers["location"]) == (303, "/matches")
+    assert back not in visitor.get("/matches").text
+    again = visitor.post(back, {"token": visitor.token()})
+    assert again.status == 409 and "not in force any more" in again.text
+    with served.clinic.store.read() as connection:
+        assert audit.verify(connection) is None
+        where = audit_rows.c.action == "choice of plan taken back"
+        (row,) = connection.execute(select(audit_rows).where(where))
+    assert row.actor == "Physicist A"

@@ -20,7 +20,7 @@ from qa_daemon import jobs
 from qa_daemon.model import Job, Report, Verdict
 from qa_daemon.simulate import elekta_trf, rtplan, rtrecord, trajectory_log
 from qa_daemon.simulate.plan_shapes import FIELDS
-from qa_daemon.store.plan_choices import CannotChoose, Choice, choose
+from qa_daemon.store.plan_choices import CannotChoose, Choice, choose, newest, withdraw
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import audit, deliveries, files
 from tests.ingest import clinic as clinics
@@ -245,7 +245,31 @@ def test_a_physicists_choice_is_audited_and_holds_for_the_field(clinic: Clinic) 
     clinic.process()
     next_fraction = [r for r in clinic.queries.results_since() if r.path.endswith("later.trf")]
     assert agreement(next_fraction[0]).failure is None
-    # The word is taken back for the first log alone.
+    # Of the first log alone somebody says more.
     choose(clinic.store, Choice(judged.id, None, "B", "it was a phantom"))
     clinic.judge()
     assert "none of the plans" in agreement(result(clinic, "elekta")).not_applicable
+    # Taken back, the word on the field holds for it again.
+    (made,) = newest(clinic.store)
+    assert (made.actor, made.plan, made.of_field) == ("B", None, False)
+    assert withdraw(clinic.store, made.id, "B") == 1
+    clinic.judge()
+    assert agreement(result(clinic, "elekta")).failure is None
+    assert agreement(result(clinic, "elekta")).not_applicable is None
+    with pytest.raises(CannotChoose, match="not in force"):
+        withdraw(clinic.store, made.id, "B")
+
+
+def test_a_choice_for_a_field_that_is_taken_back_holds_for_none_of_its_logs(clinic: Clinic) -> None:
+    arrive(clinic, "elekta", "elekta-plan")
+    log, plan = result(clinic, "elekta"), result(clinic, "elekta-plan")
+    choose(clinic.store, Choice(log.id, plan.sha256, "A", "same field", of_field=True))
+    later = elekta_trf.simulate(clinic.top / "later.trf", field="static", mu=60.0, bank_a_mm=0.1)
+    clinic.drop("later.trf", later.read_bytes())
+    clinic.process()
+    (made,) = newest(clinic.store)
+    assert withdraw(clinic.store, made.id, "A") == 2
+    clinic.judge()
+    for found in clinic.queries.results_since():
+        if found.path.endswith(".trf"):
+            assert "needs a match" in agreement(found).failure

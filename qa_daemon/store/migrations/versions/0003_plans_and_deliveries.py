@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("field_key", sa.String(length=64), nullable=True),
         sa.Column("plan_sha256", sa.String(length=64), nullable=True),
+        sa.Column("is_withdrawn", sa.Boolean(), nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.String(length=32), nullable=False),
