@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -203,7 +202,8 @@ class Clinic:
 
     def judge(self) -> None:
         """Judge everything that is queued."""
-        if not any(t.is_alive() for t in threading.enumerate() if t.name.startswith("dispatch")):
+        # Those of another clinic in this process may still be ending.
+        if not any(t.is_alive() for t in self.dispatcher._threads):
             self.dispatcher.start()
         assert self.dispatcher.wait_idle(20.0)
 

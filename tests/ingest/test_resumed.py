@@ -22,8 +22,8 @@ from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import delivered_beams
 from tests.ingest.clinic import SITE, Clinic
 
-MU, STOP_MU = 100.0, 61.7
-FIELD: dict[str, Any] = {"field": "vmat", "mu": MU}
+MU, STOP_MU = 40.0, 24.7
+FIELD: dict[str, Any] = {"field": "sliding-window", "mu": MU}
 REAL = load()
 FIRST_AT = datetime(2026, 1, 5, 7, 30)  # noqa: DTZ001 - a machine's wall time
 LATER_AT = datetime(2026, 1, 5, 7, 42)  # noqa: DTZ001

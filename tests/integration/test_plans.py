@@ -12,15 +12,17 @@ from tests.integration.daemon import Daemon, write_site
 def test_a_plan_beside_its_log_has_a_result_without_a_verdict(tmp_path: Path) -> None:
     with Daemon(write_site(tmp_path)) as daemon:
         queries = daemon.store()
-        trajectory_log.simulate(daemon.incoming / "x_20260105073000.bin", field="static")
+        log = daemon.incoming / "x_20260105073000.bin"
+        trajectory_log.simulate(log, field="static", companion=True)
         plan = rtplan.simulate(daemon.incoming / "CANARY.dcm", field="static")
         rtrecord.simulate(daemon.incoming / "record.dcm")
         cut = plan.read_bytes()[:1000]
         (daemon.incoming / "cut.dcm").write_bytes(cut)
-        daemon.until(lambda: queries.counts().get("results", 0) == 4, "every file has a result")
+        judged = {"files.done": 4, "files.quarantined": 1}
+        daemon.until(lambda: judged.items() <= queries.counts().items(), "every file is judged")
         found = {Path(r.path).name: r for r in queries.results_since()}
         counts = daemon.status()["files"]
-        assert (counts["done"], counts["quarantined"]) == (3, 1)
+        assert (counts["done"], counts["quarantined"]) == (4, 1)
         assert found["x_20260105073000.bin"].verdict is Verdict.PASS
         for name, kind in (("CANARY.dcm", "dicom-rtplan"), ("record.dcm", "dicom-rtrecord")):
             result = found[name]
