@@ -283,7 +283,7 @@ def evidence(
     planned_mu = delivery.planned_mu if sub_beam is None else sub_beam.planned_mu
     shape, from_mu = shape_of(delivery, beam, sub_beam, planned_mu), 0.0
     rest_mu = _before(delivery, beam, planned_mu)
-    if rest_mu is not None and not shape.is_same:
+    if rest_mu is not None:
         resumed = shape_of(delivery, beam, sub_beam, beam.meterset_mu, rest_mu)
         if resumed.is_same:
             shape, from_mu = resumed, rest_mu

@@ -1,7 +1,8 @@
 """A beam that was interrupted and resumed: its logs in order, put together as one delivery.
 
 A machine writes a log for each time it irradiates.  Held against the plan one by one, each would be
-half a beam.  A log that counts its meterset anew begins where the log before it ended.
+half a beam.  The meterset of the whole is the sum of what each log shows itself: what was delivered
+between two of them, or twice, is missing, or too much, at the end.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from analyzers.core import AnalysisError
 from analyzers.records import Axis, Delivery, Meterset
 
 Arrays = Sequence[np.ndarray[Any, Any]]
-SAME_MU = 1.0
-"""A log that begins within this of where the one before ended counts on; else it counts anew."""
+CLOCK_S = 2.0
+"""Stamps of file names are whole seconds, and up to one apart from others of the same beam."""
 SAME_POINT = 1.0
 
 
@@ -26,13 +27,15 @@ def put_together(logs: Sequence[Delivery]) -> Delivery:
     """One delivery out of the logs of one beam, in the order of their beginning.
 
     Samples follow each other without the time between the logs.  Raises `AnalysisError` where the
-    logs are not of one beam on one head.
+    logs are not of one beam on one head, or overlap in time.
     """
     first = logs[0]
     if any(len(log.sub_beams) > 1 or log.fields for log in logs):
         raise AnalysisError("a log of several beams cannot be put together with another")
     if any(_kind(log) != _kind(first) for log in logs):
         raise AnalysisError("the logs of an interrupted beam are of different kinds")
+    if any(_overlap(one, other) for one, other in pairwise(logs)):
+        raise AnalysisError("the logs of an interrupted beam overlap in time")
     counted = [first]
     for log in logs[1:]:
         counted.append(_counting_on(log, float(counted[-1].meterset_mu.actual[-1])))
@@ -48,7 +51,7 @@ def put_together(logs: Sequence[Delivery]) -> Delivery:
         ),
         truncated=any(log.truncated for log in logs),
         warnings=(
-            *first.warnings,
+            *dict.fromkeys(warning for log in logs for warning in log.warnings),
             f"{len(logs)} logs of a beam that was interrupted and resumed, put together",
         ),
     )
@@ -105,11 +108,20 @@ def _kind(log: Delivery) -> tuple[object, ...]:
 
 
 def _counting_on(log: Delivery, from_mu: float) -> Delivery:
+    """The log with its meterset counted from there, whatever it counts from itself."""
     if log.meterset is not Meterset.MU:
-        return log
+        raise AnalysisError("logs that do not count in MU cannot be put together")
     axis = log.meterset_mu
-    if abs(float(axis.actual[0]) - from_mu) <= SAME_MU:
-        return log
+    step_mu = from_mu - float(axis.actual[0])
     return replace(
-        log, meterset_mu=Axis(axis.expected + from_mu, axis.actual + from_mu, axis.has_expected)
+        log, meterset_mu=Axis(axis.expected + step_mu, axis.actual + step_mu, axis.has_expected)
     )
+
+
+def _overlap(one: Delivery, other: Delivery) -> bool:
+    """Whether the second began before the first can have ended; stamps may be of either end."""
+    if one.performed_at is None or other.performed_at is None:
+        return False
+    apart_s = (other.performed_at - one.performed_at).total_seconds()
+    shorter_s = min(one.samples * one.interval_s, other.samples * other.interval_s)
+    return apart_s < shorter_s - CLOCK_S

@@ -16,8 +16,9 @@ SAME_MU, SAME_MU_SHARE = 0.5, 0.01
 """Metersets that differ by less, or by less than this share, are the same."""
 
 
-RESUMED_MU, RESUMED_MU_SHARE = 1.0, 0.01
-"""A beam that was interrupted goes on where it stopped: within this, or this share of it."""
+RESUMED_MU, RESUMED_MU_SHARE, RESUMED_LEAST_MU = 1.0, 0.01, 0.1
+"""A beam that was interrupted goes on where it stopped: within this share of it, but no more than
+the first, and no less than the last, the step in which some logs count."""
 
 
 class BeamState(StrEnum):
@@ -98,7 +99,8 @@ class Span(Protocol):
 
 def goes_on(first: Span, rest: Span) -> bool:
     """Whether a part of a beam begins where another, which stopped early, ended."""
-    same_mu = max(RESUMED_MU, RESUMED_MU_SHARE * first.planned_mu)
+    share_mu = RESUMED_MU_SHARE * first.planned_mu
+    same_mu = min(RESUMED_MU, max(share_mu, RESUMED_LEAST_MU))
     is_short = first.planned_mu - first.to_mu > same_mu
     return is_short and abs(rest.from_mu - first.to_mu) <= same_mu and rest.from_mu > same_mu
 

@@ -14,7 +14,7 @@ import resource
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
@@ -39,7 +39,7 @@ from analyzers.core import (
     ReadError,
 )
 from analyzers.mlc_geometry import with_model
-from analyzers.plan_choice import with_plan
+from analyzers.plan_choice import CHOOSE, with_plan
 from analyzers.plan_matching import MachineNames
 from analyzers.plan_records import Plan, PlanMatch
 from analyzers.records import Delivery
@@ -57,6 +57,7 @@ from qa_daemon.model import (
 )
 
 PR_SET_PDEATHSIG = 1
+OTHER_FITS = "another plan here fits as well as the one that was chosen for this field"
 
 
 class WorkerDied(Exception):  # noqa: N818 - a fact, decided upon by the caller
@@ -244,8 +245,30 @@ def _beside_plans(
         frozenset(job.machine_names), frozenset(job.other_machine_names), job.machine_names_are_all
     )
     readable = [plan for plan in plans if plan is not None]
-    planned = with_plan(delivery, readable, chosen=job.plan_is_chosen, machines=machines)
+    if job.plan_is_chosen:
+        planned = with_plan(delivery, readable[:1], chosen=True, machines=machines)
+        if job.is_chosen_for_field and _fits_another(planned, delivery, readable[1:]):
+            planned = replace(delivery, planned=_unsure(OTHER_FITS))
+    else:
+        planned = with_plan(delivery, readable, chosen=False, machines=machines)
+        is_absent = planned.planned is None or planned.planned.absent is not None
+        if job.doubt is not None and is_absent:
+            planned = replace(delivery, planned=_unsure(job.doubt))
     return planned, match_report(planned, plans)
+
+
+def _fits_another(planned: Delivery, delivery: Delivery, others: Sequence[Plan]) -> bool:
+    """Whether a choice for the field hides that another plan fits this log too."""
+    if planned.planned is None or not planned.planned.parts:
+        return False
+    return any(
+        found is not None and bool(found.parts)
+        for found in (with_plan(delivery, [o], chosen=True).planned for o in others)
+    )
+
+
+def _unsure(why: str) -> PlanMatch:
+    return PlanMatch(failure=f"{MatchState.NEEDS_A_MATCH}: {why}; {CHOOSE}", needs_a_match=True)
 
 
 def _without_plan(delivery: Delivery, job: Job) -> tuple[Delivery, MatchReport]:

@@ -169,6 +169,11 @@ def _delivered(
                 planned_mu=planned_mu,
                 from_mu=before * scale,
                 to_mu=float(since[-1]) * scale,
+                joinable=(
+                    len(delivery.sub_beams) <= 1
+                    and not delivery.fields
+                    and delivery.meterset is Meterset.MU
+                ),
             )
         )
     return tuple(beams)

@@ -194,7 +194,8 @@ class RecordKeys(Message):
 class DeliveredBeam(Message):
     """A planned beam, or a part of it, that a log delivered: from one meterset to another.
 
-    `plan` is the place of its plan among the job's.
+    `plan` is the place of its plan among the job's.  `joinable`: the log holds nothing else, so
+    that the log of the rest may be put together with it.
     """
 
     plan: int
@@ -202,6 +203,7 @@ class DeliveredBeam(Message):
     planned_mu: FiniteFloat
     from_mu: FiniteFloat
     to_mu: FiniteFloat
+    joinable: bool = True
 
 
 class RivalBeam(Message):
@@ -267,7 +269,9 @@ class Job(Message):
     """One main file to read and measure, with its side files.
 
     `resumed_by` are the later logs of the same beam, read with it as one delivery.
-    `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named it.
+    `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named the
+    first.  `is_chosen_for_field`: for another log of the field, so that the others must not fit as
+    well.  `doubt`: why a log that fits none of them needs a person all the same.
     `no_plan` says why there is none where one was expected, and `no_plan_is` what that means.
     `machine_names` are what plans call the machine, `other_machine_names` the clinic's other
     machines.  `only_keys`: read it, and report no more than its keys.
@@ -281,6 +285,8 @@ class Job(Message):
     resumed_by: tuple[Resumption, ...] = ()
     plans: tuple[NamedPath, ...] = ()
     plan_is_chosen: bool = False
+    is_chosen_for_field: bool = False
+    doubt: str | None = None
     no_plan: str | None = None
     no_plan_is: MatchState = MatchState.ABSENT
     machine_names: tuple[str, ...] = ()

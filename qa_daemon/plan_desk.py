@@ -40,7 +40,8 @@ class PlanDesk:
         measure: Callable[[Job], Report],
     ) -> tuple[Job, FoundPlans | None]:
         """The job with its plans; None where the file has none.  Raises what `measure` raises."""
-        if file.format is None or not self._has_a_plan(file.format):
+        # What this version could not tell when the file came is told by reading it.
+        if file.format is not None and not self._has_a_plan(file.format):
             return job, None
         read = measure(job.model_copy(update={"only_keys": True}))
         if not isinstance(read.keys, DeliveryKeys):
@@ -62,6 +63,8 @@ class PlanDesk:
                 for plan in found.files
             ),
             "plan_is_chosen": found.is_chosen,
+            "is_chosen_for_field": found.is_for_field,
+            "doubt": found.doubt,
             **self.site.machine_names(machine),
         }
         if found.is_chosen and not found.files:

@@ -138,8 +138,12 @@ def _where(part: PlannedPart) -> str:
 
 
 def _meterset(delivery: Delivery, part: PlannedPart) -> list[Measurement]:
-    """Delivered against planned: in MU where the log has them, else in percent alone."""
-    delivered = float(since_start(delivery, part, ACTUAL)[-1])
+    """Delivered against planned: in MU where the log has them, else in percent alone.
+
+    What a log does not show itself was not delivered in it: it may be the rest of a beam.
+    """
+    since = since_start(delivery, part, ACTUAL)
+    delivered = float(since[-1] - (since[0] if part.start == 0 else 0.0))
     total = total_of(delivery, part.beam)
     error = delivered - total
     found = [of.METERSET_ERROR_PERCENT.measured(100.0 * error / total, at=part.at)]

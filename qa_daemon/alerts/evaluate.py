@@ -91,6 +91,7 @@ def _findings(connection: Connection, result: StoredResult) -> Iterator[Finding]
         return
     yield from _read_now(connection, result)
     known = _known(connection, result)
+    replaces = frozenset(_replaced(connection, result.id))
     # One kind of check in order is no all-clear for another.
     series = f" | {result.series}" if result.series else ""
     for analysis in result.analyses:
@@ -102,6 +103,7 @@ def _findings(connection: Connection, result: StoredResult) -> Iterator[Finding]
             result=result.id,
             point_ns=result.point_ns,
             known=known.get(analysis.analyzer),
+            replaces=replaces,
         )
 
 
@@ -111,6 +113,11 @@ def _read_now(connection: Connection, result: StoredResult) -> Iterator[Finding]
         before = _incident(connection, _unreadable_key(sha256))
         if before is not None and before.open:
             yield _unreadable(result, sha256, Verdict.PASS, before.point_ns)
+
+
+def _replaced(connection: Connection, result: int) -> list[int]:
+    query = select(results.c.id).where(results.c.superseded_by == result)
+    return list(connection.execute(query).scalars())
 
 
 def _taken_along(connection: Connection, result: int) -> Iterator[str]:

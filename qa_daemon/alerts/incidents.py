@@ -28,7 +28,8 @@ class Finding:
     """One judged test of a result.
 
     `known` is what the result it supersedes said of the same test, if that was looked at: reading a
-    file again is no news.
+    file again is no news.  `replaces` are the results that this one took the place of: whatever its
+    time, it says how those stand now.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Finding:
     result: int
     point_ns: int
     known: Verdict | None = None
+    replaces: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ def decide(
         if finding.known is not None and finding.known >= finding.verdict:
             return None, incident
         return Reason.FIRST, _opened(finding, finding.verdict, now)
-    if incident is None or not is_open or finding.point_ns < incident.point_ns:
+    if incident is None or not is_open:
+        return None, incident
+    if finding.point_ns < incident.point_ns and incident.result not in finding.replaces:
         return None, incident
     return Reason.CLEARED, replace(
         incident,

@@ -144,7 +144,7 @@ class Dispatcher:
                 self._put_off(main)
                 return
             LOG.error("our error on a file file=%d: %s at %s", main.id, *place_of(why))
-            result = self._blame(main, why)
+            result = self._blame(group, why)
         if result is None:
             self._put_off(main)
             return
@@ -155,13 +155,13 @@ class Dispatcher:
         """The result's id; None when the file has to be tried again."""
         if not self._pipeline.archive.holds(group.main.sha256):
             report = refusals.without_bytes(group.main, self._pipeline.site)
-            return refusals.save(self._pipeline, group.main, report)
+            return refusals.save(self._pipeline, group, report)
         return self._pipeline.process(group)
 
-    def _blame(self, file: LedgerFile, why: Exception) -> int | None:
-        if self._ledger.crashed(file) < MOST_CRASHES:
+    def _blame(self, group: Group, why: Exception) -> int | None:
+        if self._ledger.crashed(group.main) < MOST_CRASHES:
             return None
-        return refusals.save(self._pipeline, file, refusals.bug(why))
+        return refusals.save(self._pipeline, group, refusals.bug(why))
 
     def _is_unchanged(self, group: Group) -> bool:
         if self._ledger.file(group.main.id).state is not State.QUEUED:

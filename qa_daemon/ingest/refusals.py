@@ -17,7 +17,7 @@ from qa_daemon.jobs import WorkersLost
 from qa_daemon.model import SOFTWARE, Report
 from qa_daemon.pipeline import MOST_CRASHES, Pipeline
 from qa_daemon.site.site import Site
-from qa_daemon.store.ledger import LedgerFile
+from qa_daemon.store.ledger import Group, LedgerFile
 from qa_daemon.store.results import Provenance
 
 REMOTE_PLACE = re.compile(r'File "([^"\n]+)", line (\d+)')
@@ -56,8 +56,9 @@ def bug(why: Exception) -> Report:
     )
 
 
-def save(pipeline: Pipeline, file: LedgerFile, report: Report) -> int | None:
-    """Store such a report; the file is in quarantine then."""
+def save(pipeline: Pipeline, group: Group, report: Report) -> int | None:
+    """Store such a report; the file is in quarantine then, with what it was read with."""
+    file = group.main
     machine = pipeline.site.machine_named(file.machine)
     made = Provenance(
         software=SOFTWARE,
@@ -66,7 +67,7 @@ def save(pipeline: Pipeline, file: LedgerFile, report: Report) -> int | None:
         machine_class=machine.machine_class if machine else None,
         performed_at=None,
     )
-    return pipeline.results.save(file, [], report, [], made)
+    return pipeline.results.save(file, group.others, report, [], made)
 
 
 def is_passing(why: Exception) -> bool:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
+LONGEST_S = 3653 * 86400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -24,7 +25,10 @@ def _duration(value: object) -> object:
         return value
     if match is None:
         raise ValueError('a duration is written like "5 s", "10 min" or "1 h"')
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > LONGEST_S:
+        raise ValueError("a duration is at most ten years")
+    return timedelta(seconds=seconds)
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]

@@ -192,7 +192,7 @@ class Site:
     def fingerprint(self) -> str:
         """Hash of all that can change a number or a verdict."""
         content = self.file.model_dump(
-            mode="json", include={"machine", "limits", "analyzer", "plan_class"}
+            mode="json", include={"machine", "limits", "analyzer", "plan_class", "plans"}
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

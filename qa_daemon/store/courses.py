@@ -234,7 +234,7 @@ class Courses:
             .join(results, results.c.file == plans.c.file)
             .where(plans.c.patient == pseudonym, results.c.active)
             .where(files.c.state == State.DONE.value)
-            .order_by(results.c.point_ns.desc())
+            .order_by(plans.c.file.desc())
             .limit(MOST_PLANS)
         )
         with self._store.read() as connection:

@@ -9,12 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from qa_daemon.model import Event, State, after
 from qa_daemon.store import audit
 from qa_daemon.store.copies import LIVE, copies, counterparts, duplicate, hand_over, original
-from qa_daemon.store.schema import files, results
+from qa_daemon.store.schema import (
+    delivered_beams,
+    deliveries,
+    files,
+    recorded_beams,
+    results,
+)
 from qa_daemon.store.store import Store, bump
 
 AT_ONCE = 200
@@ -285,6 +291,23 @@ def move(connection: Connection, identity: int, event: Event) -> State:
     return new
 
 
+def queue_all(connection: Connection, identities: Sequence[int]) -> int:
+    """Queue files that may have gained something, many at once; how many could be."""
+    count = 0
+    for state in (State.DONE, State.WAITING):
+        new = after(state, Event.INPUT_CAME)
+        moved = connection.execute(
+            update(files)
+            .where(files.c.id.in_(identities), files.c.state == state.value)
+            .values(state=new.value)
+        ).rowcount
+        if moved:
+            bump(connection, f"files.{state.value}", -moved)
+            bump(connection, f"files.{new.value}", moved)
+            count += moved
+    return count
+
+
 def attach(connection: Connection, main: int, companions: Sequence[int]) -> None:
     """Say which side files were read with a main file."""
     connection.execute(update(files).where(files.c.id.in_(companions)).values(main_file=main))
@@ -303,6 +326,9 @@ def _makes_a_pair(connection: Connection, known: RowMapping, arrival: Arrival) -
 def _replace(connection: Connection, old: RowMapping, new: int) -> None:
     """Set a revised file aside: its result, and those it was read with, pass on."""
     move(connection, old["id"], Event.REVISED)
+    # A plan that was here once stays the plan of its logs; what was delivered is another thing now.
+    for table in (deliveries, delivered_beams, recorded_beams):
+        connection.execute(delete(table).where(table.c.file == old["id"]))
     attached = connection.execute(
         select(files.c.id).where(files.c.main_file == old["id"], files.c.state.in_(LIVE))
     ).scalars()

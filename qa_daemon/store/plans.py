@@ -9,20 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    Select,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from qa_daemon.fractions import NANO
 from qa_daemon.model import (
@@ -34,7 +24,7 @@ from qa_daemon.model import (
     Report,
     State,
 )
-from qa_daemon.store.ledger import LedgerFile, file_of, move
+from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
 from qa_daemon.store.plan_choices import choice, field_key
 from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.resumptions import join_resumed
@@ -54,24 +44,33 @@ MOST_PLANS = 40
 """So many plans are held against one log; those that no log names are chosen by meterset."""
 SAME_MU, SAME_MU_SHARE = 0.5, 0.005
 FRACTION_GAP = timedelta(hours=3)
-ABLE_TO_GAIN = (State.DONE.value, State.WAITING.value)
+LOGS_OF_A_PLAN = timedelta(days=90)
+"""Logs that do not name their plan are not held against one that arrives so long after them."""
+AT_ONCE = 500
+TOO_MANY = f"more than {MOST_PLANS} plans may be its plan"
+CHOICE_GONE = "the plan that was chosen for it is not here any more"
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPlans:
     """The plans that a log may be of.
 
-    `is_chosen`: a physicist said so.  `is_awaited`: the log names a plan that is not here.
+    `is_chosen`: a physicist said so of the first, or that it is none here; `is_for_field`: said of
+    another log of its field.  `doubt` is why a log that fits none of them needs a person all the
+    same.  `is_awaited`: the log names a plan that is not here.
     """
 
     files: tuple[LedgerFile, ...] = ()
     is_chosen: bool = False
+    is_for_field: bool = False
+    doubt: str | None = None
     is_awaited: bool = False
 
     @property
-    def ids(self) -> tuple[tuple[int, ...], bool]:
+    def ids(self) -> tuple[object, ...]:
         """What makes it the same answer."""
-        return tuple(file.id for file in self.files), self.is_chosen
+        files = tuple(file.id for file in self.files)
+        return files, self.is_chosen, self.is_for_field, self.doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +129,35 @@ class Plans:
         self, connection: Connection, keys: DeliveryKeys, sha256: str, machine: str | None
     ) -> FoundPlans:
         chosen = choice(connection, sha256, field_key(keys, machine))
-        if chosen is not None:
-            if chosen.plan_sha256 is None:
-                return FoundPlans(is_chosen=True)
-            found = _live(connection, files.c.sha256 == chosen.plan_sha256)
-            if found:
-                return FoundPlans(tuple(found), is_chosen=True)
+        if chosen is None:
+            return self._by_keys(connection, keys)
+        if chosen.plan_sha256 is None:
+            return FoundPlans(is_chosen=True)
+        found = _live(connection, files.c.sha256 == chosen.plan_sha256)
+        if not found:
+            return replace(self._by_keys(connection, keys), doubt=CHOICE_GONE)
+        if chosen.sha256 == sha256:
+            return FoundPlans(tuple(found), is_chosen=True)
+        others = [f for f in self._by_keys(connection, keys).files if f.id != found[0].id]
+        return FoundPlans((*found, *others), is_chosen=True, is_for_field=True)
+
+    def _by_keys(self, connection: Connection, keys: DeliveryKeys) -> FoundPlans:
         if keys.plan_uid is not None:
             named = select(plan_uids.c.file).where(plan_uids.c.uid == keys.plan_uid)
             found = _live(connection, files.c.id.in_(named))
             return FoundPlans(tuple(found), is_awaited=not found)
         patient = self._pseudonyms.of(keys.patient_id)
-        of: Select[Any] | CompoundSelect[Any]
         if patient is not None:
-            of = select(plans.c.file).where(plans.c.patient == patient)
+            found = _live(connection, plans.c.patient == patient)
+            if len(found) > MOST_PLANS and keys.planned_mu is not None:
+                near = _meterset_is_near(keys.planned_mu)
+                found = _live(connection, plans.c.patient == patient, near)
         elif keys.planned_mu is not None:
-            of = _with_meterset(keys.planned_mu)
+            found = _live(connection, _meterset_is_near(keys.planned_mu))
         else:
             return FoundPlans()
-        return FoundPlans(tuple(_live(connection, files.c.id.in_(of))))
+        cut = len(found) > MOST_PLANS
+        return FoundPlans(tuple(found[:MOST_PLANS]), doubt=TOO_MANY if cut else None)
 
     def _keep_delivery(
         self,
@@ -223,7 +232,9 @@ class Plans:
             beams = [{"file": file.id} | beam.model_dump() for beam in keys.beams]
             connection.execute(insert(planned_beams), beams)
         _meet(connection, patient, saved)
-        _queue_logs_of(connection, patient, list(uids), known)
+        since = datetime.fromisoformat(self._store.now()) - LOGS_OF_A_PLAN
+        arrived_since = since.isoformat(timespec="milliseconds")
+        _queue_logs_of(connection, patient, list(uids), known, arrived_since)
 
     def _keep_record(
         self, connection: Connection, file: LedgerFile, keys: RecordKeys, saved: Saved
@@ -242,16 +253,28 @@ class Plans:
             connection.execute(insert(recorded_beams), rows)
 
 
-def _live(connection: Connection, where: ColumnElement[bool]) -> list[LedgerFile]:
-    """Plans that were read, in an order that does not depend on which came first."""
+def _live(connection: Connection, *where: ColumnElement[bool]) -> list[LedgerFile]:
+    """Plans to hold logs against, newest first where they are too many, else in a fixed order.
+
+    A plan whose file was overwritten stays one, unless with a newer state of itself: exports are
+    written under the same name for one patient after the other.
+    """
+    newer, its_file = plans.alias(), files.alias()
+    again = (
+        select(newer.c.file)
+        .join(its_file, its_file.c.id == newer.c.file)
+        .where(newer.c.plan_uid == plans.c.plan_uid, its_file.c.state == State.DONE.value)
+    )
+    kept = (files.c.state == State.REPLACED.value) & plans.c.plan_uid.is_not(None)
     query = (
         select(files)
         .join(plans, plans.c.file == files.c.id)
-        .where(where, files.c.state == State.DONE.value)
-        .order_by(files.c.sha256)
-        .limit(MOST_PLANS)
+        .where(*where, (files.c.state == State.DONE.value) | (kept & ~again.exists()))
+        .order_by(files.c.id.desc())
+        .limit(MOST_PLANS + 1)
     )
-    return [file_of(row) for row in connection.execute(query).mappings()]
+    found = [file_of(row) for row in connection.execute(query).mappings()]
+    return found if len(found) > MOST_PLANS else sorted(found, key=lambda file: file.sha256)
 
 
 def _near(column: ColumnElement[float], meterset_mu: float) -> ColumnElement[bool]:
@@ -259,32 +282,32 @@ def _near(column: ColumnElement[float], meterset_mu: float) -> ColumnElement[boo
     return column.between(meterset_mu - reach, meterset_mu + reach)
 
 
-def _with_meterset(meterset_mu: float) -> CompoundSelect[Any]:
+def _meterset_is_near(meterset_mu: float) -> ColumnElement[bool]:
     """Plans of this meterset, or with a beam of it."""
     of_beam = select(planned_beams.c.file).where(_near(planned_beams.c.meterset_mu, meterset_mu))
-    of_all = select(plans.c.file).where(_near(plans.c.total_mu, meterset_mu))
-    return of_beam.union(of_all).limit(MOST_PLANS)
+    return or_(files.c.id.in_(of_beam), _near(plans.c.total_mu, meterset_mu))
 
 
 def _queue_logs_of(
-    connection: Connection, patient: str | None, uids: Sequence[str], metersets: Sequence[float]
+    connection: Connection,
+    patient: str | None,
+    uids: Sequence[str],
+    metersets: Sequence[float],
+    arrived_since: str,
 ) -> None:
-    """Queue every log that this plan may be of."""
+    """Queue every log that this plan may be of; of those that do not name it, the newer ones."""
     may_be: list[ColumnElement[bool]] = [deliveries.c.plan_uid.in_(uids)]
-    unnamed = deliveries.c.plan_uid.is_(None)
-    if patient is not None:
-        may_be.append((deliveries.c.patient == patient) & unnamed)
+    unnamed = deliveries.c.plan_uid.is_(None) & (files.c.arrived_at >= arrived_since)
     for meterset_mu in {*metersets, sum(metersets)} if metersets else ():
-        nobody = deliveries.c.patient_is_told.is_(False)
-        may_be.append(_near(deliveries.c.planned_mu, meterset_mu) & unnamed & nobody)
+        near = _near(deliveries.c.planned_mu, meterset_mu) & unnamed
+        may_be.append(near & deliveries.c.patient_is_told.is_(False))
+        if patient is not None:
+            may_be.append(near & (deliveries.c.patient == patient))
     for part in may_be:
-        query = (
-            select(files.c.id)
-            .join(deliveries, deliveries.c.file == files.c.id)
-            .where(part, files.c.state.in_(ABLE_TO_GAIN))
-        )
-        for identity in connection.execute(query).scalars().all():
-            move(connection, identity, Event.INPUT_CAME)
+        query = select(deliveries.c.file).join(files, files.c.id == deliveries.c.file).where(part)
+        identities = connection.execute(query).scalars().all()
+        for start in range(0, len(identities), AT_ONCE):
+            queue_all(connection, identities[start : start + AT_ONCE])
 
 
 def _forget(connection: Connection, file: int) -> None:

@@ -39,6 +39,11 @@ def _key(path: Path) -> bytes:
     """The key, made and made durable at the first start."""
     try:
         key = path.read_bytes()
+        if path.stat().st_mode & 0o077:
+            raise PermissionError(
+                f"{path} can be read by others: with it, patient ids can be told from pseudonyms. "
+                "Take their rights away: chmod 600"
+            )
     except FileNotFoundError:
         key = secrets.token_bytes(KEY_BYTES)
         scratch = path.with_suffix(".new")

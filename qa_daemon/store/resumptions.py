@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from qa_daemon.fractions import goes_on
-from qa_daemon.model import Event
+from qa_daemon.model import Event, State
 from qa_daemon.store.ledger import move
 from qa_daemon.store.schema import delivered_beams, deliveries, files
 
@@ -19,7 +19,7 @@ from qa_daemon.store.schema import delivered_beams, deliveries, files
 def join_resumed(connection: Connection, file: int, gap_ns: int) -> None:
     """Join a log with the one that it resumes, or that resumes it, and queue the first."""
     own = connection.execute(_beams().where(delivered_beams.c.file == file)).all()
-    if len(own) != 1:
+    if len(own) != 1 or not own[0].joinable:
         return
     (log,) = own
     query = _beams().where(
@@ -29,12 +29,17 @@ def join_resumed(connection: Connection, file: int, gap_ns: int) -> None:
         delivered_beams.c.file != file,
         deliveries.c.machine == log.machine,
         files.c.main_file.is_(None),
+        delivered_beams.c.joinable,
+        # What is queued is about to say something else.
+        files.c.state == State.DONE.value,
     )
     rows = connection.execute(query).all()
     for other in sorted(rows, key=lambda row: abs(row.point_ns - log.point_ns)):
         first, rest = sorted((log, other), key=lambda row: row.point_ns)
         if goes_on(first, rest):
-            attached = update(files).where(files.c.id == rest.file)
+            # With the logs that were joined to it before: one first log has all of them.
+            own_rest = (files.c.main_file == rest.file) & files.c.is_companion.is_(False)
+            attached = update(files).where(or_(files.c.id == rest.file, own_rest))
             connection.execute(attached.values(main_file=first.file))
             move(connection, first.file, Event.INPUT_CAME)
             return

@@ -81,6 +81,8 @@ results = Table(
     Column("created_at", String(32), nullable=False),
     Index("results_by_file", "file", "active"),
     Index("results_by_time", "active", "point_ns"),
+    Index("results_by_content", "sha256"),
+    Index("results_by_successor", "superseded_by"),
     Index("results_by_machine", "machine", "active", "point_ns"),
     Index(
         "one_active_result_per_file",
@@ -298,6 +300,7 @@ deliveries = Table(  # what a log says by which its plan is found, and what was 
     Column("plan", Integer, ForeignKey("files.id")),
     Column("rivals", Text, nullable=False, default="[]"),
     Index("deliveries_by_plan_uid", "plan_uid"),
+    Index("deliveries_by_result", "result"),
     Index("deliveries_by_patient", "patient", "point_ns"),
     Index("deliveries_by_meterset", "planned_mu"),
     Index("deliveries_by_field", "field"),
@@ -316,6 +319,7 @@ delivered_beams = Table(
     Column("from_mu", Float, nullable=False),
     Column("to_mu", Float, nullable=False),
     Column("point_ns", BigInteger, nullable=False),
+    Column("joinable", Boolean, nullable=False, default=True),  # its log holds no other beam
     Column("checked", Boolean, nullable=False, default=False),  # its fraction is over, and told of
     Index("delivered_beams_by_file", "file"),
     Index("delivered_beams_by_check", "checked", "point_ns"),
