@@ -88,13 +88,10 @@ def deliver(
     )
     if errors.resumed_at_mu is None:
         return delivery
-    begins = int(np.searchsorted(course["meterset"][:, 0], errors.resumed_at_mu))
-    rest = part_of(delivery, slice(max(begins - 1, 0), delivery.samples))
-    # Nothing is irradiated twice: the first sample stands where the beam had stopped.
-    axis, at_mu = rest.meterset_mu, errors.resumed_at_mu
-    return replace(
-        rest, meterset_mu=Axis(np.maximum(axis.expected, at_mu), np.maximum(axis.actual, at_mu))
-    )
+    # The sample at which an interrupted delivery ended is the first of the rest.
+    expected_mu = course["meterset"][:, 0]
+    first = int(np.searchsorted(expected_mu, errors.resumed_at_mu, side="right")) - 1
+    return part_of(delivery, slice(max(first, 0), delivery.samples))
 
 
 def _axis(expected: Array, error: Array | float = 0.0, turn: float | None = None) -> Axis:

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from analyzers.catalogue import load
+from analyzers.records import Identity
 from qa_daemon import jobs
 from qa_daemon.model import Job, Report, Verdict
 from qa_daemon.simulate import elekta_trf, rtplan, rtrecord, trajectory_log
@@ -273,3 +274,62 @@ def test_a_choice_for_a_field_that_is_taken_back_holds_for_none_of_its_logs(clin
     for found in clinic.queries.results_since():
         if found.path.endswith(".trf"):
             assert "needs a match" in agreement(found).failure
+
+
+def test_a_choice_for_the_field_does_not_hide_another_plan_that_fits(clinic: Clinic) -> None:
+    arrive(clinic, "elekta", "elekta-plan")
+    log, plan = result(clinic, "elekta"), result(clinic, "elekta-plan")
+    choose(clinic.store, Choice(log.id, plan.sha256, "A", "same field", of_field=True))
+    clinic.judge()
+    other = clinic.top / "b.dcm"
+    identity = Identity(patient_id="SOMEBODY ELSE", plan_uid="1.2.9")
+    rtplan.write_rtplan(other, FIELDS["static"]("agility", 60.0), identity)
+    clinic.drop("b.dcm", other.read_bytes())
+    later = elekta_trf.simulate(clinic.top / "later.trf", field="static", mu=60.0, bank_a_mm=0.1)
+    clinic.drop("later.trf", later.read_bytes())
+    clinic.process()
+    (found,) = [r for r in clinic.queries.results_since() if r.path.endswith("later.trf")]
+    assert "another plan here fits" in agreement(found).failure
+    # What was said of the first log itself holds.
+    assert agreement(result(clinic, "elekta")).failure is None
+
+
+def test_a_chosen_plan_that_was_revised_is_asked_for_again(clinic: Clinic) -> None:
+    arrive(clinic, "elekta", "elekta-plan")
+    log, plan = result(clinic, "elekta"), result(clinic, "elekta-plan")
+    choose(clinic.store, Choice(log.id, plan.sha256, "A", "it is this one"))
+    clinic.judge()
+    path = clinic.top / "x.dcm"
+    rtplan.write_rtplan(path, FIELDS["vmat"]("agility", 60.0))
+    clinic.drop(NAMES["elekta-plan"], path.read_bytes())
+    clinic.process()
+    assert "chosen for it is not here any more" in agreement(result(clinic, "elekta")).failure
+
+
+@pytest.mark.parametrize("overwritten_by", ["other patient", "cut copy"])
+def test_a_plan_whose_file_was_overwritten_stays_the_plan_of_its_logs(
+    clinic: Clinic, overwritten_by: str
+) -> None:
+    arrive(clinic, "other")
+    path = clinic.top / "x.dcm"
+    identity = Identity(patient_id="SOMEBODY ELSE", plan_uid="1.2.9")
+    rtplan.write_rtplan(path, FIELDS["static"]("millennium120", 60.0), identity)
+    new = path.read_bytes() if overwritten_by == "other patient" else content("other")[:1500]
+    clinic.drop(NAMES["other"], new)
+    clinic.process()
+    arrive(clinic, "log.bin", "log.txt")
+    (said,) = agreement(result(clinic)).measurements
+    assert (said.metric, said.verdict) == ("shape_agrees", Verdict.ACTION)
+
+
+def test_more_plans_than_are_looked_at_are_a_doubt(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qa_daemon.store.plans.MOST_PLANS", 3)
+    for number in range(5):
+        path = clinic.top / f"{number}.dcm"
+        identity = Identity(patient_id=f"patient {number}", plan_uid=f"1.2.{number}")
+        rtplan.write_rtplan(path, FIELDS["vmat"]("agility", 60.0), identity)
+        clinic.drop(f"{number}.dcm", path.read_bytes())
+    arrive(clinic, "elekta")
+    assert "plans may be its plan" in agreement(result(clinic, "elekta")).failure
