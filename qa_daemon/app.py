@@ -99,7 +99,7 @@ class Core:
         self.ledger = Ledger(self.store)
         self.queries = Queries(self.store)
         gap = site.file.plans.fraction_gap
-        plans = Plans(self.store, Pseudonyms(site.state_dir), gap)
+        plans = Plans(self.store, Pseudonyms(site.state_dir, self.store), gap)
         self.results = Results(self.store, followers_of(site), plans)
         self.archive = Archive(site.state_dir)
         self.archive.clear_scratch()

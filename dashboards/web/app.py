@@ -52,7 +52,7 @@ def create_app(
         people=people,
         store=store,
         courses=Courses(store),
-        pseudonyms=Pseudonyms(site.state_dir),
+        pseudonyms=Pseudonyms(site.state_dir, store),
     )
     app = FastAPI(
         title="QA Daemon",

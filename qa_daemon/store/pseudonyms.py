@@ -13,15 +13,30 @@ import os
 import secrets
 from pathlib import Path
 
+from sqlalchemy import select
+
+from qa_daemon.store.schema import patients
+from qa_daemon.store.store import Store, StoreError
+
 KEY_BYTES = 32
 LETTERS = 10
+PUT_BACK = "put it back from a backup; with a new one, every patient would get another pseudonym"
 
 
 class Pseudonyms:
-    """Makes pseudonyms with the site's key, which is made when there is none."""
+    """Makes pseudonyms with the site's key, which is made when the store is new.
 
-    def __init__(self, state_dir: Path) -> None:
-        self._key = _key(state_dir / "pseudonym.key")
+    Raises `StoreError` when the key of a store with patients is gone, or not fit to be used.
+    """
+
+    def __init__(self, state_dir: Path, store: Store) -> None:
+        path = state_dir / "pseudonym.key"
+        if not path.exists():
+            with store.read() as connection:
+                if connection.execute(select(patients.c.pseudonym).limit(1)).first() is not None:
+                    raise StoreError(f"{path} is gone: {PUT_BACK}")
+            _make(path)
+        self._key = _read(path)
 
     def of(self, patient_id: str | None) -> str | None:
         """`P-` and ten letters and digits; None where the file does not say whose it is.
@@ -35,33 +50,30 @@ class Pseudonyms:
         return f"P-{base64.b32encode(digest).decode()[:LETTERS]}"
 
 
-def _key(path: Path) -> bytes:
-    """The key, made and made durable at the first start."""
-    try:
-        key = path.read_bytes()
-        if path.stat().st_mode & 0o077:
-            raise PermissionError(
-                f"{path} can be read by others: with it, patient ids can be told from pseudonyms. "
-                "Take their rights away: chmod 600"
-            )
-    except FileNotFoundError:
-        key = secrets.token_bytes(KEY_BYTES)
-        scratch = path.with_suffix(".new")
-        scratch.unlink(missing_ok=True)
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(key)
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    if len(key) != KEY_BYTES:
-        raise ValueError(
-            f"{path} has {len(key)} bytes, not {KEY_BYTES}: put the site's key back from a backup; "
-            "with a new one, every patient would get another pseudonym"
+def _read(path: Path) -> bytes:
+    key = path.read_bytes()
+    if path.stat().st_mode & 0o077:
+        raise StoreError(
+            f"{path} can be read by others: with it, patient ids can be told from pseudonyms. "
+            "Take their rights away: chmod 600"
         )
+    if len(key) != KEY_BYTES:
+        raise StoreError(f"{path} has {len(key)} bytes, not {KEY_BYTES}: {PUT_BACK}")
     return key
+
+
+def _make(path: Path) -> None:
+    """A new key, durable before it is used."""
+    scratch = path.with_suffix(".new")
+    scratch.unlink(missing_ok=True)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(secrets.token_bytes(KEY_BYTES))
+        stream.flush()
+        os.fsync(stream.fileno())
+    scratch.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

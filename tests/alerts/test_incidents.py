@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -136,3 +137,14 @@ def test_any_sequence_opens_before_it_worsens_or_clears_and_never_repeats(
     reasons = [reason for reason in told(findings) if reason is not None]
     for before, after in zip([CLEARED, *reasons], reasons, strict=False):
         assert after in {FIRST: (WORSE, CLEARED), WORSE: (CLEARED,), CLEARED: (FIRST,)}[before]
+
+
+def test_a_result_that_took_the_place_of_the_breach_clears_it_whatever_its_time() -> None:
+    """The logs of a beam that was resumed are judged as one, at the time of the first."""
+    finding = Finding("TB1 | axes", "TB1", "axes", Verdict.ACTION, 7, 200)
+    _, incident = decide(None, finding, "now")
+    assert incident is not None
+    earlier = replace(finding, verdict=Verdict.PASS, result=9, point_ns=100)
+    assert decide(incident, earlier, "now") == (None, incident)
+    reason, after = decide(incident, replace(earlier, replaces=frozenset([7])), "now")
+    assert (reason, after is not None and after.open) == (Reason.CLEARED, False)

@@ -53,7 +53,7 @@ def _times_ms(folder: Path, number: int) -> dict[str, float]:
     upgrade(url_of(folder))
     store = Store(url_of(folder), lambda: NOW)
     try:
-        pseudonyms = Pseudonyms(folder)
+        pseudonyms = Pseudonyms(folder, store)
         _fill(store, pseudonyms, number)
         desk = Plans(store, pseudonyms)
         times = {

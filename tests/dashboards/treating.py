@@ -68,7 +68,7 @@ class TreatingClinic(Clinic):
         super().__init__(folder, more=PEOPLE)
         for file in ("a.password", "b.password"):
             (folder / file).write_text(LINE + "\n")
-        self.pseudonyms = Pseudonyms(self.site.state_dir)
+        self.pseudonyms = Pseudonyms(self.site.state_dir, self.store)
         self.plans = Plans(self.store, self.pseudonyms)
         self.results = Results(self.store, ["alerts"], self.plans)
 
@@ -181,7 +181,7 @@ def treat(clinic: TreatingClinic) -> dict[str, int]:
 
 
 def pseudonym_of(served: Served, patient: str) -> str:
-    found = Pseudonyms(served.clinic.site.state_dir).of(patient)
+    found = Pseudonyms(served.clinic.site.state_dir, served.clinic.store).of(patient)
     assert found is not None
     return found
 

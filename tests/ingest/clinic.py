@@ -158,7 +158,7 @@ class Clinic:
         self.ledger, self.queries = Ledger(self.store), Queries(self.store)
         self.archive = archive(self.site.state_dir)
         self.archive.clear_scratch()
-        plans = Plans(self.store, Pseudonyms(self.site.state_dir))
+        plans = Plans(self.store, Pseudonyms(self.site.state_dir, self.store))
         self.plans = plans
         self.pipeline = Pipeline(
             measure or (lambda job: jobs.measure(job, catalogue)),

@@ -209,3 +209,22 @@ def test_waiting_for_an_idle_queue_ends_in_time(tmp_path: Path) -> None:
     assert not clinic.dispatcher.wait_idle(0.3)
     assert clinic.dispatcher.progress() > 0.0
     clinic.close()
+
+
+def test_a_bug_on_a_file_with_a_side_file_ends_too(tmp_path: Path) -> None:
+    """Its side file stayed queued, and brought it back for ever."""
+    clinic, measuring = clinic_with(tmp_path, {"d_1.bin": [ValueError("x")] * 99})
+    clinic.drop("d_1.bin", b"MAIN 9")
+    clinic.drop("d_1.txt", b"SIDE x")
+    assert judged(clinic) == OTHERS | {"b_1.bin": (None, 1.0), "d_1.bin": ("BUG",)}
+    assert measuring.names.count("d_1.bin") == 2
+
+
+def test_a_file_with_a_side_file_whose_bytes_are_lost_ends_too(tmp_path: Path) -> None:
+    clinic, _ = clinic_with(tmp_path, {})
+    clinic.drop("d_1.bin", b"MAIN 9")
+    clinic.drop("d_1.txt", b"SIDE x")
+    clinic.settle()
+    (row,) = [file for file in clinic.ledger.queued(9) if file.name == "d_1.bin"]
+    clinic.archive.path_of(row.sha256).unlink()
+    assert judged(clinic)["d_1.bin"][0] == "UNREADABLE"

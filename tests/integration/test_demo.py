@@ -44,7 +44,7 @@ def test_the_demo_shows_every_kind_of_fraction(
         (loose,) = courses.loose_logs(unsure.patient or "")
         assert loose.result == unsure.result and loose.needs_a_match
         seen: dict[str, list[tuple[BeamState, float | None]]] = {}
-        names = Pseudonyms(site.state_dir)
+        names = Pseudonyms(site.state_dir, store)
         for machine in clinic.MLC:
             for beam in range(3):
                 patient = names.of(clinic.identity(machine, beam).patient_id) or ""
