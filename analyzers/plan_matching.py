@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -152,13 +152,47 @@ def match(
     """
     found = tuple(evidence(delivery, c, sub_beam, machines) for c in candidates)
     # Where the plan that the log names is here, the answer is about that plan and no other.
-    asked = [k for k, e in enumerate(found) if e.same_plan] or list(range(len(found)))
-    ranked = sorted(asked, key=lambda k: _rank(found[k], candidates[k]))
+    named = [k for k, e in enumerate(found) if e.same_plan]
+    ranked = sorted(named or range(len(found)), key=lambda k: _rank(found[k], candidates[k]))
     if not ranked:
         return Match(Answer.NEEDS_A_MATCH, "there is no plan", None, found)
     best = candidates[ranked[0]]
+    records = _different([candidates[k].plan for k in named])
+    if len(records) > 1:
+        reason = f"{len(records)} different plans here have the UID that the log names"
+        return Match(Answer.NEEDS_A_MATCH, reason, best, found)
+    if named:
+        # The same file given twice is one plan.
+        ranked = [k for k in ranked if candidates[k].plan is records[0]]
+        best = candidates[ranked[0]]
     answer, reason = _judged([found[k] for k in ranked], best)
     return Match(answer, reason, best, found)
+
+
+def _different(plans: Sequence[Plan]) -> list[Plan]:
+    """The first of each of these plans that say the same of patient and beams."""
+    kept: list[Plan] = []
+    for plan in plans:
+        said = (_plain(plan.identity.patient_id), plan.beams)
+        if not any(
+            plan is other or _alike(said, (_plain(other.identity.patient_id), other.beams))
+            for other in kept
+        ):
+            kept.append(plan)
+    return kept
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether two records hold the same, arrays compared by value and NaN alike."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if is_dataclass(one):
+        return all(_alike(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return one == other or (one != one and other != other)
 
 
 def _rank(found: Evidence, candidate: Candidate) -> tuple[object, ...]:
@@ -190,10 +224,10 @@ def _rank(found: Evidence, candidate: Candidate) -> tuple[object, ...]:
 
 def is_ruled_out(delivery: Delivery, plan: Plan) -> bool:
     """Whether the log's own words name another plan, or, naming none, another patient."""
-    same = _same_plan(delivery.identity.plan_uid, plan)
+    same = same_plan(delivery, plan)
     if same is not None:
         return not same
-    return _same(_plain(delivery.identity.patient_id), _plain(plan.identity.patient_id)) is False
+    return same_patient(delivery, plan) is False
 
 
 def _is_possible(found: Evidence) -> bool:
@@ -279,7 +313,7 @@ def evidence(
     machines: MachineNames | None = None,
 ) -> Evidence:
     """Everything that speaks for or against one planned beam."""
-    plan, beam, log = candidate.plan, candidate.beam, delivery.identity
+    plan, beam = candidate.plan, candidate.beam
     planned_mu = delivery.planned_mu if sub_beam is None else sub_beam.planned_mu
     shape, from_mu = shape_of(delivery, beam, sub_beam, planned_mu), 0.0
     rest_mu = _before(delivery, beam, planned_mu)
@@ -288,8 +322,8 @@ def evidence(
         if resumed.is_same:
             shape, from_mu = resumed, rest_mu
     return Evidence(
-        same_plan=_same_plan(log.plan_uid, plan),
-        same_patient=_same(_plain(log.patient_id), _plain(plan.identity.patient_id)),
+        same_plan=same_plan(delivery, plan),
+        same_patient=same_patient(delivery, plan),
         same_beam=_same_beam(delivery, beam, sub_beam),
         same_meterset=_same_meterset(planned_mu, beam.meterset_mu),
         same_energy=_same(_energy(delivery.energy), _energy(beam.energy)),
@@ -315,13 +349,22 @@ def _before(delivery: Delivery, beam: Beam, planned_mu: float | None) -> float |
     return before_mu if before_mu > max(SAME_MU, SAME_MU_SHARE * beam.meterset_mu) else None
 
 
-def _same_plan(uid: str | None, plan: Plan) -> bool | None:
-    """A replan of the plan that the log names is neither that plan nor another one's."""
+def same_plan(delivery: Delivery, plan: Plan) -> bool | None:
+    """Whether this is the plan that the log names; None: one of the two names none.
+
+    A replan of the plan that the log names is neither that plan nor another one's.
+    """
+    uid = delivery.identity.plan_uid
     if uid is None or plan.sop_instance_uid is None:
         return None
     if uid != plan.sop_instance_uid and uid in plan.identity.earlier_plan_uids:
         return None
     return uid == plan.sop_instance_uid
+
+
+def same_patient(delivery: Delivery, plan: Plan) -> bool | None:
+    """Whether log and plan are one patient's; None: one of the two names none."""
+    return _same(_plain(delivery.identity.patient_id), _plain(plan.identity.patient_id))
 
 
 def _same(one: str | None, other: str | None) -> bool | None:
