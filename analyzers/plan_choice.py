@@ -1,10 +1,10 @@
 """Put the planned beam on a log: by evidence, or from the plan that a person has chosen.
 
-A chosen plan overrides machine, UID and patient; the beam in it is found by its pattern, then by
-meterset, beam number or name.  Plans that merely came together with a log are matched by all
-evidence.  Whatever stays ambiguous is a failure that says so, never a match.  A log may hold
-several sub-beams, or (Elekta) several fields that it does not tell apart itself.  Reasons and
-evidence hold no identity.
+A chosen plan overrides machine, UID and patient, and the evidence says where they differ; the beam
+in it is found by its pattern, then by meterset, energy, beam number or name.  Plans that merely
+came together with a log are matched by all evidence.  Whatever stays ambiguous is a failure that
+says so, never a match.  A log may hold several sub-beams, or (Elekta) several fields that it does
+not tell apart itself.  Reasons and evidence hold no identity.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from analyzers.plan_matching import (
     evidence,
     is_ruled_out,
     match,
+    same_patient,
+    same_plan,
 )
 from analyzers.plan_records import Plan, PlanMatch, PlannedPart, Rival
-from analyzers.records import Delivery, Identity, SubBeam
+from analyzers.records import Delivery, SubBeam
 
 CHOOSE = "choose its plan, with --plan or among the logs that need a match"
 MOST_FIELDS = 40
@@ -71,8 +73,19 @@ def with_plan(
     """
     if not plans or delivery.not_judged is not None:
         return delivery
-    choose: _Chooser = _by_pattern if chosen else partial(_by_evidence, machines=machines)
-    return replace(delivery, planned=_matched(delivery, plans, choose))
+    by = _by_pattern if chosen else _by_evidence
+    planned = _matched(delivery, plans, partial(by, machines=machines))
+    if chosen and planned.plan is not None:
+        overridden = _overridden(delivery, planned.plan)
+        planned = replace(planned, evidence=(*overridden, *planned.evidence))
+    return replace(delivery, planned=planned)
+
+
+def _overridden(delivery: Delivery, plan: Plan) -> tuple[str, ...]:
+    """What the log itself says against a plan that a person has chosen."""
+    named = (("plan", same_plan(delivery, plan)), ("patient", same_patient(delivery, plan)))
+    others = " and ".join(f"another {what}" for what, same in named if same is False)
+    return (f"chosen by a person although the log names {others}",) if others else ()
 
 
 def _matched(delivery: Delivery, plans: Sequence[Plan], choose: _Chooser) -> PlanMatch:
@@ -135,8 +148,13 @@ def _by_parts(
 ) -> PlanMatch:
     """Every part must find a beam of its own, all in one plan."""
     parts, said, taken = [], [], list[Candidate]()
+    # The last pulses of a beam come after the log has begun to count the next one's.
+    exact = {beam: replace(beam, start=where.start, stop=where.stop) for beam, where in pieces}
+    delivery = replace(
+        delivery, sub_beams=tuple(exact.get(beam, beam) for beam in delivery.sub_beams)
+    )
     for number, (beam, where) in enumerate(pieces, start=1):
-        found = choose(delivery, candidates, beam)
+        found = choose(delivery, candidates, exact[beam])
         at = f"{word} {number}"
         if found.candidate is None or found.evidence is None:
             if found.absent and not taken:
@@ -159,13 +177,17 @@ def _by_parts(
 
 
 def _by_pattern(
-    delivery: Delivery, candidates: Sequence[Candidate], sub_beam: SubBeam | None
+    delivery: Delivery,
+    candidates: Sequence[Candidate],
+    sub_beam: SubBeam | None,
+    *,
+    machines: MachineNames | None,
 ) -> _Found:
-    """The beam of a chosen plan: the shape decides, the rest tells copies of it apart."""
-    log = delivery.identity
-    kept = Identity(beam_name=log.beam_name, beam_number=log.beam_number, beam_names=log.beam_names)
-    nameless = replace(delivery, identity=kept)
-    found = [(c, evidence(nameless, c, sub_beam)) for c in candidates]
+    """The beam of a chosen plan: the shape decides, the rest tells copies of it apart.
+
+    Plan, patient and machine decide nothing here, and are said all the same.
+    """
+    found = [(c, evidence(delivery, c, sub_beam, machines)) for c in candidates]
     # A field without meterset is none that a log could be judged by.
     fits = [(c, e) for c, e in found if e.same_shape and _has_meterset(c)]
     if not fits:
