@@ -37,14 +37,15 @@ def differences(seen: Delivery, at: str | None) -> list[Measurement]:
     if gantry_deg is not None:
         found.append(of.GANTRY_LARGEST_ERROR.measured(np.abs(gantry_deg).max(), at=at))
         found.append(of.GANTRY_RMS_ERROR.measured(float(rms(gantry_deg)), at=at))
-    for metric, axis, name in (
-        (of.COLLIMATOR_LARGEST_ERROR, seen.collimator_deg, "collimator"),
-        (of.COUCH_ROTATION_LARGEST_ERROR, seen.couch_rotation_deg, "couch"),
-    ):
-        error_deg = _turned(axis, name)
-        if error_deg is not None:
-            found.append(metric.measured(np.abs(error_deg).max(), at=at))
-    return [*found, *_jaws(of.JAW_LARGEST_ERROR, seen, at)]
+        found.append(of.GANTRY_MEAN_ERROR.measured(float(gantry_deg.mean()), at=at))
+    collimator_deg = _turned(seen.collimator_deg, "collimator")
+    if collimator_deg is not None:
+        found.append(of.COLLIMATOR_LARGEST_ERROR.measured(np.abs(collimator_deg).max(), at=at))
+        found.append(of.COLLIMATOR_MEAN_ERROR.measured(float(collimator_deg.mean()), at=at))
+    couch_deg = _turned(seen.couch_rotation_deg, "couch")
+    if couch_deg is not None:
+        found.append(of.COUCH_ROTATION_LARGEST_ERROR.measured(np.abs(couch_deg).max(), at=at))
+    return [*found, *_largest(of.JAW_LARGEST_ERROR, _jaws(seen), at)]
 
 
 def told_differences(told: Delivery, at: str | None) -> list[Measurement]:
@@ -61,10 +62,27 @@ def told_differences(told: Delivery, at: str | None) -> list[Measurement]:
         )
         median_mm = float(np.median(np.abs(leaves.error_mm)))
         found.append(of.EXPECTED_MEDIAN_LEAF_ERROR.measured(median_mm, at=at))
+        mean_mm = _banks(leaves)
+        if len(mean_mm) == 2:
+            # Of a window that moves, a sample's place in the plan may take half of one bank's error
+            # for the other's; what the gap is off by stays.
+            mean_mm["gap"] = mean_mm["bank A"] - mean_mm["bank B"]
+        found += _furthest(of.EXPECTED_LEAF_MEAN_ERROR, mean_mm, at)
     gantry_deg = _turned(told.gantry_deg, "gantry")
     if gantry_deg is not None:
         found.append(of.EXPECTED_GANTRY_LARGEST_ERROR.measured(np.abs(gantry_deg).max(), at=at))
-    return [*found, *_jaws(of.EXPECTED_JAW_LARGEST_ERROR, told, at)]
+        found.append(of.EXPECTED_GANTRY_MEAN_ERROR.measured(float(gantry_deg.mean()), at=at))
+    for metric, axis, name in (
+        (of.EXPECTED_COLLIMATOR_LARGEST_ERROR, told.collimator_deg, "collimator"),
+        (of.EXPECTED_COUCH_ROTATION_LARGEST_ERROR, told.couch_rotation_deg, "couch"),
+    ):
+        error_deg = _turned(axis, name)
+        if error_deg is not None:
+            found.append(metric.measured(np.abs(error_deg).max(), at=at))
+    jaws = _jaws(told)
+    jaw_mean_mm = {name: float(error_mm.mean()) for name, error_mm in jaws.items()}
+    found += _furthest(of.EXPECTED_JAW_MEAN_ERROR, jaw_mean_mm, at)
+    return [*found, *_largest(of.EXPECTED_JAW_LARGEST_ERROR, jaws, at)]
 
 
 def _shaping(seen: Delivery) -> _Leaves | None:
@@ -108,13 +126,18 @@ def _leaf_differences(leaves: _Leaves | None, at: str | None) -> list[Measuremen
         measured(of.LEAF_MEAN_ERROR, mean_mm, np.abs(mean_mm)),
         of.MEDIAN_LEAF_ERROR.measured(float(np.median(np.abs(leaves.error_mm))), at=at),
     ]
-    for metric, bank in (
-        (of.BANK_A_MEAN_ERROR, leaves.in_bank_a),
-        (of.BANK_B_MEAN_ERROR, ~leaves.in_bank_a),
-    ):
-        if bank.any():
-            found.append(metric.measured(float(leaves.error_mm[:, bank].mean()), at=at))
+    for bank, bank_mm in _banks(leaves).items():
+        metric = of.BANK_A_MEAN_ERROR if bank == "bank A" else of.BANK_B_MEAN_ERROR
+        found.append(metric.measured(bank_mm, at=at))
     return found
+
+
+def _banks(leaves: _Leaves) -> dict[str, float]:
+    """Mean signed error of each bank that shapes the field."""
+    banks = {"bank A": leaves.in_bank_a, "bank B": ~leaves.in_bank_a}
+    return {
+        name: float(leaves.error_mm[:, bank].mean()) for name, bank in banks.items() if bank.any()
+    }
 
 
 def _turned(axis: Axis | None, name: str) -> NDArray[np.float64] | None:
@@ -124,16 +147,29 @@ def _turned(axis: Axis | None, name: str) -> NDArray[np.float64] | None:
     return _known(angle_difference_deg(axis.actual, axis.expected), name)
 
 
-def _jaws(metric: Metric, seen: Delivery, at: str | None) -> list[Measurement]:
-    largest_mm = {
-        name: float(np.abs(_known(axis.actual - axis.expected, f"jaw {name}")).max())
+def _jaws(seen: Delivery) -> dict[str, NDArray[np.float64]]:
+    """Log minus plan of each jaw that both have."""
+    return {
+        name: _known(axis.actual - axis.expected, f"jaw {name}")
         for name, axis in seen.jaws_mm.items()
         if axis.has_expected
     }
-    if not largest_mm:
+
+
+def _largest(
+    metric: Metric, errors: dict[str, NDArray[np.float64]], at: str | None
+) -> list[Measurement]:
+    return _furthest(
+        metric, {name: float(np.abs(error).max()) for name, error in errors.items()}, at
+    )
+
+
+def _furthest(metric: Metric, values: dict[str, float], at: str | None) -> list[Measurement]:
+    """The value that is furthest from 0, and whose it is; nothing of nothing."""
+    if not values:
         return []
-    name = max(largest_mm, key=lambda jaw: largest_mm[jaw])
-    return [metric.measured(largest_mm[name], at=_named(at, name))]
+    name = max(values, key=lambda one: abs(values[one]))
+    return [metric.measured(values[name], at=_named(at, name))]
 
 
 def _known(error: NDArray[np.float64], name: str) -> NDArray[np.float64]:

@@ -93,7 +93,7 @@ def analyze(delivery: Delivery, context: Context[PlanAgreementSettings]) -> Anal
         maps += [fluence] if fluence is not None else []
     worst = min(maps, key=lambda m: (m.gammas[0].pass_percent, -m.gammas[0].mean), default=None)
     return Analysis(
-        [_worst(group) for group in _by_metric(measurements)],
+        [_worst(group, context.machine_class) for group in _by_metric(measurements)],
         traces={} if worst is None else _drawn(worst),
         notes=notes,
     )
@@ -226,17 +226,24 @@ LOW_IS_WORST = (
 """Of these metrics the smallest value counts."""
 
 
-def _worst(group: Sequence[Measurement]) -> Measurement:
-    """Of the same metric in several parts; of a meterset, the furthest off by its limits."""
+def _worst(group: Sequence[Measurement], machine_class: str) -> Measurement:
+    """Of the same metric in several parts.
 
-    def away(measurement: Measurement) -> float:
+    Of a meterset, the part that its class's limits judge worst: they widen with the meterset, and
+    no other order is safe.  Where a site has limits of its own for it, they judge that part alone;
+    the largest error in percent is always there too.
+    """
+
+    def away(measurement: Measurement) -> tuple[bool, float]:
         if any(measurement.metric is metric for metric in LOW_IS_WORST):
-            return -measurement.value
-        limits = next(iter(measurement.metric.limits.values()), None)
-        scale = 1.0
-        if limits is not None and measurement.reference is not None:
-            scale = limits.resolved(measurement.reference).action_high or 1.0
-        return abs(measurement.value) / scale
+            return False, -measurement.value
+        error = abs(measurement.value)
+        limits = measurement.metric.limits.get(machine_class)
+        if limits is None or measurement.reference is None:
+            return False, error
+        bounds = limits.resolved(measurement.reference)
+        # The two widen from different metersets on: neither alone tells the order of verdicts.
+        return error > (bounds.action_high or np.inf), error / (bounds.tolerance_high or 1.0)
 
     return max(group, key=away)
 
@@ -257,7 +264,7 @@ def _drawn(fluence: PlanFluence) -> dict[str, NDArray[np.float32]]:
 ANALYZER = Analyzer(
     name="plan_agreement",
     title="Plan agreement",
-    version="2",
+    version="3",
     accepts=Delivery,
     settings=PlanAgreementSettings,
     metrics=of.METRICS,

@@ -44,6 +44,8 @@ AT_MOST = {
     "plan_agreement.missing_control_points": ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
     "plan_agreement.expected_worst_leaf_rms": ((0.05, 0.15), (0.1, 0.3), (0.2, 0.4)),
     "plan_agreement.expected_gantry_largest_error": ((0.1, 0.3), (0.3, 0.5), (2.0, 3.0)),
+    "plan_agreement.expected_collimator_largest_error": ((0.1, 0.3), (0.2, 0.4), (0.2, 0.4)),
+    "plan_agreement.expected_couch_rotation_largest_error": ((0.2, 0.4), (0.2, 0.4), (0.2, 0.4)),
     "plan_agreement.expected_jaw_largest_error": ((0.1, 0.5), (0.5, 1.0), (4.0, 6.0)),
 }
 AT_LEAST = {
@@ -90,6 +92,31 @@ WITHIN = {
         (0.1, 0.3, None, None),
         (0.3, 0.6, None, None),
         (0.3, 0.6, None, None),
+    ),
+    "plan_agreement.gantry_mean_error": (
+        (0.15, 0.3, None, None),
+        (0.3, 0.5, None, None),
+        (0.3, 0.5, None, None),
+    ),
+    "plan_agreement.collimator_mean_error": (
+        (0.1, 0.3, None, None),
+        (0.3, 0.5, None, None),
+        (0.3, 0.5, None, None),
+    ),
+    "plan_agreement.expected_leaf_mean_error": (
+        (0.03, 0.1, None, None),
+        (0.05, 0.15, None, None),
+        (0.1, 0.2, None, None),
+    ),
+    "plan_agreement.expected_gantry_mean_error": (
+        (0.05, 0.15, None, None),
+        (0.15, 0.3, None, None),
+        (0.25, 0.4, None, None),
+    ),
+    "plan_agreement.expected_jaw_mean_error": (
+        (0.05, 0.2, None, None),
+        (0.1, 0.3, None, None),
+        (0.15, 0.4, None, None),
     ),
     "plan_agreement.fluence_error": ((1.0, 2.0, None, None),) * 3,
 }
