@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from qa_daemon import jobs
+from qa_daemon import jobs, pipeline
 from qa_daemon.jobs import WorkerDied, WorkersLost
 from qa_daemon.model import Job, Report
+from qa_daemon.pipeline import judge
+from qa_daemon.verdict import Outcome
 from tests.ingest.clinic import CATALOGUE, Clinic
 
 
@@ -83,6 +86,31 @@ def test_a_bug_costs_its_own_file_and_names_no_value(
     (result,) = clinic.queries.quarantined()
     assert "KeyError at test_dispatch.py" in str(result.error_message)
     assert "CANARY" not in caplog.text + str(result.error_message)
+
+
+def test_a_bug_ends_in_quarantine_with_the_side_files(tmp_path: Path) -> None:
+    clinic, measuring = clinic_with(tmp_path, {"b_1.bin": [ValueError("x")] * 99})
+    clinic.drop("b_2.txt", b"SIDE b")
+    assert judged(clinic) == OTHERS | {"b_1.bin": ("BUG",)}
+    assert measuring.names.count("b_1.bin") == 2
+
+
+def test_a_bug_of_our_judging_ends_in_quarantine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, _ = clinic_with(tmp_path, {})
+    clinic.drop("b_2.txt", b"SIDE b")
+    tries: list[str] = []
+
+    def fail_on_side_files(report: Report, *more: Any) -> list[Outcome]:
+        if report.warnings:
+            tries.append("b")
+            raise ValueError("x")
+        return judge(report, *more)
+
+    monkeypatch.setattr(pipeline, "judge", fail_on_side_files)
+    assert judged(clinic) == OTHERS | {"b_1.bin": ("BUG",)}
+    assert len(tries) == 2
 
 
 @pytest.mark.parametrize(
