@@ -142,15 +142,31 @@ class Site:
         """
         usual = self._limits_for(metric, machine_class, machine, on, plan_class)
         tighter = self.metrics[metric].radiosurgery
-        if plan_class is None or tighter is None or self._has_own(metric, on, plan_class):
+        if plan_class is None or tighter is None:
+            return usual
+        entries = self._entries(metric, machine_class, machine, on, plan_class)
+        if any(entry.plan_class is not None for entry in entries):
             return usual
         return tighter if usual is None else usual.tightened(tighter)
 
-    def _has_own(self, metric: str, on: date, plan_class: str) -> bool:
-        return any(
-            e.metric == metric and e.plan_class == plan_class and e.effective_from <= on
+    def _entries(
+        self,
+        metric: str,
+        machine_class: str,
+        machine: Machine | None,
+        on: date,
+        plan_class: str | None,
+    ) -> list[LimitsEntry]:
+        """The site's own limits that are in force for such a plan on this machine."""
+        return [
+            e
             for e in self.file.limits
-        )
+            if e.metric == metric
+            and e.effective_from <= on
+            and e.machine in (None, machine.name if machine else None)
+            and e.machine_class in (None, machine_class)
+            and e.plan_class in (None, plan_class)
+        ]
 
     def _limits_for(
         self,
@@ -164,15 +180,7 @@ class Site:
         # A class that a judged metric has no limits for is a mistake, not a trend: it never passes.
         unknown = Limits(source="no limits for this machine class") if declared.limits else None
         default = declared.limits.get(machine_class, unknown)
-        entries = [
-            e
-            for e in self.file.limits
-            if e.metric == metric
-            and e.effective_from <= on
-            and e.machine in (None, machine.name if machine else None)
-            and e.machine_class in (None, machine_class)
-            and e.plan_class in (None, plan_class)
-        ]
+        entries = self._entries(metric, machine_class, machine, on, plan_class)
         if not entries:
             return default
         chosen = max(
@@ -264,6 +272,14 @@ def _check_names(site: Site, analyzers: Sequence[Analyzer[Any, Any]]) -> None:
             raise SiteError(f"{site.path}: limits.{number}: there is no metric {entry.metric!r}")
         if not site.metrics[entry.metric].limits and entry.direction is None:
             raise SiteError(f"{site.path}: limits.{number}: a trend-only metric needs a direction")
+        is_share = (entry.tolerance_percent, entry.action_percent) != (None, None)
+        tighter = site.metrics[entry.metric].radiosurgery
+        if is_share and tighter is not None and entry.plan_class is None:
+            raise SiteError(
+                f"{site.path}: limits.{number}: {entry.metric} has tighter limits for radiosurgery "
+                "plans, which cannot be put together with tolerance_percent or action_percent: "
+                "leave them out, or give the entry a plan_class"
+            )
     for name, settings in site.file.analyzer.items():
         if name not in known:
             raise SiteError(f"{site.path}: analyzer.{name}: there is no such analyzer")

@@ -110,6 +110,34 @@ def test_a_limit_of_the_site_stays_where_it_is_the_tighter_one(tmp_path: Path) -
     assert bounds(said.limits_for(COUCH, "truebeam", None, DAY)) == (0.5, 1.0)
 
 
+@pytest.mark.parametrize("only_for", ['machine = "TB1"', 'machine_class = "clinac"'])
+def test_own_limits_for_one_machine_leave_the_tighter_ones_of_the_others(
+    tmp_path: Path, only_for: str
+) -> None:
+    own = OWN.replace("0.2", "0.9").replace("0.4", "2.0")
+    said = site(
+        tmp_path,
+        '[[machine]]\nname = "TB2"\nmachine_class = "truebeam"\n'
+        + own.replace("author", f'plan_class = "spine"\n{only_for}\nauthor'),
+    )
+    other = said.machine_named("TB2")
+    assert bounds(said.limits_for(COUCH, "truebeam", other, DAY, "spine")) == (0.3, 0.7)
+    its_own = said.machine_named("TB1") if "TB1" in only_for else None
+    machine_class = "truebeam" if its_own else "clinac"
+    assert bounds(said.limits_for(COUCH, machine_class, its_own, DAY, "spine")) == (0.9, 2.0)
+
+
+@pytest.mark.parametrize("share", ["tolerance_percent = 1.0", "action_percent = 2.0"])
+def test_a_share_of_a_reference_is_refused_where_radiosurgery_is_judged_more_closely(
+    tmp_path: Path, share: str
+) -> None:
+    entry = OWN.replace("author", f'direction = "within"\n{share}\nauthor')
+    with pytest.raises(SiteError, match=r"limits\.0: axes\.couch_largest_error has tighter"):
+        site(tmp_path, entry)
+    for_them = site(tmp_path, entry.replace("author", 'plan_class = "spine"\nauthor'))
+    assert bounds(for_them.limits_for(COUCH, "truebeam", None, DAY, "spine")) == (0.2, 0.4)
+
+
 def test_the_plan_that_was_found_decides_and_the_logs_own_label(tmp_path: Path) -> None:
     value = Value(metric="couch_largest_error", value=0.8, unit="mm")
     said = AnalysisReport(analyzer="axes", version="1", values=(value,))
