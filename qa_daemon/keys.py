@@ -28,6 +28,8 @@ from qa_daemon.model import (
 )
 
 Keys = DeliveryKeys | PlanKeys | RecordKeys
+TREATED = ("TREATMENT", "CONTINUATION")
+"""Recorded deliveries that treat: a beam, and the rest of one that was interrupted."""
 
 
 def keys_of(record: object) -> Keys | None:
@@ -82,16 +84,20 @@ def _plan(plan: Plan) -> PlanKeys:
 
 
 def _dose_per_fraction_gy(plan: Plan) -> float | None:
-    """The highest that the plan says, by its targets or its beams: limits follow from it."""
-    if len(plan.fraction_groups) != 1:
-        return None
-    (group,) = plan.fraction_groups
+    """The highest that the plan may mean, by its targets or its beams: limits follow from it.
+
+    Tighter limits on a plan that needs none cost a look, too wide ones cost more.  So with several
+    fraction groups the one that gives most counts, all targets as if treated in the fewest
+    fractions, and beams that state no dose as if they gave none.
+    """
+    fewest = min((g.fractions for g in plan.fraction_groups if g.fractions), default=None)
     targets = [
-        reference.prescribed_gy / group.fractions
+        reference.prescribed_gy / fewest
         for reference in plan.dose_references
-        if reference.kind == "TARGET" and reference.prescribed_gy and group.fractions
+        if reference.kind == "TARGET" and reference.prescribed_gy and fewest
     ]
-    return max([*targets, *([group.dose_gy] if group.dose_gy else [])], default=None)
+    stated = [sum(group.beam_dose_gy.values()) for group in plan.fraction_groups]
+    return max([*targets, *(dose_gy for dose_gy in stated if dose_gy)], default=None)
 
 
 def _record(record: TreatmentRecord) -> RecordKeys:
@@ -103,7 +109,7 @@ def _record(record: TreatmentRecord) -> RecordKeys:
             termination=beam.termination,
         )
         for beam in record.beams
-        if beam.delivery_type == "TREATMENT"
+        if beam.delivery_type in TREATED
     ]
     return RecordKeys(
         plan_uid=record.identity.plan_uid,

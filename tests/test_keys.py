@@ -46,8 +46,44 @@ def test_the_dose_of_a_fraction_is_the_highest_that_the_plan_says(
     group = FractionGroup(1, 5, {1: 200.0}, beam_dose_gy={1: beam_gy} if beam_gy else {})
     said = replace(plan, dose_references=references, fraction_groups=(group,))
     assert keys(said).dose_per_fraction_gy == expected_gy
-    several = replace(said, fraction_groups=(group, group))
-    assert keys(several).dose_per_fraction_gy is None
+
+
+def dose_gy(plan: Plan, *groups: FractionGroup, prescribed_gy: float | None = None) -> float | None:
+    references = (DoseReference("TARGET", prescribed_gy),)
+    return keys(
+        replace(plan, dose_references=references, fraction_groups=groups)
+    ).dose_per_fraction_gy
+
+
+def test_of_several_fraction_groups_the_one_that_gives_most_counts(plan: Plan) -> None:
+    usual = FractionGroup(1, 25, {1: 200.0}, beam_dose_gy={1: 2.0})
+    boost = FractionGroup(2, 1, {1: 200.0}, beam_dose_gy={1: 16.0})
+    assert dose_gy(plan, usual, boost) == dose_gy(plan, boost, usual) == 16.0
+    assert dose_gy(plan, usual, replace(boost, beam_dose_gy={}), prescribed_gy=18.0) == 18.0
+    untold = FractionGroup(2, None, {1: 200.0})
+    assert dose_gy(plan, usual, untold, prescribed_gy=100.0) == 4.0
+    assert dose_gy(plan, untold, prescribed_gy=100.0) is None
+    assert dose_gy(plan) is None
+
+
+def test_a_beam_without_a_dose_leaves_that_of_the_others(plan: Plan) -> None:
+    metersets = {1: 200.0, 2: 200.0, 3: 200.0}
+    arcs = FractionGroup(1, 1, metersets, beam_dose_gy={1: 12.0, 2: 12.0})
+    assert dose_gy(plan, arcs) == 24.0
+
+
+@pytest.mark.parametrize(
+    ("delivery_type", "is_kept"),
+    [("CONTINUATION", True), ("SETUP", False), ("OPEN_PORTFILM", False)],
+)
+def test_the_rest_of_a_beam_is_recorded_as_treated(
+    tmp_path: Path, delivery_type: str, is_kept: bool
+) -> None:
+    record = dicom_rtrecord.read(rtrecord.simulate(tmp_path / "r.dcm"))
+    (beam,) = record.beams
+    said = keys_of(replace(record, beams=(replace(beam, delivery_type=delivery_type),)))
+    assert isinstance(said, RecordKeys)
+    assert [b.number for b in said.beams] == ([1] if is_kept else [])
 
 
 def test_a_log_and_a_record_tell_plan_and_patient(tmp_path: Path) -> None:
