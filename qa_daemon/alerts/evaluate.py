@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from qa_daemon.alerts.incidents import Finding, Incident, Reason, decide
 from qa_daemon.alerts.messages import UNREADABLE, Text, Wording
-from qa_daemon.alerts.sessions import repeated
+from qa_daemon.alerts.sessions import repeated, too_many
 from qa_daemon.model import Verdict
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import analyses, incidents, notifications, outbox, results
@@ -19,7 +19,11 @@ SINK = "alerts"
 
 def evaluate(connection: Connection, result: StoredResult, wording: Wording, now: str) -> None:
     """Bring the incidents up to date with everything that a new result says."""
-    findings = [*_findings(connection, result), *repeated(connection, result, wording.site)]
+    findings = [
+        *_findings(connection, result),
+        *repeated(connection, result, wording.site),
+        *too_many(connection, result, wording.site),
+    ]
     take_in(connection, result, findings, wording, now)
 
 

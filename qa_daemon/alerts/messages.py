@@ -20,10 +20,12 @@ UNREADABLE = "unreadable file"
 """The name of the test that a file which cannot be read has failed."""
 NO_LOG = "treated, no log arrived"
 REPEATED = "beam delivered more than once"
+TOO_MANY = "more sessions than the plan has fractions"
 AWAY = "watched folder cannot be reached"
 SAID_OF = {
     NO_LOG: "  a record, or the other beams of the fraction, say that it was treated",
     REPEATED: "  within one fraction; look at the treatment before the next one",
+    TOO_MANY: "  look at the treatment before anything more of this plan is delivered",
 }
 SAID_BY = {"shape_agrees": "  the delivered shape is not the plan's"}
 """Of metrics that answer yes or no, what a breach means."""

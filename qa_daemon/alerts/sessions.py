@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, select
 
 from qa_daemon.alerts.incidents import Finding
-from qa_daemon.alerts.messages import REPEATED
+from qa_daemon.alerts.messages import REPEATED, TOO_MANY
 from qa_daemon.fractions import NANO, BeamState, Fraction
 from qa_daemon.model import Verdict
 from qa_daemon.site.site import Site
-from qa_daemon.store.courses import fractions_around
+from qa_daemon.store.courses import fractions_around, sessions_of
 from qa_daemon.store.queries import StoredResult
-from qa_daemon.store.schema import delivered_beams, deliveries
+from qa_daemon.store.schema import delivered_beams, deliveries, plan_uids, plans, recorded_beams
 
 
 def gap_ns(site: Site) -> int:
@@ -49,6 +49,37 @@ def repeated(connection: Connection, result: StoredResult, site: Site) -> Iterat
             machine=result.machine,
             test=REPEATED,
             verdict=Verdict.ACTION if state is BeamState.REPEATED else Verdict.PASS,
+            result=result.id,
+            point_ns=result.point_ns,
+        )
+
+
+def too_many(connection: Connection, result: StoredResult, site: Site) -> Iterator[Finding]:
+    """Whether the plan of this log or treatment record had more sessions than it has fractions.
+
+    A fraction that was completed in another session counts twice: somebody has to look at that.
+    """
+    by_log = (
+        select(delivered_beams.c.plan)
+        .join(deliveries, deliveries.c.file == delivered_beams.c.file)
+        .where(deliveries.c.result == result.id)
+    )
+    by_record = (
+        select(plan_uids.c.file)
+        .join(recorded_beams, recorded_beams.c.plan_uid == plan_uids.c.uid)
+        .where(recorded_beams.c.file == result.file, plan_uids.c.is_own)
+    )
+    of = by_log.union(by_record)
+    query = select(plans.c.file, plans.c.fractions).where(
+        plans.c.file.in_(of), plans.c.fractions.is_not(None)
+    )
+    for row in connection.execute(query).all():
+        is_over = sessions_of(connection, row.file, gap_ns(site)) > row.fractions
+        yield Finding(
+            key=f"{TOO_MANY} | {row.file}",
+            machine=result.machine,
+            test=TOO_MANY,
+            verdict=Verdict.ACTION if is_over else Verdict.PASS,
             result=result.id,
             point_ns=result.point_ns,
         )

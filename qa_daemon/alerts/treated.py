@@ -1,7 +1,9 @@
 """Treated, and no log arrived: told once, and once more when the log is there after all.
 
 Two things say that a beam was treated: a treatment record, and the other beams of its fraction.
-What was told is stored, so that a restart neither forgets nor repeats.
+A beam whose record asks for a log is the record's to tell; the fraction tells the others.  Where
+the record comes after its fraction was told, it is told already.  What was told is stored, so that
+a restart neither forgets nor repeats.
 """
 
 from __future__ import annotations
@@ -10,19 +12,22 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from qa_daemon.alerts.evaluate import take_in
 from qa_daemon.alerts.incidents import Finding
+from qa_daemon.alerts.logs_of_records import find_logs
 from qa_daemon.alerts.messages import NO_LOG, Wording
 from qa_daemon.alerts.sessions import gap_ns, session
-from qa_daemon.fractions import NANO, BeamState
-from qa_daemon.model import MatchState, Verdict
+from qa_daemon.fractions import NANO, BeamState, Fraction
+from qa_daemon.model import Verdict
 from qa_daemon.store.queries import Queries, StoredResult
 from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
+    incidents,
     plan_uids,
+    plans,
     recorded_beams,
     results,
 )
@@ -30,8 +35,10 @@ from qa_daemon.store.store import Store
 
 AT_ONCE = 100
 OLDEST = timedelta(days=7)
-"""Of fractions that ended longer ago nobody is told: an archive may be read in."""
-SAME_MU, SAME_MU_SHARE = 0.5, 0.01
+"""Of fractions that ended longer ago nobody is told: an archive may be read in.
+
+Records that arrived longer ago keep the log that was found.
+"""
 
 
 class Treated:
@@ -50,44 +57,82 @@ class Treated:
     def look(self) -> None:
         """Tell what has to be told now."""
         now = self._clock()
-        due = self._due_records(now)
-        late = self._told() if self._store.version != self._seen else []
+        rows = [*self._due(now)]
+        if self._store.version != self._seen:
+            rows += [*self._told(), *self._lost(now)]
         over = self._over(now)
         self._seen = self._store.version
-        for file in {row.file for row in (*due, *late)}:
-            self._look_at_record(file, [row for row in (*due, *late) if row.file == file])
+        for file in dict.fromkeys(row.file for row in rows):
+            self._look_at_record(file, [row for row in rows if row.file == file])
         for row in over:
             self._look_at_fraction(row)
 
     # -- records ---------------------------------------------------------------------------------
 
-    def _due_records(self, now: datetime) -> Sequence[Row[Any]]:
-        before = (now - self._rules.log_within).astimezone(UTC).isoformat(timespec="milliseconds")
+    def _due(self, now: datetime) -> Sequence[Row[Any]]:
+        before = _text(now - self._rules.log_within)
         return self._rows(recorded_beams.c.state == "open", recorded_beams.c.arrived_at <= before)
 
     def _told(self) -> Sequence[Row[Any]]:
-        return self._rows(recorded_beams.c.state == "told")
+        return self._rows(recorded_beams.c.state.in_(("told", "settled")))
+
+    def _lost(self, now: datetime) -> Sequence[Row[Any]]:
+        """Those whose log was judged again: it may be known now to show another beam."""
+        stands = select(results.c.active).where(results.c.id == recorded_beams.c.log)
+        return self._rows(
+            recorded_beams.c.state == "found",
+            recorded_beams.c.arrived_at >= _text(now - OLDEST),
+            stands.scalar_subquery().is_(False),
+        )
 
     def _rows(self, *where: ColumnElement[bool]) -> Sequence[Row[Any]]:
-        query = select(recorded_beams).where(*where).order_by(recorded_beams.c.id).limit(AT_ONCE)
+        # The newest first: what stays without a log for ever must not keep others from their turn.
+        query = select(recorded_beams).where(*where).order_by(recorded_beams.c.id.desc())
         with self._store.read() as connection:
-            return connection.execute(query).all()
+            return connection.execute(query.limit(AT_ONCE)).all()
 
     def _look_at_record(self, file: int, rows: Sequence[Row[Any]]) -> None:
+        with self._store.read() as connection:
+            news = self._news(connection, rows)
+        if not news:
+            return  # a write would wake whoever waits for one, and that is this thread as well
         result = self._result_of(file)
         with self._store.write() as connection:
-            for row in rows:
-                is_here = _needs_no_log(row) or _has_log(connection, row, self._gap_ns)
-                state = "found" if is_here else "told"
-                connection.execute(
-                    update(recorded_beams).where(recorded_beams.c.id == row.id).values(state=state)
-                )
+            for beam, values in news.items():
+                here = recorded_beams.c.id == beam
+                connection.execute(update(recorded_beams).where(here).values(**values))
             told = recorded_beams.c.state == "told"
             missing = select(recorded_beams.c.id).where(recorded_beams.c.file == file, told)
             is_missing = connection.execute(missing.limit(1)).first() is not None
             if result is not None:
                 of = f"record {result.sha256[:16]}"
                 self._tell(connection, result, of, result.point_ns, is_missing)
+
+    def _news(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:
+        """What is known now of recorded beams, as far as it changes: state and log by the id."""
+        asked = [row for row in sorted(rows, key=lambda row: row.id) if not _needs_no_log(row)]
+        logs = find_logs(connection, asked, self._gap_ns) if asked else {}
+        news: dict[int, dict[str, Any]] = {
+            beam: {"state": "found", "log": log} for beam, log in logs.items()
+        }
+        for row in rows:
+            if row.id not in logs:
+                state = self._state_without(connection, row) if row in asked else "found"
+                if (state, None) != (row.state, row.log):
+                    news[row.id] = {"state": state, "log": None}
+        return news
+
+    def _state_without(self, connection: Connection, row: Row[Any]) -> str:
+        """Settled as long as a message about its fraction, from before the record came, stands."""
+        if row.state == "told":
+            return "told"
+        own = select(plan_uids.c.file).where(plan_uids.c.uid == row.plan_uid, plan_uids.c.is_own)
+        near = (row.point_ns - self._gap_ns, row.point_ns + self._gap_ns)
+        for plan in connection.execute(own).scalars().all():
+            before = _told_of(connection, plan, near)
+            if before is not None and before.opened_at <= row.arrived_at:
+                return "settled"
+        return "told"
 
     # -- fractions -------------------------------------------------------------------------------
 
@@ -117,8 +162,18 @@ class Treated:
             now_ns = int(self._clock().timestamp()) * NANO
             if now_ns - found.last_ns > OLDEST.total_seconds() * NANO:
                 return
-            is_missing = any(beam.state is BeamState.MISSING for beam in found.beams)
-            of = f"fraction {row.plan}.{found.first_ns}"
+            without = {
+                beam.number
+                for beam in found.beams
+                if beam.state in (BeamState.MISSING, BeamState.NO_LOG)
+            }
+            is_missing = bool(without - _told_by_records(connection, row.plan, found))
+            near = (found.first_ns - self._gap_ns, found.last_ns + self._gap_ns)
+            before = _told_of(connection, row.plan, near)
+            # What is known of a fraction may begin earlier than it did when it was told.
+            of = f"{_fraction(row.plan)}{found.first_ns}"
+            if before is not None:
+                of = before.key.removeprefix(f"{NO_LOG} | ")
             self._tell(connection, result, of, found.last_ns, is_missing)
 
     # -- telling ---------------------------------------------------------------------------------
@@ -148,32 +203,39 @@ class Treated:
 
 
 def _needs_no_log(row: Row[Any]) -> bool:
-    """Nothing was delivered, or by a machine whose logs do not come here."""
-    return not row.delivered_mu or row.machine is None
+    """Nothing was delivered, or by a machine whose logs do not come here.
+
+    Where the record does not say how much was delivered, something was.
+    """
+    return row.delivered_mu == 0.0 or row.machine is None
 
 
-def _has_log(connection: Connection, row: Row[Any], gap: int) -> bool:
-    """Whether a log of the recorded beam is here: by its plan, by its name, or by its meterset."""
-    near = (row.point_ns - gap, row.point_ns + gap)
-    own = select(plan_uids.c.file).where(plan_uids.c.uid == row.plan_uid, plan_uids.c.is_own)
-    by_plan = select(delivered_beams.c.id).where(
-        delivered_beams.c.plan.in_(own),
-        delivered_beams.c.number == row.number,
-        delivered_beams.c.point_ns.between(*near),
+def _told_by_records(connection: Connection, plan: int, of: Fraction) -> set[int | None]:
+    """Beams of a fraction that records ask a log for: those have messages of their own."""
+    query = (
+        select(recorded_beams)
+        .join(plans, plans.c.plan_uid == recorded_beams.c.plan_uid)
+        .join(results, results.c.file == recorded_beams.c.file)
+        .where(plans.c.file == plan, results.c.active, recorded_beams.c.state != "settled")
+        .where(recorded_beams.c.point_ns.between(of.first_ns, of.last_ns))
     )
-    reach_mu = max(SAME_MU, SAME_MU_SHARE * row.delivered_mu)
-    # An Elekta log that nobody has chosen a plan for yet tells no more than its meterset.
-    unknown = and_(
-        deliveries.c.plan_uid.is_(None),
-        deliveries.c.machine == row.machine,
-        deliveries.c.state.is_distinct_from(MatchState.MATCHED.value),
-        deliveries.c.planned_mu.between(row.delivered_mu - reach_mu, row.delivered_mu + reach_mu),
+    rows = connection.execute(query).all()
+    return {row.number for row in rows if not _needs_no_log(row)}
+
+
+def _told_of(connection: Connection, plan: int, within_ns: tuple[int, int]) -> Row[Any] | None:
+    """The incident that stands open of a fraction of a plan."""
+    query = select(incidents).where(
+        incidents.c.open,
+        incidents.c.key.startswith(f"{NO_LOG} | {_fraction(plan)}", autoescape=True),
+        incidents.c.point_ns.between(*within_ns),
     )
-    named = and_(
-        deliveries.c.plan_uid == row.plan_uid,
-        or_(deliveries.c.beam_number == row.number, deliveries.c.beam_number.is_(None)),
-    )
-    by_name = select(deliveries.c.file).where(
-        deliveries.c.point_ns.between(*near), or_(unknown, named)
-    )
-    return any(connection.execute(q.limit(1)).first() is not None for q in (by_plan, by_name))
+    return connection.execute(query.limit(1)).first()
+
+
+def _fraction(plan: int) -> str:
+    return f"fraction {plan}."
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")

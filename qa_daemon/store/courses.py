@@ -272,6 +272,26 @@ def fractions_around(
     )
 
 
+def sessions_of(connection: Connection, plan: int, gap_ns: int) -> int:
+    """In how many sessions something of a plan was delivered, by its logs or treatment records."""
+    by_log = (
+        select(delivered_beams.c.point_ns)
+        .join(deliveries, deliveries.c.file == delivered_beams.c.file)
+        .join(results, results.c.id == deliveries.c.result)
+        .where(delivered_beams.c.plan == plan, results.c.active)
+        .where(delivered_beams.c.to_mu > delivered_beams.c.from_mu)
+    )
+    by_record = (
+        select(recorded_beams.c.point_ns)
+        .join(plans, plans.c.plan_uid == recorded_beams.c.plan_uid)
+        .join(results, results.c.file == recorded_beams.c.file)
+        .where(plans.c.file == plan, results.c.active)
+        .where(recorded_beams.c.delivered_mu.is_distinct_from(0.0))
+    )
+    times = sorted(connection.execute(by_log.union(by_record)).scalars())
+    return sum(1 for n, at in enumerate(times) if n == 0 or at - times[n - 1] > gap_ns)
+
+
 def _unmatched(connection: Connection, where: ColumnElement[bool]) -> list[UnmatchedLog]:
     query = (
         select(deliveries)

@@ -340,8 +340,11 @@ recorded_beams = Table(  # what treatment records say was treated
     Column("termination", String(20), nullable=False),
     Column("point_ns", BigInteger, nullable=False),
     Column("arrived_at", String(32), nullable=False),
-    Column("state", String(20), nullable=False),  # open, found, told, settled: is its log here?
+    # Is its log here?  open, found, told, settled: told with the rest of its fraction.
+    Column("state", String(20), nullable=False),
+    Column("log", Integer, ForeignKey("results.id")),  # the result of its log; a log has one beam
     Index("recorded_beams_by_file", "file"),
+    Index("recorded_beams_by_log", "log"),
     Index("recorded_beams_by_state", "state", "arrived_at"),
     Index("recorded_beams_by_plan", "plan_uid", "point_ns"),
 )

@@ -110,13 +110,19 @@ def upgrade() -> None:
         sa.Column("point_ns", sa.BigInteger(), nullable=False),
         sa.Column("arrived_at", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("log", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["file"],
             ["files.id"],
         ),
+        sa.ForeignKeyConstraint(
+            ["log"],
+            ["results.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("recorded_beams_by_file", "recorded_beams", ["file"], unique=False)
+    op.create_index("recorded_beams_by_log", "recorded_beams", ["log"], unique=False)
     op.create_index(
         "recorded_beams_by_plan", "recorded_beams", ["plan_uid", "point_ns"], unique=False
     )
