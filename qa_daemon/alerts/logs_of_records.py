@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -28,6 +28,20 @@ SAME_MU, SAME_MU_SHARE = 0.5, 0.01
 
 Place = tuple[int, int | None]
 """A result of a log, and the beam in it; None: the log was not matched with a plan."""
+
+
+class Fit(NamedTuple):
+    """How well a place fits a recorded beam: the lowest is best."""
+
+    rank: int
+    away_ns: int
+    result: int
+    number: int | None
+
+    @property
+    def place(self) -> Place:
+        """Where it fits."""
+        return self.result, self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,8 @@ class Served:
 
     def serve(self, beam: Row[Any], tried: set[Place]) -> bool:
         """Give a recorded beam its best log; others move where they can (augmenting paths)."""
-        for place in self._fitting(beam):
+        for fit in self._fits(beam):
+            place = fit.place
             if place in tried:
                 continue
             tried.add(place)
@@ -73,28 +88,41 @@ class Served:
                     return True
         return False
 
+    def displace(self, beam: Row[Any]) -> None:
+        """Take a log from a recorded beam that it fits worse: it is that one's log which lacks."""
+        for mine in self._fits(beam):
+            for other in self.held.get(mine.place, []):
+                theirs = [fit for fit in self._fits(self.beams[other]) if fit.place == mine.place]
+                if not theirs or mine[:2] < theirs[0][:2]:
+                    self.held[mine.place].remove(other)
+                    self.held[mine.place].append(beam.id)
+                    return
+
     def log_of(self) -> dict[int, int]:
         """The result of the log of each recorded beam that has one."""
         return {beam: place[0] for place, holders in self.held.items() for beam in holders}
 
-    def _fitting(self, beam: Row[Any]) -> list[Place]:
-        fitting = []
+    def _fits(self, beam: Row[Any]) -> list[Fit]:
+        plans = self.plans.get(beam.plan_uid or "", set())
+        fits = []
         for log in self.logs.values():
             away_ns = abs(log.said.point_ns - beam.point_ns)
             if away_ns > self.gap_ns or log.said.machine != beam.machine:
                 continue
-            for place in log.places():
-                rank = _rank(beam, log, place[1], self.plans.get(beam.plan_uid or "", set()))
+            for result, number in log.places():
+                rank = _rank(beam, log, number, plans)
                 if rank is not None:
-                    fitting.append((rank, away_ns, place))
-        return [place for *_, place in sorted(fitting, key=lambda fit: fit[:2])]
+                    fits.append(Fit(rank, away_ns, result, number))
+        return sorted(fits, key=lambda fit: fit[:3])
 
 
-def find_logs(connection: Connection, beams: Sequence[Row[Any]], gap_ns: int) -> dict[int, int]:
-    """The result of the log of each recorded beam, by the beam's id; those without are left out.
+def find_logs(
+    connection: Connection, beams: Sequence[Row[Any]], gap_ns: int
+) -> dict[int, int | None]:
+    """The result of the log of each recorded beam, by the beam's id; None: there is none.
 
-    `beams` are of one treatment record.  Beams of other records that had a log keep one; where that
-    is another one now, they are in the answer too.
+    `beams` are of one treatment record.  Of beams of other records those are in the answer that had
+    a log, and have another one or none now.
     """
     machine, at_ns = beams[0].machine, beams[0].point_ns
     # A holder that makes room may go as far as its own gap reaches.
@@ -107,9 +135,11 @@ def find_logs(connection: Connection, beams: Sequence[Row[Any]], gap_ns: int) ->
         place = (row.log, row.number if logs[row.log].beams else None)
         served.held.setdefault(place, []).append(row.id)
     for beam in beams:
-        served.serve(beam, set())
+        if not served.serve(beam, set()):
+            served.displace(beam)
+    now = served.log_of()
     return {
-        beam: log for beam, log in served.log_of().items() if beam in own or every[beam].log != log
+        beam: now.get(beam) for beam in every if beam in own or now.get(beam) != every[beam].log
     }
 
 

@@ -60,6 +60,7 @@ class Treated:
         rows = [*self._due(now)]
         if self._store.version != self._seen:
             rows += [*self._told(), *self._lost(now)]
+        rows.sort(key=lambda row: (row.point_ns, row.id))
         over = self._over(now)
         self._seen = self._store.version
         for file in dict.fromkeys(row.file for row in rows):
@@ -110,16 +111,18 @@ class Treated:
 
     def _news(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:
         """What is known now of recorded beams, as far as it changes: state and log by the id."""
-        asked = [row for row in sorted(rows, key=lambda row: row.id) if not _needs_no_log(row)]
+        asked = [row for row in rows if not _needs_no_log(row)]
         logs = find_logs(connection, asked, self._gap_ns) if asked else {}
-        news: dict[int, dict[str, Any]] = {
-            beam: {"state": "found", "log": log} for beam, log in logs.items()
-        }
+        news: dict[int, dict[str, Any]] = {}
+        for beam, log in logs.items():
+            # One that lost its log to a beam that it fits better is asked anew, with its record.
+            news[beam] = {"state": "open" if log is None else "found", "log": log}
         for row in rows:
-            if row.id not in logs:
+            if logs.get(row.id) is None:
                 state = self._state_without(connection, row) if row in asked else "found"
-                if (state, None) != (row.state, row.log):
-                    news[row.id] = {"state": state, "log": None}
+                news[row.id] = {"state": state, "log": None}
+            if news[row.id] == {"state": row.state, "log": row.log}:
+                del news[row.id]
         return news
 
     def _state_without(self, connection: Connection, row: Row[Any]) -> str:
