@@ -122,6 +122,15 @@ class AlertEngine:
                 close_unreadable(connection, result, self._wording, self._store.now())
             take_off(connection, passed)
 
+    def _follow_treatments(self) -> None:
+        try:
+            self._treated.look()
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            # A boundary: what fails here must not keep the messages that wait from being sent.
+            LOG.exception("alerts: treatments could not be looked through")
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             seen = self._store.version
@@ -130,7 +139,7 @@ class AlertEngine:
                 self.look_through()
                 if self._outages is not None:
                     self._outages.look()
-                self._treated.look()
+                self._follow_treatments()
                 idle_s = self.deliver()
             except Exception:
                 # The boundary of the thread: whatever happens, it goes on and nothing is lost.

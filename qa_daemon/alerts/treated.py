@@ -154,6 +154,11 @@ class Treated:
 
     def _look_at_fraction(self, row: Row[Any]) -> None:
         result = self._queries.result(row.result)
+        now_ns = int(self._clock().timestamp()) * NANO
+        with self._store.read() as connection:
+            going_on = session(connection, row.plan, row.point_ns, self._wording.site)
+        if going_on is not None and going_on.last_ns + self._gap_ns > now_ns:
+            return  # what is missing may still come
         with self._store.write() as connection:
             done = (
                 update(delivered_beams).where(delivered_beams.c.id == row.id).values(checked=True)
@@ -162,7 +167,6 @@ class Treated:
             found = session(connection, row.plan, row.point_ns, self._wording.site)
             if found is None or result is None or not result.active:
                 return
-            now_ns = int(self._clock().timestamp()) * NANO
             if now_ns - found.last_ns > OLDEST.total_seconds() * NANO:
                 return
             without = {

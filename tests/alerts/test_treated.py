@@ -170,6 +170,18 @@ def test_a_beam_that_its_fraction_lacks_is_told_when_the_fraction_is_over(ward: 
     assert "needs a match" in str(ward.clinic.queries.results_since()), "it names beam 1"
 
 
+def test_a_fraction_that_goes_on_is_not_missing_anything(ward: Ward) -> None:
+    """A beam at 0 h and the next at 2 h, with a gap of 3 h: over 5 h after the first."""
+    ward.now = clinics.NOW - timedelta(hours=4)
+    ward.plan(beams=2)
+    ward.log()
+    ward.log(TREATED_AT + timedelta(hours=2), seed=3, interrupted_at_mu=20.0)
+    ward.later(hours=2.5)
+    assert NO_LOG not in ward.open()
+    ward.later(hours=3)
+    assert NO_LOG in ward.open()
+
+
 def test_fractions_of_long_ago_are_not_told(ward: Ward) -> None:
     ward.plan(beams=2)
     ward.log(TREATED_AT - timedelta(days=30))
