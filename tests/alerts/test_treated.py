@@ -10,7 +10,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from analyzers.catalogue import load
 from analyzers.records import Identity
@@ -356,6 +356,18 @@ def test_a_fraction_does_not_repeat_what_a_record_told(ward: Ward) -> None:
     ward.log()
     ward.record(60.0, 40.0)
     ward.later(hours=8)
+    assert ward.titles() == TOLD
+
+
+def test_a_fraction_tells_what_no_record_asks_a_log_for(ward: Ward) -> None:
+    ward.now = clinics.NOW - timedelta(hours=4)
+    ward.plan(beams=2)
+    ward.log()
+    ward.record(60.0, 40.0)
+    with ward.clinic.store.write() as connection:  # a record that tells no machine
+        connection.execute(update(recorded_beams).values(machine=None))
+    ward.later(hours=8)
+    assert ward.records() == [(1, "found"), (2, "found")]
     assert ward.titles() == TOLD
 
 
