@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from qa_daemon.jobs import WorkerDied
-from qa_daemon.model import SOFTWARE, Event, Job, Report
+from qa_daemon.model import SOFTWARE, Event, Job, PlanKeys, RecordKeys, Report
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
@@ -95,7 +95,7 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
 
 def _is_of_another(report: Report, machine: Machine | None) -> bool:
     """Whether a file says itself that it is not of the machine in whose folder it lies."""
-    return report.machine_class is not None and _differs(report, machine)
+    return _is_machines_own(report) and _differs(report, machine)
 
 
 def _machine_of(report: Report, of_folder: Machine | None, site: Site) -> Machine | None:
@@ -105,9 +105,13 @@ def _machine_of(report: Report, of_folder: Machine | None, site: Site) -> Machin
     own word goes first.
     """
     named = site.machine_of_serial(report.machine_serial)
-    if report.machine_class is None and _differs(report, of_folder):
+    if not _is_machines_own(report) and _differs(report, of_folder):
         return named
     return of_folder or named
+
+
+def _is_machines_own(report: Report) -> bool:
+    return not isinstance(report.keys, PlanKeys | RecordKeys)
 
 
 def _differs(report: Report, machine: Machine | None) -> bool:

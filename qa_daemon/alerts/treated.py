@@ -52,6 +52,7 @@ class Treated:
         self._wording = wording
         self._clock = clock
         self._rules = wording.site.file.plans
+        self._machines = frozenset(machine.name for machine in wording.site.machines)
         self._seen = -1
 
     def look(self) -> None:
@@ -111,7 +112,7 @@ class Treated:
 
     def _news(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, dict[str, Any]]:
         """What is known now of recorded beams, as far as it changes: state and log by the id."""
-        asked = [row for row in rows if not _needs_no_log(row)]
+        asked = [row for row in rows if not _needs_no_log(row, self._machines)]
         logs = find_logs(connection, asked, self._gap_ns) if asked else {}
         news: dict[int, dict[str, Any]] = {}
         for beam, log in logs.items():
@@ -174,7 +175,9 @@ class Treated:
                 for beam in found.beams
                 if beam.state in (BeamState.MISSING, BeamState.NO_LOG)
             }
-            is_missing = bool(without - _told_by_records(connection, row.plan, found))
+            is_missing = bool(
+                without - _told_by_records(connection, row.plan, found, self._machines)
+            )
             near = (found.first_ns - self._gap_ns, found.last_ns + self._gap_ns)
             before = _told_of(connection, row.plan, near)
             # What is known of a fraction may begin earlier than it did when it was told.
@@ -209,15 +212,17 @@ class Treated:
         return None if identity is None else self._queries.result(identity)
 
 
-def _needs_no_log(row: Row[Any]) -> bool:
+def _needs_no_log(row: Row[Any], machines: frozenset[str]) -> bool:
     """Nothing was delivered, or by a machine whose logs do not come here.
 
     Where the record does not say how much was delivered, something was.
     """
-    return row.delivered_mu == 0.0 or row.machine is None
+    return row.delivered_mu == 0.0 or row.machine not in machines
 
 
-def _told_by_records(connection: Connection, plan: int, of: Fraction) -> set[int | None]:
+def _told_by_records(
+    connection: Connection, plan: int, of: Fraction, machines: frozenset[str]
+) -> set[int | None]:
     """Beams of a fraction that records ask a log for: those have messages of their own."""
     query = (
         select(recorded_beams)
@@ -227,7 +232,7 @@ def _told_by_records(connection: Connection, plan: int, of: Fraction) -> set[int
         .where(recorded_beams.c.point_ns.between(of.first_ns, of.last_ns))
     )
     rows = connection.execute(query).all()
-    return {row.number for row in rows if not _needs_no_log(row)}
+    return {row.number for row in rows if not _needs_no_log(row, machines)}
 
 
 def _told_of(connection: Connection, plan: int, within_ns: tuple[int, int]) -> Row[Any] | None:

@@ -149,6 +149,17 @@ def test_the_log_of_another_day_is_not_the_records(ward: Ward) -> None:
     assert ward.open() == [NO_LOG]
 
 
+def test_a_record_of_a_machine_that_nobody_watches_needs_no_log(ward: Ward) -> None:
+    machines = ward.clinic.site.file.machine
+    known = ward.clinic.site.file.model_copy(
+        update={"machine": (machines[0].model_copy(update={"serial": "77"}),)}
+    )
+    object.__setattr__(ward.clinic.pipeline, "site", replace(ward.clinic.site, file=known))
+    ward.record()
+    ward.later(hours=2)
+    assert ward.titles() == []
+
+
 def test_a_record_that_says_nothing_was_delivered_needs_no_log(ward: Ward) -> None:
     path = ward.clinic.top / "record.dcm"
     rtrecord.write_rtrecord(path, [("Static", 60.0, 0.0)], performed_at=TREATED_AT)
