@@ -41,7 +41,7 @@ from analyzers.core import (
 from analyzers.mlc_geometry import with_model
 from analyzers.plan_choice import CHOOSE, with_plan
 from analyzers.plan_matching import MachineNames
-from analyzers.plan_records import Plan, PlanMatch
+from analyzers.plan_records import Plan, PlanMatch, Rival
 from analyzers.records import Delivery
 from analyzers.resumed import put_together
 from qa_daemon.keys import keys_of, match_report
@@ -247,28 +247,37 @@ def _beside_plans(
     readable = [plan for plan in plans if plan is not None]
     if job.plan_is_chosen:
         planned = with_plan(delivery, readable[:1], chosen=True, machines=machines)
-        if job.is_chosen_for_field and _fits_another(planned, delivery, readable[1:]):
-            planned = replace(delivery, planned=_unsure(OTHER_FITS))
+        is_found = planned.planned is not None and bool(planned.planned.parts)
+        others = readable[1:] if job.is_chosen_for_field and is_found else []
+        if that_fit := _that_fit(delivery, others):
+            planned = _unsure(planned, OTHER_FITS, that_fit)
     else:
         planned = with_plan(delivery, readable, chosen=False, machines=machines)
-        is_absent = planned.planned is None or planned.planned.absent is not None
-        if job.doubt is not None and is_absent:
-            planned = replace(delivery, planned=_unsure(job.doubt))
+        if job.doubt is not None:
+            planned = _unsure(planned, job.doubt)
     return planned, match_report(planned, plans)
 
 
-def _fits_another(planned: Delivery, delivery: Delivery, others: Sequence[Plan]) -> bool:
-    """Whether a choice for the field hides that another plan fits this log too."""
-    if planned.planned is None or not planned.planned.parts:
-        return False
-    return any(
-        found is not None and bool(found.parts)
-        for found in (with_plan(delivery, [o], chosen=True).planned for o in others)
-    )
+def _that_fit(delivery: Delivery, others: Sequence[Plan]) -> list[PlanMatch]:
+    """What a choice for the field would hide: other plans that fit this log too."""
+    found = (with_plan(delivery, [other], chosen=True).planned for other in others)
+    return [match for match in found if match is not None and match.parts]
 
 
-def _unsure(why: str) -> PlanMatch:
-    return PlanMatch(failure=f"{MatchState.NEEDS_A_MATCH}: {why}; {CHOOSE}", needs_a_match=True)
+def _unsure(planned: Delivery, why: str, also: Sequence[PlanMatch] = ()) -> Delivery:
+    """The same, for a person to decide: what was found is offered, and not taken."""
+    found = planned.planned or PlanMatch(absent=why)
+    if found.failure is not None or found.other_shape is not None:
+        return planned
+    fitting = [
+        Rival(match.plan, part.beam.number, 1.0, "; ".join(match.evidence))
+        for match in (found, *also)
+        if match.plan is not None
+        for part in match.parts
+    ]
+    failure = f"{MatchState.NEEDS_A_MATCH}: {why}; {CHOOSE}"
+    rivals = (*fitting, *found.rivals)
+    return replace(planned, planned=PlanMatch(failure=failure, needs_a_match=True, rivals=rivals))
 
 
 def _without_plan(delivery: Delivery, job: Job) -> tuple[Delivery, MatchReport]:

@@ -271,7 +271,7 @@ class Job(Message):
     `resumed_by` are the later logs of the same beam, read with it as one delivery.
     `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named the
     first.  `is_chosen_for_field`: for another log of the field, so that the others must not fit as
-    well.  `doubt`: why a log that fits none of them needs a person all the same.
+    well.  `doubt`: why a person has to decide, whatever fits.
     `no_plan` says why there is none where one was expected, and `no_plan_is` what that means.
     `machine_names` are what plans call the machine, `other_machine_names` the clinic's other
     machines.  `only_keys`: read it, and report no more than its keys.

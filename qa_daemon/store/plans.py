@@ -56,8 +56,8 @@ class FoundPlans:
     """The plans that a log may be of.
 
     `is_chosen`: a physicist said so of the first, or that it is none here; `is_for_field`: said of
-    another log of its field.  `doubt` is why a log that fits none of them needs a person all the
-    same.  `is_awaited`: the log names a plan that is not here.
+    another log of its field.  `doubt` is why a person has to decide, whatever fits.
+    `is_awaited`: the log names a plan that is not here.
     """
 
     files: tuple[LedgerFile, ...] = ()

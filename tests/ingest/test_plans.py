@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,9 @@ from analyzers.records import Identity
 from qa_daemon import jobs
 from qa_daemon.model import Job, Report, Verdict
 from qa_daemon.simulate import elekta_trf, rtplan, rtrecord, trajectory_log
+from qa_daemon.simulate.motion import deliver
 from qa_daemon.simulate.plan_shapes import FIELDS
+from qa_daemon.store.courses import Courses
 from qa_daemon.store.plan_choices import CannotChoose, Choice, choose, newest, withdraw
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import audit, deliveries, files
@@ -290,6 +293,11 @@ def test_a_choice_for_the_field_does_not_hide_another_plan_that_fits(clinic: Cli
     clinic.process()
     (found,) = [r for r in clinic.queries.results_since() if r.path.endswith("later.trf")]
     assert "another plan here fits" in agreement(found).failure
+    (unsure,) = Courses(clinic.store).unmatched()
+    assert {rival.plan_sha256 for rival in unsure.rivals} == {
+        plan.sha256,
+        hashlib.sha256(other.read_bytes()).hexdigest(),
+    }
     # What was said of the first log itself holds.
     assert agreement(result(clinic, "elekta")).failure is None
 
@@ -333,3 +341,26 @@ def test_more_plans_than_are_looked_at_are_a_doubt(
         clinic.drop(f"{number}.dcm", path.read_bytes())
     arrive(clinic, "elekta")
     assert "plans may be its plan" in agreement(result(clinic, "elekta")).failure
+
+
+def test_a_plan_that_fits_among_too_many_is_offered_and_not_taken(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another that fits as well may be among those that were not looked at."""
+    monkeypatch.setattr("qa_daemon.store.plans.MOST_PLANS", 2)
+    for number, field in enumerate(("vmat", "sliding-window", "static")):
+        path = clinic.top / f"{number}.dcm"
+        identity = replace(trajectory_log.IDENTITY, plan_uid=f"1.2.{number}")
+        rtplan.write_rtplan(path, FIELDS[field]("millennium120", 60.0), identity)
+        clinic.drop(f"{number}.dcm", path.read_bytes())
+    nameless = replace(trajectory_log.IDENTITY, plan_uid=None)
+    delivery = deliver(FIELDS["static"]("millennium120", 60.0), identity=nameless)
+    log = clinic.top / NAMES["log.bin"]
+    trajectory_log.write_trajectory_log(log, delivery)
+    trajectory_log.write_companion(log.with_suffix(".txt"), delivery)
+    for path in (log, log.with_suffix(".txt")):
+        clinic.drop(path.name, path.read_bytes())
+    clinic.process()
+    assert "plans may be its plan" in agreement(result(clinic)).failure
+    (unsure,) = Courses(clinic.store).unmatched()
+    assert [rival.beam_number for rival in unsure.rivals] == [1]
