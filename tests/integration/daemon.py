@@ -43,6 +43,9 @@ folders = ["incoming/TB1"]
 settle_time = "{settle}"
 rescan_every = "5 s"
 
+[plans]
+arrive_within = "1 s"
+
 [web]
 port = {free_port()}
 {more}
