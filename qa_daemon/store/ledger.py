@@ -176,10 +176,6 @@ class Ledger:
         with self._store.read() as connection:
             return [file_of(r) for r in copies(connection, _row(connection, file.id))]
 
-    def companions_of(self, main: LedgerFile) -> list[LedgerFile]:
-        """The side files that were read with a main file."""
-        return self._select(files.c.main_file == main.id, limit=20)
-
     def end_waiting(self, arrived_before: str, event: Event) -> int:
         """Let an event happen to files that have waited since before an instant; how many."""
         query = select(files.c.id).where(

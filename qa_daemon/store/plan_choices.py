@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select
 
-from qa_daemon.model import DeliveryKeys, Event, State
+from qa_daemon.model import DeliveryKeys, State
 from qa_daemon.store import audit
-from qa_daemon.store.ledger import move
+from qa_daemon.store.ledger import queue_all
 from qa_daemon.store.schema import deliveries, files, plan_choices, plans, results
 from qa_daemon.store.store import Store
 
@@ -99,9 +99,7 @@ def choose(store: Store, chosen: Choice) -> int:
             },
         )
         about = [log.file] if field is None else _of_field(connection, log)
-        for identity in about:
-            move(connection, identity, Event.INPUT_CAME)
-        return len(about)
+        return queue_all(connection, about)
 
 
 def _is_here(connection: Connection, plan: str) -> bool:
@@ -225,6 +223,4 @@ def withdraw(store: Store, made: int, actor: str) -> int:
         if log is None:
             return 0
         about = [log.file] if row.field_key is None else _of_field(connection, log)
-        for identity in about:
-            move(connection, identity, Event.INPUT_CAME)
-        return len(about)
+        return queue_all(connection, about)
