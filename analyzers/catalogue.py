@@ -80,8 +80,8 @@ class Catalogue:
         return next(f for f in self.formats if f.name == name)
 
     def analyzers_for(self, record: object) -> list[Analyzer[Any, Any]]:
-        """The analyzers that accept this record."""
-        return [a for a in self.analyzers if isinstance(record, a.accepts)]
+        """The analyzers that have a question to this record."""
+        return [a for a in self.analyzers if isinstance(record, a.accepts) and a.applies(record)]
 
     def read(self, file: NamedFile, companions: Sequence[NamedFile] = ()) -> Any:
         """Read a main file with the one reader for it."""

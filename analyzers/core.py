@@ -242,8 +242,10 @@ class Context(Generic[SettingsT]):
 class Analyzer(Generic[RecordT, SettingsT]):
     """One question put to one kind of record.
 
-    `analyze` raises `AnalysisError` when it cannot answer and `NotApplicable` when the record does
-    not carry the quantity.  `version` changes whenever a number may change.
+    `applies` says whether the question makes sense of a record at all: where it does not, the
+    result does not mention it.  `analyze` raises `AnalysisError` when it cannot answer and
+    `NotApplicable` when the record does not carry the quantity.  `version` changes whenever a
+    number may change.
     """
 
     name: str
@@ -253,6 +255,7 @@ class Analyzer(Generic[RecordT, SettingsT]):
     settings: type[SettingsT]
     metrics: tuple[Metric, ...]
     analyze: Callable[[RecordT, Context[SettingsT]], Analysis]
+    applies: Callable[[RecordT], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)
