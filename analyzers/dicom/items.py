@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ from analyzers.regular_file import opened
 _DECIMAL = rb"[ \0]*+[+-]?(?:\d{1,64}+(?:\.\d{0,64}+)?+|\.\d{1,64}+)(?:[eE][+-]?\d{1,3}+)?+[ \0]*+"
 DECIMALS = re.compile(_DECIMAL + rb"(?:\\" + _DECIMAL + rb")*+")
 INTEGER = re.compile(rb"[+-]?\d{1,12}")
+BINARY = {"US": "<u2", "SS": "<i2", "UL": "<u4", "SL": "<i4", "FL": "<f4", "FD": "<f8"}
 LONGEST_VALUE = 65536
 LONGEST_TEXT = 1024
 UNKNOWN = "unknown"
@@ -137,6 +139,47 @@ class Item:
             raise self.error("NUMBER", f"{keyword} is not one whole number")
         return int(raw.strip(PADDING))
 
+    def packed_integer(self, keyword: str) -> int | None:
+        """The only value of a binary integer attribute (US, SS, UL, SL); None when absent."""
+        values = self._packed(keyword)
+        if values is None:
+            return None
+        if len(values) != 1 or values.dtype.kind not in "iu":
+            raise self.error("NUMBER", f"{keyword} is not one whole number")
+        return int(values[0])
+
+    def packed_numbers(self, keyword: str) -> NDArray[np.float64] | None:
+        """All values of a binary attribute (FL, FD, US, SS, UL, SL); None when absent."""
+        values = self._packed(keyword)
+        if values is None:
+            return None
+        if not np.isfinite(values).all():
+            raise self.error("NUMBER", f"{keyword} holds what is not a number")
+        return values.astype(np.float64)
+
+    def _packed(self, keyword: str) -> NDArray[Any] | None:
+        raw = self.content(keyword)
+        if raw is None or not len(raw):
+            return None
+        if len(raw) > LONGEST_VALUE:
+            raise self.error("SIZE", f"{len(raw)} bytes of {keyword}, {LONGEST_VALUE} at most")
+        kind = _binary_type(keyword)
+        if len(raw) % kind.itemsize:
+            raise self.error(
+                "NUMBER", f"{len(raw)} bytes of {keyword}, a multiple of {kind.itemsize} expected"
+            )
+        return np.frombuffer(raw, kind)
+
+    def content(self, keyword: str) -> memoryview | None:
+        """The bytes of a value of any length, not copied; None when absent."""
+        value = self.data.get(_tag(keyword))
+        if value is None:
+            return None
+        if not isinstance(value, tuple):
+            raise self.error("STRUCTURE", f"{keyword} is a sequence, a value expected")
+        start, length = value
+        return memoryview(self.reading.content)[start : start + length]
+
     def code(self, keyword: str) -> str | None:
         """A CS, UI, DA or TM attribute; None when absent.  For comparing, never for a message."""
         raw = self._raw(keyword)
@@ -212,6 +255,14 @@ def _tag(keyword: str) -> int:
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
     return int(tag)
+
+
+@cache
+def _binary_type(keyword: str) -> np.dtype[Any]:
+    """How the values of a binary attribute are written; files are little-endian here."""
+    from pydicom.datadict import dictionary_VR
+
+    return np.dtype(BINARY[str(dictionary_VR(_tag(keyword)))])
 
 
 def open_file(path: Path, codes: str, wanted_class: str) -> tuple[Item, Reading]:
