@@ -71,7 +71,7 @@ def image_of(
         # As a DS has it: 16 characters.
         slope = float(f"{max(float(wanted.max()), 1e-9) / LARGEST_CALIBRATED:.9e}")
     stored = np.clip(np.round(wanted / slope), 0, LARGEST).astype(np.uint16)
-    known_values = stored * slope
+    known_values = stored.astype(np.float64) * slope
     if falls:
         stored = (LARGEST - stored).astype(np.uint16)
     fields: dict[str, Any] = {"performed_at": PERFORMED_AT, "sid_mm": 1500.0, "identity": IDENTITY}
