@@ -5,8 +5,8 @@ files are refused before anything of them is decompressed.  Checked on real imag
 Elekta panels, exported by the machines and by record systems, with and without preamble.
 
 An image says whose it is, by a patient or a machine.  One that names neither is refused, but for
-what a machine's own system takes outside of any patient: it writes both elements and leaves them
-empty.  Units: mm, IEC degrees, MU.
+what a machine's own system takes outside of any patient's study: it writes patient, machine and
+date of the study and leaves all of them empty.  Units: mm, IEC degrees, MU.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def read(path: Path | str) -> PortalImage:
     `ReadError`, for a file that ends early `TruncatedError`.
     """
     root, reading = open_file(Path(path), CODES, SOP_CLASS)
+    if root.code("Modality") not in ("RTIMAGE", None):
+        raise root.error("SOP_CLASS", "its Modality is not RTIMAGE")
     found = samples(root)
     is_reconstructed = "DRR" in (root.code("ImageType") or "").upper().split("\\")
     place = geometry(root, found.stored.shape, needs_sid=not is_reconstructed)

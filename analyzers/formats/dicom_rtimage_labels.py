@@ -15,6 +15,7 @@ TEXTS = (
 )
 MEASURED_AT = ("Acquisition", "Content", "InstanceCreation")
 OF_ALL_IMAGES = ("Series", "Study")
+LEFT_EMPTY = ("PatientID", "RadiationMachineName", "StudyDate")
 STATION_SERIAL = re.compile(r"(?:^|[-_ ])SN(\d{2,8})$")
 KILOVOLTS_PER_MEGAVOLT = 1000.0
 MEGAVOLTS = (1.0, 50.0)
@@ -49,20 +50,19 @@ def machine_serial(root: Item) -> str | None:
 def identity(root: Item) -> Identity:
     """Patient, plan and beam.  Raises `ReadError` where nothing says whose image it is.
 
-    Machines leave patient and machine empty, but do not leave them out, in what they take outside
-    of any patient; the folder it comes by has to tell the machine then.
+    What a machine takes outside of any patient's study has all of this written and left empty, the
+    study's date too; the folder that it comes by has to tell the machine then.
     """
     patient_id = root.text("PatientID")
     named = ("PatientName", "RadiationMachineName", "DeviceSerialNumber", "StationName")
     if patient_id is None and not any(root.text(keyword) for keyword in named):
-        is_of_machine = (
+        is_of_no_study = (
             (root.code("ImageType") or "").upper().startswith("ORIGINAL")
-            and root.has("PatientID")
-            and root.has("RadiationMachineName")
-            and root.has("ExposureSequence")
+            and all(root.has(keyword) for keyword in LEFT_EMPTY)
+            and root.code("StudyDate") is None
             and root.text("Manufacturer") is not None
         )
-        if not is_of_machine:
+        if not is_of_no_study:
             raise root.error("IDENTITY", "the image names neither a patient nor a machine")
         root.reading.warn(
             "the image names neither a patient nor a machine; the folder that it comes by tells "
