@@ -114,7 +114,8 @@ def test_pickets_are_brighter_than_what_is_between_them(path: Path) -> None:
         - np.median(np.interp(sign * between_mm, position, lines))
         for sign in (1, -1)
     )
-    assert contrast > 0.1 * np.ptp(lines)
+    # The outermost lines of a panel may be dead.
+    assert contrast > 0.1 * np.ptp(np.percentile(lines, [2.0, 98.0]))
     assert found.polarity in (Polarity.SEEN, Polarity.STATED)
 
 
