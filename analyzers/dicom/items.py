@@ -265,12 +265,14 @@ def _binary_type(keyword: str) -> np.dtype[Any]:
     return np.dtype(BINARY[str(dictionary_VR(_tag(keyword)))])
 
 
-def open_file(path: Path, codes: str, wanted_class: str) -> tuple[Item, Reading]:
-    """Read and check a whole file of one SOP class.
+def open_file(
+    path: Path, codes: str, wanted_class: str, *, largest: int = LARGEST_FILE
+) -> tuple[Item, Reading]:
+    """Read and check a whole file of one SOP class, `largest` bytes at most.
 
     Codes begin with `codes`.  Raises `ReadError`, `TruncatedError` for a file that ends early.
     """
-    content = _content(path, codes)
+    content = _content(path, codes, largest)
     found = layout(content)
     if found.syntax not in (None, IMPLICIT, EXPLICIT):
         kind = REFUSED_SYNTAXES.get(found.syntax or "", "compressed or of an unknown kind")
@@ -310,10 +312,10 @@ def last_tag(item: Item) -> int:
     return max(item.data, default=0)
 
 
-def _content(path: Path, codes: str) -> bytes:
+def _content(path: Path, codes: str, largest: int) -> bytes:
     with opened(path) as (stream, size):
-        if size > LARGEST_FILE:
-            raise ReadError(f"{codes}_SIZE", f"{size} bytes, {LARGEST_FILE} at most")
+        if size > largest:
+            raise ReadError(f"{codes}_SIZE", f"{size} bytes, {largest} at most")
         content = stream.read(size)
     if not content:
         raise TruncatedError(f"{codes}_EMPTY", f"the file is empty; {EXPORT_AGAIN}")
