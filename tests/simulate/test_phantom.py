@@ -33,7 +33,7 @@ def test_a_series_of_two_hundred_slices_is_analyzed(tmp_path: Path) -> None:
     rtdose.simulate(tmp_path)
     began = time.monotonic()
     answer = RUNNER.invoke(app, ["analyze", str(tmp_path), "--json"])
-    assert time.monotonic() - began < 20.0  # 1 s on an idle machine
+    assert time.monotonic() - began < 60.0  # 1 s on an idle machine
     assert answer.exit_code == 0
     found = json.loads(answer.stdout)
     assert len(found) == 202
