@@ -28,6 +28,7 @@ TURNED_PANEL_DEG = 0.5
 SAME_AXIS_PX = 1.0
 JAWS = {"X": "x", "ASYMX": "x", "Y": "y", "ASYMY": "y"}
 USUAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+Place = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +73,33 @@ def geometry(root: Item, shape: tuple[int, int], *, needs_sid: bool) -> Geometry
     spacing_mm = spacing_mm[::-1] if turn.transposed else spacing_mm
     by_position = _by_position(root, turn, shown, spacing_mm)
     panel_shift_mm = _panel_shift(root)
-    by_shift = None
-    if panel_shift_mm is not None:
-        by_shift = (
-            (shown[0] - 1) / 2.0 + panel_shift_mm[1] / spacing_mm[0],
-            (shown[1] - 1) / 2.0 - panel_shift_mm[0] / spacing_mm[1],
-        )
-    is_consistent = True
-    if by_position is not None and by_shift is not None:
-        apart = max(abs(a - b) for a, b in zip(by_position, by_shift, strict=True))
-        is_consistent = apart <= SAME_AXIS_PX
-        if not is_consistent:
+    by_shift = _by_shift(panel_shift_mm, shown, spacing_mm)
+    axis_px, is_consistent = _agreed(root, shown, by_position, by_shift)
+    return Geometry(turn, spacing_mm, sid_mm, sad_mm, axis_px, panel_shift_mm, is_consistent)
+
+
+def _agreed(root: Item, shape: tuple[int, int], *routes: Place | None) -> tuple[Place | None, bool]:
+    """The axis by the first route that gives one, and whether nothing contradicts it.
+
+    No panel stands so far aside that the beam's axis misses it: a place beside the image is an
+    error of the system that wrote it.
+    """
+    found, is_consistent = [], True
+    for place in filter(None, routes):
+        if all(-0.5 <= at <= size - 0.5 for at, size in zip(place, shape, strict=True)):
+            found.append(place)
+        else:
+            is_consistent = False
+            root.reading.warn("the central axis is stated to be beside the image: not believed")
+    if len(found) == 2:
+        apart = max(abs(a - b) for a, b in zip(*found, strict=True))
+        if apart > SAME_AXIS_PX:
+            is_consistent = False
             root.reading.warn(
                 f"RTImagePosition and the panel's translation place the axis {apart:.1f} pixels "
                 "apart; RTImagePosition is taken"
             )
-    axis_px = by_position or by_shift
-    return Geometry(turn, spacing_mm, sid_mm, sad_mm, axis_px, panel_shift_mm, is_consistent)
+    return (found[0] if found else None), is_consistent
 
 
 def _turn(root: Item) -> Turn:
@@ -149,7 +160,7 @@ def _distances(root: Item, *, needs_sid: bool) -> tuple[float | None, float]:
 
 def _by_position(
     root: Item, turn: Turn, shape: tuple[int, int], spacing_mm: tuple[float, float]
-) -> tuple[float, float] | None:
+) -> Place | None:
     """The axis (row, column) from the place of the first pixel that is transmitted."""
     given = root.numbers("RTImagePosition")
     if given is None:
@@ -161,6 +172,20 @@ def _by_position(
     return (
         first_row + float(given[1]) / spacing_mm[0],
         first_column - float(given[0]) / spacing_mm[1],
+    )
+
+
+def _by_shift(
+    panel_shift_mm: tuple[float, float] | None,
+    shape: tuple[int, int],
+    spacing_mm: tuple[float, float],
+) -> Place | None:
+    """The axis (row, column): opposite to where the panel went from the middle."""
+    if panel_shift_mm is None:
+        return None
+    return (
+        (shape[0] - 1) / 2.0 + panel_shift_mm[1] / spacing_mm[0],
+        (shape[1] - 1) / 2.0 - panel_shift_mm[0] / spacing_mm[1],
     )
 
 

@@ -38,10 +38,11 @@ def test_each_orientation_gives_the_same_places(tmp_path: Path, cosines: tuple[i
     values = np.full(SHAPE, 300, np.uint16)
     values[10:20, 30:50] = 30000
     data.PixelData = values.tobytes()
-    first_mm = np.array([7.0, -11.0])
-    data.RTImagePosition = [str(v) for v in first_mm]
     data.RTImageOrientation = [str(v) for v in cosines]
     along_row, along_column = np.array(cosines[:2]), np.array(cosines[3:5])
+    # Of the 128 columns and 96 rows of the file the axis meets these.
+    first_mm = -40.25 * SPACING_MM[1] * along_row - 33.5 * SPACING_MM[0] * along_column
+    data.RTImagePosition = [str(v) for v in first_mm]
     wanted_mm = first_mm + 39.5 * SPACING_MM[1] * along_row + 14.5 * SPACING_MM[0] * along_column
     found = image_in(data, tmp_path)
     at_iso_mm = np.array(middle_of(found.values, found.x_mm, found.y_mm))
@@ -78,6 +79,17 @@ def test_without_either_the_middle_stands_in(tmp_path: Path) -> None:
     found = image_in(small_image(), tmp_path)
     assert found.axis_px is None
     assert found.center_px == ((SHAPE[0] - 1) / 2.0, (SHAPE[1] - 1) / 2.0)
+
+
+@pytest.mark.parametrize("position", [["50", "60"], ["-50", "-60"], ["-500", "60"]])
+def test_an_axis_beside_the_image_is_not_believed(tmp_path: Path, position: list[str]) -> None:
+    data = small_image()
+    data.RTImagePosition = position
+    found = image_in(data, tmp_path)
+    assert (found.axis_px, found.geometry_is_consistent) == (None, False)
+    assert any("beside the image" in warning for warning in found.warnings)
+    data.XRayImageReceptorTranslation = ["0", "0", "-500"]
+    assert image_in(data, tmp_path).axis_px == ((SHAPE[0] - 1) / 2.0, (SHAPE[1] - 1) / 2.0)
 
 
 def test_lengths_are_at_the_isocenter(tmp_path: Path) -> None:
