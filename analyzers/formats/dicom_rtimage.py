@@ -106,6 +106,7 @@ def _named(root: Item, exposure: Item | None, image: PortalImage) -> PortalImage
         machine_name=root.text("RadiationMachineName"),
         machine_serial=labels.machine_serial(root),
         energy=labels.energy(root, exposure),
+        frames=labels.frames(root),
         performed_at=labels.performed_at(root),
         study_uid=root.code("StudyInstanceUID"),
         sop_instance_uid=root.code("SOPInstanceUID"),

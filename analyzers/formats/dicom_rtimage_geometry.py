@@ -3,6 +3,9 @@
 PS3.3 C.8.8.2.  The image is turned so that columns run along +x and row 0 is at the most positive
 y.  `RTImagePosition` gives the first pixel's place in the image plane with the central axis at the
 origin; the panel's translation gives the axis a second time, opposite to where the panel went.
+
+The record system MOSAIQ writes the corner of that pixel for its middle: in seventeen real images of
+a panel that stood in the middle, the position is half of the image to the micron.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ TURNED_PANEL_DEG = 0.5
 SAME_AXIS_PX = 1.0
 JAWS = {"X": "x", "ASYMX": "x", "Y": "y", "ASYMY": "y"}
 USUAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+WRITES_CORNERS = "MOSAIQ"
 Place = tuple[float, float]
 
 
@@ -169,9 +173,10 @@ def _by_position(
         raise root.error("POSITION", "RTImagePosition is not two numbers within 1 m")
     first_row = shape[0] - 1 if turn.up_down else 0
     first_column = shape[1] - 1 if turn.left_right else 0
+    to_middle = 0.5 if root.text("ManufacturerModelName") == WRITES_CORNERS else 0.0
     return (
-        first_row + float(given[1]) / spacing_mm[0],
-        first_column - float(given[0]) / spacing_mm[1],
+        first_row + float(given[1]) / spacing_mm[0] - to_middle,
+        first_column - float(given[0]) / spacing_mm[1] - to_middle,
     )
 
 

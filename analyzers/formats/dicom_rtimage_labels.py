@@ -15,6 +15,7 @@ TEXTS = (
 )
 MEASURED_AT = ("Acquisition", "Content", "InstanceCreation")
 OF_ALL_IMAGES = ("Series", "Study")
+FRAMES = re.compile(r"\bAveraged Frames (\d{1,6})\b")
 LEFT_EMPTY = ("PatientID", "RadiationMachineName", "StudyDate")
 STATION_SERIAL = re.compile(r"(?:^|[-_ ])SN(\d{2,8})$")
 KILOVOLTS_PER_MEGAVOLT = 1000.0
@@ -33,6 +34,12 @@ def texts(root: Item, exposure: Item | None) -> Mapping[str, str]:
     if exposure is not None and found["KVP"] is None:
         found["KVP"] = exposure.text("KVP")
     return {keyword: text for keyword, text in found.items() if text is not None}
+
+
+def frames(root: Item) -> int:
+    """How many frames the panel put together, where its description says so; else 1."""
+    written = FRAMES.search(root.text("RTImageDescription") or "")
+    return max(1, int(written[1])) if written is not None else 1
 
 
 def machine_serial(root: Item) -> str | None:

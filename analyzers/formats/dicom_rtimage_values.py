@@ -58,7 +58,7 @@ def intensity(
     slope, intercept = rescale(root)
     sign = _sign(root)
     stated = None if sign is None else sign * slope > 0.0
-    seen = rises(values, blocked)
+    seen = rises(values, blocked, no_signal=_no_signals(samples, slope, intercept))
     is_calibrated = root.code("RescaleType") == CALIBRATED
     if is_calibrated:
         polarity = _calibrated(root, stated, seen, by_jaws=blocked is not None)
@@ -189,6 +189,14 @@ def _saturated_percent(samples: Samples, *, rising: bool) -> float:
     if samples.ends is None:
         return 0.0
     return 100.0 * float((samples.stored == samples.ends[1 if rising else 0]).mean())
+
+
+def _no_signals(samples: Samples, slope: float, intercept: float) -> tuple[float, float] | None:
+    """The value of no signal if values rise, and if they fall; None where none is known."""
+    if samples.ends is None or samples.stored.dtype.kind == "i":
+        return None
+    low, high = sorted(end * slope + intercept for end in samples.ends)
+    return low, high
 
 
 def _no_signal(

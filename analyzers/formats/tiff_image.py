@@ -59,7 +59,7 @@ def read(path: Path | str) -> PortalImage:
     if stored.min() == stored.max():
         raise _error("FLAT", "all pixels have the same value: this is no scan of a film")
     values = stored.astype(np.float64)
-    seen = rises(values)
+    seen = rises(values, no_signal=(0.0, 2.0**bits - 1.0))
     if seen is None:
         said.append("the picture does not tell which way its values run: film darkens")
     if not seen:

@@ -3,7 +3,9 @@
 What a collimator blocks gets the least radiation, and that is the border of an image, or what is
 outside of the jaws where they are known.  A border at the lower end of the values says that they
 rise with radiation.  Where it is at neither end (a phantom fills the panel, and little is blocked),
-values still fall or rise across the edge of the field.  A picture that shows neither says nothing.
+values still fall or rise across the edge of the field.  A picture that shows neither says nothing,
+nor does one whose signal is nearly the same everywhere: a field that is larger than the panel is a
+little brighter or darker towards its border, and nothing there is blocked.
 """
 
 from __future__ import annotations
@@ -28,12 +30,17 @@ FEWEST_BLOCKED = 0.02
 FEWEST_BLOCKS = 16
 
 
-def rises(values: Array, blocked: Mask | None = None) -> bool | None:
+LEAST_MODULATION = 0.2
+
+
+def rises(
+    values: Array, blocked: Mask | None = None, *, no_signal: tuple[float, float] | None = None
+) -> bool | None:
     """Whether values rise with radiation, None where the picture does not tell.
 
     `values` has the shape `(rows, columns)`; `blocked` says of each block of pixels, with its
     middle where `block_middles` has it, whether the jaws shield it.  Without it the border of the
-    image is taken.
+    image is taken.  `no_signal` is the value of no radiation if values rise, and if they fall.
     """
     if min(values.shape) < BLOCK_PX * FEWEST_BLOCKS:
         return None
@@ -44,10 +51,15 @@ def rises(values: Array, blocked: Mask | None = None) -> bool | None:
     if blocked is not None:
         if blocked.mean() < FEWEST_BLOCKED:
             return None
-        return _at_an_end(float(np.median(means[blocked])), low, high)
-    border = np.median(means[_border(means.shape)])
-    found = _at_an_end(float(border), low, high)
-    return _across_the_edge(means, high - low) if found is None else found
+        found = _at_an_end(float(np.median(means[blocked])), low, high)
+    else:
+        border = float(np.median(means[_border(means.shape)]))
+        found = _at_an_end(border, low, high)
+        found = _across_the_edge(means, high - low) if found is None else found
+    if found is None or no_signal is None:
+        return found
+    most = high - no_signal[0] if found else no_signal[1] - low
+    return found if high - low >= LEAST_MODULATION * most else None
 
 
 def block_middles(size: int) -> Array:

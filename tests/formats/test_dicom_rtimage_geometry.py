@@ -92,6 +92,13 @@ def test_an_axis_beside_the_image_is_not_believed(tmp_path: Path, position: list
     assert image_in(data, tmp_path).axis_px == ((SHAPE[0] - 1) / 2.0, (SHAPE[1] - 1) / 2.0)
 
 
+def test_the_corner_of_the_first_pixel_is_where_mosaiq_puts_it(tmp_path: Path) -> None:
+    """Half of the image aside and up: the axis is in the middle, between two pixels."""
+    data = small_image(model="MOSAIQ")
+    data.RTImagePosition = [str(-64 * SPACING_MM[1]), str(48 * SPACING_MM[0])]
+    assert image_in(data, tmp_path).axis_px == (47.5, 63.5)
+
+
 def test_lengths_are_at_the_isocenter(tmp_path: Path) -> None:
     found = image_in(small_image(sid_mm=1600.0), tmp_path)
     np.testing.assert_allclose(np.diff(found.x_mm), SPACING_MM[1] / 1.6)

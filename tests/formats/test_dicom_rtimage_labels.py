@@ -46,6 +46,16 @@ def test_the_energy_is_written_as_in_logs(
     assert found.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("description", "frames"),
+    [("6 MV, 600 MU/min \r\nAveraged Frames 843 \r\nDark", 843), ("Averaged Frames 0", 1), ("", 1)],
+)
+def test_frames_are_those_of_the_description(tmp_path: Path, description: str, frames: int) -> None:
+    data = small_image()
+    data.RTImageDescription = description
+    assert image_in(data, tmp_path).frames == frames
+
+
 def test_the_fluence_mode_tells_a_filter_free_beam(tmp_path: Path) -> None:
     assert image_in(small_image(energy="10xFFF"), tmp_path).energy == "10xFFF"
 

@@ -43,10 +43,12 @@ def unpacked(name: str, folder: Path) -> PortalImage:
 
 
 def peer(path: Path) -> dict[str, Any]:
-    """What a peer read of the attributes; empty where it did not read this file by itself."""
+    """What a peer read of the attributes, of a pair those of its first; empty where it did not."""
     kind, folder, name = path.parts[-3:]
-    reads: dict[str, Any] = real_data.peer_reads(kind).get(f"{kind}/{folder}/{name}", {})
-    return reads
+    for key, reads in real_data.peer_reads(kind).items():
+        if key.split(":")[-1].split("+")[0] in (f"{kind}/{folder}/{name}", f"{folder}/{name}"):
+            return reads
+    return {}
 
 
 def numbers(written: str) -> tuple[float, ...]:
@@ -139,6 +141,13 @@ def test_images_in_archives_are_read_and_brighter_in_the_field(name: str, tmp_pa
     assert found.sop_instance_uid
     assert found.saturated_percent == 0.0
     assert found.geometry_is_consistent
+
+
+@SOME
+@pytest.mark.parametrize("name", [n for n in PACKED if n.startswith("demo_files__winston_lutz")])
+def test_panels_that_stand_in_the_middle_have_the_axis_there(name: str, tmp_path: Path) -> None:
+    found = unpacked(name, tmp_path)
+    assert found.axis_px == pytest.approx((191.5, 255.5), abs=1e-3)
 
 
 @SOME

@@ -133,7 +133,18 @@ def test_values_rise_with_radiation(
     assert found.warnings == ()
 
 
-@pytest.mark.parametrize("values", [NOISE, half_blocked()], ids=["noise", "half blocked"])
+def flood(rise: float) -> Any:
+    """A field larger than the panel, brighter or darker towards its border."""
+    rows, columns = np.indices(SHAPE)
+    radius = np.hypot((rows - 47.5) / 47.5, (columns - 63.5) / 63.5)
+    return 30000.0 * (1.0 + rise * radius**2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [NOISE, half_blocked(), flood(0.05), flood(-0.05)],
+    ids=["noise", "half blocked", "horns", "filter-free"],
+)
 def test_what_tells_nothing_is_refused(tmp_path: Path, values: Any) -> None:
     found = refusal_of(small_image(values, states_sign=False), tmp_path)
     assert found.code == "RTIMAGE_POLARITY"
