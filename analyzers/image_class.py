@@ -32,9 +32,7 @@ _OTHER, _UNCLASSIFIED = ImageKind.OTHER, ImageKind.UNCLASSIFIED
 _OPEN, _PHANTOM = ImageKind.OPEN_FIELD, ImageKind.PLANAR_PHANTOM
 
 
-def classify(
-    image: PortalImage, pins: Sequence[Pin] = (), folder: str | None = None
-) -> Classified:
+def classify(image: PortalImage, pins: Sequence[Pin] = (), folder: str | None = None) -> Classified:
     """The kind of an image, the rule that told it, and what the rule saw.
 
     `pins` are the site's own rules, `folder` is the path of the folder the file lay in.  Rules:

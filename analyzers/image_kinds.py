@@ -178,15 +178,11 @@ def _large(picture: Picture, field: Field, seen: list[Seen]) -> Look:
     found = seams(picture, field)
     faint = found or seams(picture, field, FAINT_SEAM)
     if faint is not None:
-        strips = _strips(faint, sure=found is not None and _closed(field))
+        strips = _strips(faint, sure=found is not None and fields.is_rectangular(field))
         seen = [*seen, *strips]
         if found is not None:
             return Look(tuple(seen), odd=None if strips else _odd(found), plain=_seams(found))
     return _even(picture, field, seen)
-
-
-def _closed(field: Field) -> bool:
-    return field.fill >= fields.LEAST_FILL and field.others <= fields.MOST_OTHERS
 
 
 def _strips(found: Seams, sure: bool) -> list[Seen]:

@@ -95,7 +95,8 @@ def exposed(at: Plane, fluence: Array, rng: Rng, noise: float = 0.004) -> Portal
     """The image of a fluence of 0 to 1: profile, scatter, noise, bad pixels, any scale."""
     radius = np.hypot(at.beam_x, at.beam_y)
     if rng.random() < 0.4:
-        profile = 1.0 / (1.0 + radius / rng.uniform(150.0, 450.0))
+        # Without a flattening filter: a peak, round at its top.
+        profile = 1.0 / (1.0 + (np.hypot(radius, 30.0) - 30.0) / rng.uniform(200.0, 450.0))
     else:
         profile = 1.0 + rng.uniform(0.0, 0.05) * np.minimum(radius / 150.0, 1.2) ** 2
     signal = fluence * profile

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from analyzers.numerics.image_patterns import HALF, Array, Field, Mask, Picture, sampled
 
-NDArrayInt = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 MOST_SMALL_MM = 46.0
 """A Winston-Lutz field is smaller than 4 cm; its half-signal edge may lie a little outside."""
@@ -31,14 +31,21 @@ PENUMBRA_MM = 3.2
 EDGE_MM = 7.0
 LEAST_OPEN_MM = 35.0
 LEAST_FILL = 0.93
+LEAST_FILL_AT_BORDER = 0.55
+"""Of a turned field whose corners the panel cuts off."""
 MOST_OTHERS = 0.02
 MOST_ROUGH = 0.010
 MOST_ROUGH_WITH_A_LABEL = 0.03
-MOST_UNFITTED = 0.035
+MOST_UNFITTED = 0.045
 MOST_TILT = 0.10
 MOST_TILT_OFF_AXIS = 0.45
 CENTERED_MM = 15.0
-MOST_PENUMBRA_MM = 14.0
+LEAST_SIDES = 2
+MOST_CROOKED_MM = 1.6
+SIDE_MM = 7.0
+"""Inside and outside are so far from a side."""
+MOST_OUTSIDE = 0.4
+ALONG_SIDE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,12 @@ def is_small(field: Field) -> bool:
         and field.fill > 0.65
         and field.others < 0.1
     )
+
+
+def is_rectangular(field: Field) -> bool:
+    """Whether one field fills its rectangle, as far as the panel reaches."""
+    least = LEAST_FILL_AT_BORDER if field.touches else LEAST_FILL
+    return field.fill >= least and field.others <= MOST_OTHERS
 
 
 def ball(picture: Picture, field: Field, least: float = LEAST_BALL) -> Ball | None:
@@ -102,9 +115,9 @@ def _small_grid(picture: Picture, field: Field) -> tuple[Array, Mask, Array]:
     return grid, inside, ndimage.distance_transform_edt(inside) * BALL_STEP_MM
 
 
-def _contrast(grid: Array, places: Array, radius_mm: float, depth_mm: Array) -> Array:
+def _contrast(grid: Array, places: Indices, radius_mm: float, depth_mm: Array) -> Array:
     """How much darker a disc is than each part of the ring around it, the second least."""
-    angles = np.arange(2 * SECTORS) * (math.pi / SECTORS)
+    angles = np.asarray(np.arange(2 * SECTORS) * (math.pi / SECTORS), np.float64)
     disc = _means(grid, places, np.array([0.0, 0.35, 0.65]) * radius_mm, angles)
     ring = _means(grid, places, radius_mm + np.array([0.9, 1.4]), angles)
     ring = ring.reshape(len(places), SECTORS, 2).mean(axis=2)
@@ -117,7 +130,7 @@ def _contrast(grid: Array, places: Array, radius_mm: float, depth_mm: Array) -> 
     return np.asarray(np.where(near_edge, 0.0, contrast), np.float64)
 
 
-def _means(grid: Array, places: Array, radii_mm: Array, angles: Array) -> Array:
+def _means(grid: Array, places: Indices, radii_mm: Array, angles: Array) -> Array:
     rows = places[:, 0, None, None] + radii_mm[:, None] * np.sin(angles) / BALL_STEP_MM
     columns = places[:, 1, None, None] + radii_mm[:, None] * np.cos(angles) / BALL_STEP_MM
     found = ndimage.map_coordinates(grid, [rows, columns], order=1, mode="nearest")
@@ -134,7 +147,12 @@ class Evenness:
     """The same from a smooth surface of the fourth degree."""
     tilt: float
     """Difference between opposite sides, the larger of two."""
-    penumbra_mm: float
+    sides: int
+    """How many sides are in the picture."""
+    crooked_mm: float
+    """How far the worst of them departs from a straight line."""
+    outside: float
+    """Signal outside over inside of the worst of them."""
     rectangular: bool
     sides_mm: tuple[float, float]
     off_axis_mm: float
@@ -142,22 +160,26 @@ class Evenness:
     @property
     def is_open(self) -> bool:
         """Whether it is an open field, without wedge, object or modulation."""
-        return self._is_open(MOST_ROUGH)
+        return self._is_open(MOST_ROUGH, MOST_TILT)
 
     @property
     def may_be_open(self) -> bool:
-        """The same, where a label says so already."""
-        return self._is_open(MOST_ROUGH_WITH_A_LABEL)
+        """The same, where a label says so already, or the energy is one without a flat profile."""
+        beside_axis = self.off_axis_mm > CENTERED_MM
+        return self._is_open(
+            MOST_ROUGH_WITH_A_LABEL, MOST_TILT_OFF_AXIS if beside_axis else MOST_TILT
+        )
 
-    def _is_open(self, rough: float) -> bool:
-        most_tilt = MOST_TILT if self.off_axis_mm < CENTERED_MM else MOST_TILT_OFF_AXIS
+    def _is_open(self, rough: float, most_tilt: float) -> bool:
         return (
             self.rectangular
             and min(self.sides_mm) >= LEAST_OPEN_MM
             and self.rough <= rough
             and self.unfitted <= MOST_UNFITTED
             and self.tilt <= most_tilt
-            and self.penumbra_mm <= MOST_PENUMBRA_MM
+            and self.sides >= LEAST_SIDES
+            and self.crooked_mm <= MOST_CROOKED_MM
+            and self.outside <= MOST_OUTSIDE
         )
 
 
@@ -184,21 +206,22 @@ def evenness(picture: Picture, field: Field) -> Evenness | None:
     even = ndimage.gaussian_filter(rest - around * weight, 1.2 / step)
     core = depth > EDGE_MM + 2.0
     core = core if core.sum() > 50 else inside
+    sides = _sides(coarse, field)
     return Evenness(
         rough=float(np.percentile(np.abs(even[core]), 99.0)),
         unfitted=float(np.percentile(np.abs(rest[inside]), 99.0)),
         tilt=_tilt(coarse.signal, inside, field),
-        penumbra_mm=_penumbra_mm(coarse.signal, field, step, level),
-        rectangular=field.fill >= LEAST_FILL and field.others <= MOST_OTHERS,
+        sides=len(sides),
+        crooked_mm=max((side[0] for side in sides), default=math.inf),
+        outside=max((side[1] for side in sides), default=math.inf),
+        rectangular=is_rectangular(field),
         sides_mm=field.sides_mm,
-        off_axis_mm=math.hypot(
-            field.center[0] - coarse.axis[0], field.center[1] - coarse.axis[1]
-        )
+        off_axis_mm=math.hypot(field.center[0] - coarse.axis[0], field.center[1] - coarse.axis[1])
         * step,
     )
 
 
-def _fitted(signal: Array, rows: NDArrayInt, columns: NDArrayInt) -> Array:
+def _fitted(signal: Array, rows: Indices, columns: Indices) -> Array:
     """A surface of the fourth degree through the signals, at each of the places."""
     y = (rows - rows.mean()) / max(1.0, np.ptp(rows) / 2.0)
     x = (columns - columns.mean()) / max(1.0, np.ptp(columns) / 2.0)
@@ -222,10 +245,28 @@ def _tilt(signal: Array, inside: Mask, field: Field) -> float:
     return max(tilts, default=0.0)
 
 
-def _penumbra_mm(signal: Array, field: Field, step: float, level: float) -> float:
-    """Mean width from 80 to 20 % of the field's own level, from the areas within."""
-    at_80 = float((signal[field.mask] > 0.8 * level).sum())
-    around = ndimage.binary_dilation(field.mask, iterations=max(1, round(15.0 / step)))
-    at_20 = float((signal[around] > 0.2 * level).sum())
-    round_mm = 2.0 * sum(field.sides_mm)
-    return max(0.0, at_20 - at_80) * step**2 / round_mm
+def _sides(coarse: Picture, field: Field) -> list[tuple[float, float]]:
+    """How crooked in mm, and how bright outside over inside, each side in the picture is.
+
+    Looked at in the middle seven tenths of each side: corners are round.
+    """
+    found = []
+    out_mm = np.arange(-SIDE_MM, SIDE_MM + 0.25, 0.5)
+    for quarter in range(4):
+        angle = field.angle_rad + quarter * math.pi / 2.0
+        deep, along = field.sides_mm if quarter % 2 == 0 else field.sides_mm[::-1]
+        along_mm = np.linspace(-0.35 * along, 0.35 * along, ALONG_SIDE)
+        signals = sampled(coarse, field.center, angle, deep / 2.0 + out_mm, along_mm)
+        known = np.isfinite(signals).all(axis=1)
+        if known.sum() < 0.6 * ALONG_SIDE:
+            continue
+        signals = signals[known]
+        inside = signals[:, :3].mean(axis=1)
+        outside = signals[:, -3:].mean(axis=1)
+        above = signals > ((inside + outside) / 2.0)[:, None]
+        edge_mm = above.sum(axis=1) * 0.5
+        line = np.polyfit(along_mm[known], edge_mm, 1)
+        off = np.abs(edge_mm - np.polyval(line, along_mm[known]))
+        share = float(np.median(outside) / max(float(np.median(inside)), 1e-9))
+        found.append((float(np.quantile(off, 0.9)), share))
+    return found

@@ -49,7 +49,7 @@ class Picture:
 
     @cached_property
     def factor(self) -> int:
-        """Pixels of this picture along a side of one of `coarse`, which is 1 mm or a little more."""
+        """Pixels of this picture along a side of one of `coarse`: 1 mm or a little more."""
         return max(1, math.ceil(1.0 / self.step_mm - 0.1))
 
     def fine(self, place: tuple[float, float]) -> tuple[float, float]:

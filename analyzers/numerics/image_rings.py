@@ -37,7 +37,7 @@ def rings(picture: Picture) -> Rings | None:
     rows, columns = np.gradient(smooth)
     size = np.hypot(rows, columns)
     strong = size > max(1e-6, float(np.quantile(size, 1.0 - STRONGEST_SHARE)))
-    y, x = np.nonzero(strong)
+    y, x = (place.astype(np.float64) for place in np.nonzero(strong))
     down, right = rows[strong] / size[strong], columns[strong] / size[strong]
     side = min(small.shape)
     radii = np.arange(LEAST_RADIUS_SHARE * side, MOST_RADIUS_SHARE * side)

@@ -53,7 +53,7 @@ class Star:
 def slit(picture: Picture, field: Field) -> Slit | None:
     """The field where it is one slit."""
     long_first = field.sides_mm[0] > field.sides_mm[1]
-    length, width = (field.sides_mm if long_first else field.sides_mm[::-1])
+    length, width = field.sides_mm if long_first else field.sides_mm[::-1]
     if field.others > 0.05 or field.fill < LEAST_SLIT_FILL:
         return None
     if width > MOST_SLIT_MM or length < LEAST_SLIT_LENGTH_MM or length < LEAST_SLIT_RATIO * width:
@@ -110,7 +110,9 @@ def _arms(circle: Array) -> list[tuple[float, float]]:
     arms = []
     for part in ndimage.find_objects(labels)[:count]:
         run = part[0]
-        arms.append((((run.start + run.stop - 1) / 2.0 + start) % ANGLES, float(run.stop - run.start)))
+        arms.append(
+            (((run.start + run.stop - 1) / 2.0 + start) % ANGLES, float(run.stop - run.start))
+        )
     return arms
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +38,18 @@ class Demand:
     """Lowest prominence over the highest."""
 
 
-SURE = Demand(stripes=4, prominence=0.22, likeness=0.75, evenness=0.33)
+SURE = Demand(stripes=4, prominence=0.22, likeness=0.8, evenness=0.33)
 WITH_A_LABEL = Demand(stripes=3, prominence=0.12, likeness=0.5, evenness=0.2)
 """Where a label says so already, the picture need only agree."""
 BANDS_ALIKE = 5
-ENOUGH = 5
+LEAST_UNBROKEN = 0.85
+ENOUGH, MANY = 5, 8
 """Fewer stripes must stand out twice as much: three seams of a VMAT test are no pickets."""
 MOST_WIDTH_OF_PITCH = 0.62
 """Stripes wider than this are fields side by side with seams between them."""
-MOST_WIDTH_MM = 16.0
+MOST_WIDTH_MM = 10.0
 MOST_WIDTH_RATIO = 2.2
-PITCH_OFF_MM, PITCH_OFF_SHARE = 2.0, 0.11
+PITCH_OFF_MM, PITCH_OFF_SHARE = 2.0, 0.08
 """A picket may be out of its place by so much, and is a picket still."""
 
 
@@ -68,12 +70,16 @@ class Stripes:
 def stripes(picture: Picture) -> Stripes | None:
     """Narrow, equally bright, equally spaced parallel stripes, in any direction."""
     main = _direction_rad(picture.coarse)
-    ways = [(a, _bands_across(picture, a)) for a in (main, main + math.pi / 2.0)]
+    ways = [_rows_across(picture, angle) for angle in (main, main + math.pi / 2.0)]
     for demand in (SURE, WITH_A_LABEL):
-        for angle, grid in ways:
-            found = None if grid is None else _stripes_in(grid, picture.step_mm, angle, demand)
-            if found is not None:
-                return found
+        found = [
+            None if way is None else _stripes_in(*way, picture.step_mm, demand) for way in ways
+        ]
+        if all(found):
+            # Stripes both ways are a grid or a board.
+            return None
+        if any(found):
+            return found[0] or found[1]
     return None
 
 
@@ -85,7 +91,8 @@ def _direction_rad(picture: Picture) -> float:
     )
 
 
-def _stripes_in(grid: Array, step: float, angle: float, demand: Demand) -> Stripes | None:
+def _stripes_in(rows: Array, angle: float, step: float, demand: Demand) -> Stripes | None:
+    grid = _bands(rows)
     profile = np.nanmedian(grid, axis=0)
     profile = np.where(np.isfinite(profile), profile, np.nanmin(profile))
     smooth = ndimage.gaussian_filter1d(profile, 0.5 / step)
@@ -109,9 +116,12 @@ def _stripes_in(grid: Array, step: float, angle: float, demand: Demand) -> Strip
         and width_mm <= min(MOST_WIDTH_OF_PITCH * pitch_mm, MOST_WIDTH_MM)
         and (len(peaks) >= ENOUGH or np.median(heights / smooth[peaks]) >= 2.0 * demand.prominence)
         and LEAST_PITCH_MM <= pitch_mm <= MOST_PITCH_MM
+        and missing <= (1 if len(peaks) < MANY else 2)
     )
     inside = slice(max(0, int(peaks[0] - pitch_mm / step)), int(peaks[-1] + pitch_mm / step))
     if not alike or _bands_alike(grid[:, inside], profile[inside], demand.likeness) < BANDS_ALIKE:
+        return None
+    if _unbroken(rows, peaks, pitch_mm / step, heights) < LEAST_UNBROKEN:
         return None
     degrees = math.degrees(angle) % 180.0
     return Stripes(len(peaks), pitch_mm, width_mm, degrees, missing, demand is SURE)
@@ -125,16 +135,29 @@ def _over_valleys(profile: Array, peaks: Indices) -> tuple[Array, Indices, Indic
     """
     gap = int(np.median(np.diff(peaks)))
     ends = [max(0, int(peaks[0]) - gap), *map(int, peaks), min(len(profile) - 1, peaks[-1] + gap)]
-    valleys = np.array(
-        [a + int(profile[a : b + 1].argmin()) for a, b in zip(ends, ends[1:], strict=False)]
-    )
+    valleys = np.array([a + int(profile[a : b + 1].argmin()) for a, b in pairwise(ends)])
     left, right = valleys[:-1], valleys[1:]
     heights = profile[peaks] - np.maximum(profile[left], profile[right])
     return heights, left, right
 
 
-def _bands_across(picture: Picture, angle: float) -> Array | None:
-    """Profiles across, one for each part along the stripes; `(BANDS, u)`."""
+def _unbroken(rows: Array, peaks: Indices, pitch_px: float, heights: Array) -> float:
+    """Share of all places along the stripes where they stand out of what is between them."""
+    reach = max(1, round(0.15 * pitch_px))
+    half = round(0.5 * pitch_px)
+    last = rows.shape[1] - 1
+    tops = np.stack([rows[:, np.clip(peaks + d, 0, last)] for d in range(-reach, reach + 1)]).max(
+        axis=0
+    )
+    left, right = (rows[:, np.clip(peaks + d, 0, last)] for d in (-half, half))
+    out = tops - np.where(np.isfinite(left) & np.isfinite(right), np.minimum(left, right), left)
+    known = np.isfinite(out)
+    stands = out > 0.3 * heights
+    return float(stands[known].mean()) if known.any() else 0.0
+
+
+def _rows_across(picture: Picture, angle: float) -> tuple[Array, float] | None:
+    """Signals across and along the stripes, `(v, u)`, and the angle at which they run best."""
     coarse = picture.coarse
     rows, columns = np.nonzero(coarse.signal > IN_BEAM)
     if len(rows) < 50:
@@ -147,28 +170,52 @@ def _bands_across(picture: Picture, angle: float) -> Array | None:
     if high_v - low_v < LEAST_STRIPE_MM or high_u - low_u < 2.0 * LEAST_PITCH_MM:
         return None
     middle_u, middle_v = (low_u + high_u) / 2.0, (low_v + high_v) / 2.0
-    center = (
-        (middle_u * sin + middle_v * cos) / coarse.step_mm,
-        (middle_u * cos - middle_v * sin) / coarse.step_mm,
+    center = picture.fine(
+        (
+            (middle_u * sin + middle_v * cos) / coarse.step_mm,
+            (middle_u * cos - middle_v * sin) / coarse.step_mm,
+        )
     )
     half_u, half_v = (high_u - low_u) / 2.0 + 12.0, 0.45 * (high_v - low_v)
-    return _bands(picture, picture.fine(center), angle, half_u, half_v)
+    found = _rows(picture, center, angle, half_u, half_v)
+    turn = _lean(_bands(found), picture.step_mm, 2.0 * half_v)
+    if turn == 0.0:
+        return found, angle
+    return _rows(picture, center, angle + turn, half_u, half_v), angle + turn
 
 
-def _bands(
+def _lean(grid: Array, step: float, along_mm: float) -> float:
+    """By what angle the stripes still lean: the last parts lie beside the first."""
+    first, last = (np.nan_to_num(grid[k] - np.nanmean(grid[k])) for k in (1, BANDS - 2))
+    reach = min(round(5.0 / step), len(first) // 3)
+    if reach < 1 or not (np.any(first) and np.any(last)):
+        return 0.0
+    inner = first[reach:-reach]
+    scores = [inner @ last[reach + d : len(last) - reach + d] for d in range(-reach, reach + 1)]
+    shift = int(np.argmax(scores)) - reach
+    if abs(shift) in (0, reach):
+        return 0.0
+    return -math.atan2(shift * step, along_mm * (BANDS - 3) / BANDS)
+
+
+def _rows(
     picture: Picture, center: tuple[float, float], angle: float, half_u: float, half_v: float
 ) -> Array:
     u_mm = np.arange(-half_u, half_u + picture.step_mm / 2.0, picture.step_mm)
     v_mm = np.linspace(-half_v, half_v, BANDS * ROWS_PER_BAND)
-    grid = sampled(picture, center, angle, u_mm, v_mm).reshape(BANDS, ROWS_PER_BAND, -1)
+    rows = sampled(picture, center, angle, u_mm, v_mm)
+    # Ends that half of the length does not reach are not in the picture.
+    return rows[:, np.isfinite(rows).mean(axis=0) > 0.4]
+
+
+def _bands(rows: Array) -> Array:
+    """Means of parts along the stripes; `(BANDS, u)`, NaN where a part is outside."""
+    grid = rows.reshape(BANDS, ROWS_PER_BAND, -1)
     known = np.isfinite(grid)
     count = known.sum(axis=1)
     total = np.where(known, grid, 0.0).sum(axis=1)
-    empty = count < ROWS_PER_BAND // 4
-    mean = np.where(empty, np.nan, total / np.maximum(count, 1))
-    # Ends that no part reaches are not in the picture.
-    inside = np.isfinite(mean).sum(axis=0) >= BANDS // 2
-    return np.asarray(mean[:, inside], np.float64)
+    mean = np.where(count < ROWS_PER_BAND // 4, np.nan, total / np.maximum(count, 1))
+    return np.asarray(mean, np.float64)
 
 
 def _bands_alike(grid: Array, profile: Array, likeness: float) -> int:
@@ -232,22 +279,18 @@ class Seams:
 
 def seams(picture: Picture, field: Field, least_share: float = SEAM_LEAST_SHARE) -> Seams | None:
     """Seams across one or the other side of a field; the direction that has more of them."""
-    found = [
-        _seams_across(picture, field, turned, least_share) for turned in (False, True)
-    ]
+    found = [_seams_across(picture, field, turned, least_share) for turned in (False, True)]
     known = [each for each in found if each is not None]
     return max(known, key=lambda each: (each.pitch_mm > 0.0, each.count), default=None)
 
 
-def _seams_across(
-    picture: Picture, field: Field, turned: bool, least_share: float
-) -> Seams | None:
+def _seams_across(picture: Picture, field: Field, turned: bool, least_share: float) -> Seams | None:
     angle = field.angle_rad + (math.pi / 2.0 if turned else 0.0)
     across, along = field.sides_mm[::-1] if turned else field.sides_mm
     if across < 40.0 or along < 30.0:
         return None
     center = picture.fine(field.center)
-    grid = _bands(picture, center, angle, across / 2.0 - END_MM, 0.42 * along)
+    grid = _bands(_rows(picture, center, angle, across / 2.0 - END_MM, 0.42 * along))
     if grid.shape[1] < 20:
         return None
     step = picture.step_mm
@@ -274,9 +317,7 @@ def _seams_across(
     return best
 
 
-def _seams_at(
-    peaks: Array, profile: Array, step: float, across: float, angle: float
-) -> Seams:
+def _seams_at(peaks: Array, profile: Array, step: float, across: float, angle: float) -> Seams:
     places = peaks * step
     middle = (len(profile) - 1) / 2.0 * step
     gaps = np.diff(places)

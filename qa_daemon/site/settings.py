@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from qa_daemon.site.image_rules import ImageRule
+
 ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
 LONGEST_S = 3653 * 86400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -264,6 +266,7 @@ class SiteFile(Model):
     web: Web = Web()
     plan_class: tuple[PlanClass, ...] = ()
     limits: tuple[LimitsEntry, ...] = ()
+    image_rule: tuple[ImageRule, ...] = ()
     analyzer: dict[str, dict[str, object]] = {}
     """`[analyzer.NAME]`: an analyzer's own settings."""
 

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from analyzers.core import Analyzer, Limits, Metric
+from analyzers.image_pins import Pin
+from qa_daemon.site.image_rules import pins
 from qa_daemon.site.settings import LimitsEntry, Machine, Person, SiteFile, SiteSection
 
 
@@ -192,6 +194,11 @@ class Site:
         )
 
     @property
+    def image_pins(self) -> tuple[Pin, ...]:
+        """What the site says its images are, first rule first."""
+        return pins(self.file.image_rule)
+
+    @property
     def analyzer_settings(self) -> dict[str, dict[str, object]]:
         """The site's own settings by analyzer."""
         return {name: dict(keys) for name, keys in self.file.analyzer.items()}
@@ -200,7 +207,8 @@ class Site:
     def fingerprint(self) -> str:
         """Hash of all that can change a number or a verdict."""
         content = self.file.model_dump(
-            mode="json", include={"machine", "limits", "analyzer", "plan_class", "plans"}
+            mode="json",
+            include={"machine", "limits", "analyzer", "plan_class", "plans", "image_rule"},
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
