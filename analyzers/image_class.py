@@ -19,8 +19,8 @@ from analyzers.image_pins import Pin, pinned
 from analyzers.portal_images import Classified, ImageKind, PortalImage
 
 LEAST_CLINICAL_MU = 20.0
-KILOVOLTS = (20.0, 1000.0)
-"""Above, a tube voltage is that of a linac; systems that write 6 there mean MV."""
+KILOVOLTS = (50.0, 1000.0)
+"""From more, up to less: a tube; above is a linac, and systems that write 6 mean MV."""
 NO_BEAM_TYPES = {
     "DRR": "a radiograph computed from CT",
     "SIMULATOR": "a simulator image",
@@ -70,8 +70,8 @@ def _is_kilovolt(image: PortalImage, texts: Sequence[str]) -> bool:
     except ValueError:
         kilovolts = float("nan")
     low, high = KILOVOLTS
-    if low <= kilovolts < high:
-        return kilovolts > 50.0 or image.energy is None
+    if low < kilovolts < high:
+        return True
     is_radiograph = "RADIOGRAPH" in image.texts.get("ImageType", "").upper()
     return is_radiograph or (image.energy is None and says_kilovolt(texts))
 

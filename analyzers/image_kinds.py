@@ -104,7 +104,7 @@ def _look(image: PortalImage, values: np.ndarray[tuple[int, int], np.dtype[np.fl
         return Look(tuple(seen), plain="no field stands out of the picture")
     if fields.is_small(field):
         return _small(picture, field, seen)
-    return _large(picture, field, seen)
+    return _large(picture, field, seen, filter_free="FFF" in (image.energy or ""))
 
 
 def _pickets(picture: Picture) -> list[Seen]:
@@ -145,15 +145,14 @@ def _size(field: Field) -> str:
 
 def _small(picture: Picture, field: Field, seen: list[Seen]) -> Look:
     found = fields.ball(picture, field)
-    likely = found or fields.ball(picture, field, fields.LEAST_BALL_WITH_A_LABEL)
-    if likely is not None:
+    if found is not None:
         evidence = (
-            f"a field of {_size(field)} with a round shadow of {likely.diameter_mm:.0f} mm in it, "
-            f"{100.0 * likely.depth:.1f} % deep"
+            f"a field of {_size(field)} with a round shadow of {found.diameter_mm:.0f} mm in it, "
+            f"{100.0 * found.depth:.1f} % deep"
         )
         seen = [
             *seen,
-            Seen(ImageKind.WINSTON_LUTZ, "ball", evidence, sure=found is not None),
+            Seen(ImageKind.WINSTON_LUTZ, "ball", evidence, sure=found.sure),
         ]
         return Look(tuple(seen), plain=evidence)
     bare = f"a field of {_size(field)} with no ball in it"
@@ -165,7 +164,7 @@ def _small(picture: Picture, field: Field, seen: list[Seen]) -> Look:
     return Look(tuple(seen), plain=f"a small field of {_size(field)} with slopes")
 
 
-def _large(picture: Picture, field: Field, seen: list[Seen]) -> Look:
+def _large(picture: Picture, field: Field, seen: list[Seen], filter_free: bool) -> Look:
     line = slit(picture, field)
     if line is not None:
         evidence = (
@@ -182,7 +181,7 @@ def _large(picture: Picture, field: Field, seen: list[Seen]) -> Look:
         seen = [*seen, *strips]
         if found is not None:
             return Look(tuple(seen), odd=None if strips else _odd(found), plain=_seams(found))
-    return _even(picture, field, seen)
+    return _even(picture, field, seen, filter_free)
 
 
 def _strips(found: Seams, sure: bool) -> list[Seen]:
@@ -214,13 +213,14 @@ def _odd(found: Seams) -> str | None:
     return _seams(found) if found.pitch_mm > 0.0 and found.count >= 3 else None
 
 
-def _even(picture: Picture, field: Field, seen: list[Seen]) -> Look:
+def _even(picture: Picture, field: Field, seen: list[Seen], filter_free: bool) -> Look:
     evenness = fields.evenness(picture, field)
     if evenness is None:
         return Look(tuple(seen), plain=f"an irregular field within {_size(field)}")
     if evenness.may_be_open:
         evidence = f"one even rectangular field of {_size(field)}"
-        seen = [*seen, Seen(ImageKind.OPEN_FIELD, "even field", evidence, evenness.is_open)]
+        sure = evenness.is_open(filter_free)
+        seen = [*seen, Seen(ImageKind.OPEN_FIELD, "even field", evidence, sure)]
         return Look(tuple(seen), plain=evidence)
     how = "rectangular" if evenness.rectangular else "irregular"
     uneven = f"{100.0 * evenness.rough:.1f} % uneven"

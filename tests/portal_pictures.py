@@ -32,6 +32,8 @@ class Panel:
 
 AS500 = Panel(384, 512, 0.784, 1500.0)
 SMALL_PANELS = (AS500, Panel(384, 512, 0.784, 1050.0), Panel(320, 320, 1.344, 1000.0))
+TINY_PANELS = (Panel(192, 256, 1.568, 1500.0), Panel(256, 256, 1.344, 1050.0))
+"""Of about a millimeter at the isocenter: small enough for many."""
 PANELS = (
     *SMALL_PANELS,
     Panel(768, 1024, 0.392, 1000.0),
@@ -94,7 +96,8 @@ def plane(rng: Rng, panels: tuple[Panel, ...], collimator_deg: float | None = No
 def exposed(at: Plane, fluence: Array, rng: Rng, noise: float = 0.004) -> PortalImage:
     """The image of a fluence of 0 to 1: profile, scatter, noise, bad pixels, any scale."""
     radius = np.hypot(at.beam_x, at.beam_y)
-    if rng.random() < 0.4:
+    filter_free = rng.random() < 0.4
+    if filter_free:
         # Without a flattening filter: a peak, round at its top.
         profile = 1.0 / (1.0 + (np.hypot(radius, 30.0) - 30.0) / rng.uniform(200.0, 450.0))
     else:
@@ -118,6 +121,7 @@ def exposed(at: Plane, fluence: Array, rng: Rng, noise: float = 0.004) -> Portal
         spacing_mm=(at.panel.pixel_mm, at.panel.pixel_mm),
         sid_mm=at.panel.sid_mm,
         polarity=Polarity.STATED,
+        energy="6xFFF" if filter_free else "6x",
     )
 
 

@@ -17,7 +17,8 @@ MOST_SMALL_MM = 46.0
 """A Winston-Lutz field is smaller than 4 cm; its half-signal edge may lie a little outside."""
 LEAST_SMALL_MM = 4.0
 
-BALL_RADII_MM = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
+BALL_RADII_MM = (1.5, 2.0, 2.5, 3.2, 4.0, 5.0, 6.0)
+MOST_PLACES = 700
 BALL_STEP_MM = 0.5
 LEAST_BALL = 0.01
 LEAST_BALL_WITH_A_LABEL = 0.006
@@ -55,7 +56,11 @@ class Ball:
     diameter_mm: float
     depth: float
     """How much darker than the field around it."""
-    field_mm: tuple[float, float]
+
+    @property
+    def sure(self) -> bool:
+        """Else it needs a label that says the same."""
+        return self.depth >= LEAST_BALL
 
 
 def is_small(field: Field) -> bool:
@@ -74,12 +79,12 @@ def is_rectangular(field: Field) -> bool:
     return field.fill >= least and field.others <= MOST_OTHERS
 
 
-def ball(picture: Picture, field: Field, least: float = LEAST_BALL) -> Ball | None:
+def ball(picture: Picture, field: Field) -> Ball | None:
     """The ball in a small field: one round shadow, and nothing like it elsewhere in the field."""
     if not is_small(field):
         return None
-    grid, inside, depth_mm = _small_grid(picture, field)
-    places = np.argwhere(depth_mm >= 2.0)[:: max(1, int(inside.sum()) // 2500)]
+    grid, _, depth_mm = _small_grid(picture, field)
+    places = np.argwhere(depth_mm >= 2.0)[:: max(1, int((depth_mm >= 2.0).sum()) // MOST_PLACES)]
     if len(places) < 4 or not is_steep(picture, field):
         return None
     contrasts = np.stack([_contrast(grid, places, r, depth_mm) for r in BALL_RADII_MM])
@@ -87,9 +92,11 @@ def ball(picture: Picture, field: Field, least: float = LEAST_BALL) -> Ball | No
     depth, radius = float(contrasts[at]), BALL_RADII_MM[at[0]]
     away = np.hypot(*(places - places[at[1]]).T) * BALL_STEP_MM > radius + 3.0
     elsewhere = float(contrasts[: at[0] + 1, away].max(initial=0.0))
-    if depth < max(least, BALL_OVER_NOISE * picture.noise, BALL_OVER_ELSEWHERE * elsewhere):
+    if depth < max(
+        LEAST_BALL_WITH_A_LABEL, BALL_OVER_NOISE * picture.noise, BALL_OVER_ELSEWHERE * elsewhere
+    ):
         return None
-    return Ball(2.0 * radius, depth, field.sides_mm)
+    return Ball(2.0 * radius, depth)
 
 
 def is_steep(picture: Picture, field: Field) -> bool:
@@ -157,18 +164,22 @@ class Evenness:
     sides_mm: tuple[float, float]
     off_axis_mm: float
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it is an open field, without wedge, object or modulation."""
-        return self._is_open(MOST_ROUGH, MOST_TILT)
+    def is_open(self, filter_free: bool) -> bool:
+        """Whether it is an open field, without wedge, object or modulation.
+
+        Beside the axis a beam without flattening filter falls off as it does under a wedge:
+        `filter_free` says that it is known to be one.
+        """
+        return self._is_open(MOST_ROUGH, self._most_tilt if filter_free else MOST_TILT)
 
     @property
     def may_be_open(self) -> bool:
-        """The same, where a label says so already, or the energy is one without a flat profile."""
-        beside_axis = self.off_axis_mm > CENTERED_MM
-        return self._is_open(
-            MOST_ROUGH_WITH_A_LABEL, MOST_TILT_OFF_AXIS if beside_axis else MOST_TILT
-        )
+        """The same, where a label says so already."""
+        return self._is_open(MOST_ROUGH_WITH_A_LABEL, self._most_tilt)
+
+    @property
+    def _most_tilt(self) -> float:
+        return MOST_TILT_OFF_AXIS if self.off_axis_mm > CENTERED_MM else MOST_TILT
 
     def _is_open(self, rough: float, most_tilt: float) -> bool:
         return (
