@@ -111,7 +111,8 @@ def _pickets(picture: Picture) -> list[Seen]:
     found = stripes(picture)
     if found is None:
         return []
-    gaps = f", {found.missing} places empty" if found.missing else ""
+    places = "place" if found.missing == 1 else "places"
+    gaps = f", {found.missing} {places} empty" if found.missing else ""
     evidence = (
         f"{found.count} parallel stripes {found.pitch_mm:.1f} mm apart, {found.width_mm:.1f} mm "
         f"wide{gaps}"
