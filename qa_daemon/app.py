@@ -26,9 +26,11 @@ from qa_daemon.alerts.channels import AppriseChannels
 from qa_daemon.alerts.engine import AlertEngine
 from qa_daemon.alerts.outages import Outages
 from qa_daemon.failures import Unavailable
+from qa_daemon.ingest import inbox
 from qa_daemon.ingest.dispatch import Dispatcher
 from qa_daemon.ingest.folders import watched_folders
 from qa_daemon.ingest.intake import Intake
+from qa_daemon.ingest.refusals import place_of
 from qa_daemon.ingest.scanner import Scanner
 from qa_daemon.ingest.watch import Watcher
 from qa_daemon.jobs import WorkerLimits, Workers
@@ -85,8 +87,16 @@ def set_up_logging() -> None:
     """Log lines go to standard error; the journal adds time and unit."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     # Libraries put addresses and values into their own messages; ours say what matters.
-    for noisy in ("apprise", "urllib3", "uvicorn", "alembic", "watchdog"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    noisy = ("alembic", "apprise", "pydicom", "pynetdicom", "urllib3", "uvicorn", "watchdog")
+    for name in noisy:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    threading.excepthook = _tell_of_a_thread
+
+
+def _tell_of_a_thread(said: threading.ExceptHookArgs) -> None:
+    """A thread ended by a fault: its type and place; its text may hold what a sender wrote."""
+    if said.exc_value is not None:
+        LOG.error("a thread ended by %s at %s", *place_of(said.exc_value))
 
 
 class Core:
@@ -95,6 +105,7 @@ class Core:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.lock = StateLock(site.state_dir)
+        inbox.clear_parts(site.state_dir)
         self.store = open_store(site)
         self.ledger = Ledger(self.store)
         self.queries = Queries(self.store)
@@ -142,6 +153,7 @@ class Service:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._socket = _bind(site)
+        receivers = _receivers(site, self._hint)
         self.core = Core(site)
         self.alerts = AlertEngine(
             self.core.store,
@@ -160,6 +172,7 @@ class Service:
             Watcher(self.core.scanner.folders, self.core.scanner.hint),
             self.alerts,
             *_sinks(site, self.core),
+            *receivers,
         ]
         self._progress: list[Callable[[], float]] = [
             part.progress for part in self._parts if hasattr(part, "progress")
@@ -209,6 +222,9 @@ class Service:
             part.stop()
         self.core.close()
 
+    def _hint(self, path: str) -> None:
+        self.core.scanner.hint(path)
+
     def _moving(self) -> bool:
         late = sum(monotonic() - p() > STALLED_AFTER_S for p in self._progress)
         late += not self._web_thread.is_alive()
@@ -241,6 +257,14 @@ def _bind(site: Site) -> socket.socket:
             "stop what uses it, or set [web] port"
         ) from None
     return listener
+
+
+def _receivers(site: Site, hint: Callable[[str], None]) -> list[Part]:
+    if site.file.dicom is None:
+        return []
+    from qa_daemon.ingest.dicom_receiver import Receiver
+
+    return [Receiver(site, site.file.dicom, hint)]
 
 
 def _sinks(site: Site, core: Core) -> list[Part]:

@@ -36,7 +36,8 @@ def free_port() -> int:
 
 def installed(*names: str) -> str:
     """The path of the first program there is; else the test is skipped, or fails."""
-    found = next((path for name in names if (path := shutil.which(name))), None)
+    places = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    found = next((path for name in names if (path := shutil.which(name, path=places))), None)
     if found is None:
         why = f"{names[0]} is not installed"
         if os.environ.get("QA_DAEMON_REQUIRE_SERVERS") == "1":
@@ -124,6 +125,52 @@ def influx_server(folder: Path, *, auth: bool = False) -> Iterator[InfluxServer]
     program.start()
     try:
         yield InfluxServer(url, program)
+    finally:
+        program.stop()
+
+
+@dataclass
+class OrthancServer:
+    """Orthanc, an image archive that forwards to a peer named `qa`."""
+
+    url: str
+    dicom_port: int
+
+    def send_all(self, modality: str = "qa") -> int:
+        """Forward everything it holds; how many objects."""
+        stored = json.loads(fetch(f"{self.url}/instances"))
+        request = urllib.request.Request(
+            f"{self.url}/modalities/{modality}/store", json.dumps(stored).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            said = json.loads(answer.read())
+        assert said["FailedInstancesCount"] == 0, said
+        return int(said["InstancesCount"])
+
+
+@contextmanager
+def orthanc_server(folder: Path, qa_port: int) -> Iterator[OrthancServer]:
+    binary, http, dicom = installed("Orthanc"), free_port(), free_port()
+    config = folder / "orthanc.json"
+    settings = {
+        "Name": "sender",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "HttpPort": http,
+        "DicomPort": dicom,
+        "DicomAet": "ORTHANC",
+        "DicomCheckCalledAet": False,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "Plugins": [],
+        "DicomModalities": {"qa": ["QA_DAEMON", "127.0.0.1", qa_port]},
+    }
+    config.write_text(json.dumps(settings))
+    url = f"http://127.0.0.1:{http}"
+    program = Program([binary, str(config)], f"{url}/system", folder / "log")
+    program.start()
+    try:
+        yield OrthancServer(url, dicom)
     finally:
         program.stop()
 

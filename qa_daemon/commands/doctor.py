@@ -15,7 +15,8 @@ import typer
 
 from qa_daemon.app import open_site
 from qa_daemon.site import passwords
-from qa_daemon.site.site import Site
+from qa_daemon.site.dicom_settings import Dicom
+from qa_daemon.site.site import Site, SiteError
 
 LITTLE_SPACE = 0.05
 FIXED_SQLITE = (3, 51, 3)
@@ -43,7 +44,11 @@ def doctor(config: Path) -> int:
 def _checks(site: Site) -> Iterator[tuple[bool, str]]:
     yield bool(site.machines), f"{len(site.machines)} machines in the site file"
     for machine in site.machines:
-        yield bool(machine.folders), f"{machine.name} has {len(machine.folders)} watched folders"
+        if machine.folders or site.file.dicom is None or machine.ae_title is None:
+            folders = len(machine.folders)
+            yield bool(folders), f"{machine.name} has {folders} watched folders"
+        else:
+            yield True, f"{machine.name} sends over the network"
         for number, folder in enumerate(site.folders_of(machine), start=1):
             good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
             yield good, f"{machine.name}: folder {number} can be read"
@@ -56,8 +61,23 @@ def _checks(site: Site) -> Iterator[tuple[bool, str]]:
     for person in site.reachable:
         known = all(map(_is_known, person.channels))
         yield known, f"the addresses of {person.name} are of a kind that is known"
+    if site.file.dicom is not None:
+        yield from _dicom(site, site.file.dicom)
     if site.file.influx is not None:
         yield _answers(site.file.influx.url), "the time-series database answers"
+
+
+def _dicom(site: Site, dicom: Dicom) -> Iterator[tuple[bool, str]]:
+    from qa_daemon.ingest.dicom_tls import tls_context
+
+    yield True, f"{len(dicom.peer)} senders may send DICOM objects to port {dicom.port}"
+    try:
+        tls_context(site, dicom)
+    except SiteError as why:
+        yield False, str(why)
+    nearest = next(p for p in (site.state_dir, *site.state_dir.parents) if p.exists())
+    room = shutil.disk_usage(nearest).free > dicom.keep_free_gb * 10**9
+    yield room, f"more than [dicom] keep_free_gb = {dicom.keep_free_gb:g} is free"
 
 
 def _state(site: Site) -> Iterator[tuple[bool, str]]:

@@ -1,4 +1,4 @@
-"""The inbox: files handed over by a command, complete, with the place they came from.
+"""The inbox: files handed over by a command or the network, with the place they came from.
 
 `inbox/<id>/.origin.json` says folder and machine; `<id>` is renamed into place when all files are
 in it.  A file is removed once it is in the archive and the ledger.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,11 @@ from pydantic import ValidationError
 from qa_daemon.ingest.intake import Found
 from qa_daemon.ingest.names import as_text
 from qa_daemon.model import Message
+from qa_daemon.store.archive import sync_folder
 
 ORIGIN = ".origin.json"
+PARTS = "inbox-parts"
+"""Beside the inbox: entries that are still being written."""
 
 
 class Origin(Message):
@@ -40,13 +45,47 @@ class Entry:
 def entries(inbox: str) -> Iterator[Entry]:
     """Every complete entry; what follows no such form is left to the settle rule."""
     for path in sorted(_inside(inbox)):
-        origin = _origin(path)
-        if origin is not None:
-            files = [file for file in sorted(_inside(path)) if _name(file) != ORIGIN]
-            found = (Found(f, origin.folder, as_text(_name(f)), origin.machine) for f in files)
-            yield Entry(path, tuple(found))
+        try:
+            found = entry(path)
+        except FileNotFoundError:
+            continue
+        if found is not None:
+            yield found
         else:
             tidy(path)  # a kill between the removal of form and folder leaves an empty one
+
+
+def entry(path: str) -> Entry | None:
+    """One complete entry; None where this is none.  Raises OSError when it cannot be listed."""
+    origin = _origin(path)
+    if origin is None:
+        Path(path).lstat()
+        return None
+    files = [file for file in sorted(_inside(path)) if _name(file) != ORIGIN]
+    found = (Found(f, origin.folder, as_text(_name(f)), origin.machine) for f in files)
+    return Entry(path, tuple(found))
+
+
+def put(part: Path, origin: Origin, inbox: Path) -> str:
+    """Make a folder of complete, synced files an entry: it is there whole, for good, or not at all.
+
+    Returns the path of the entry.  Raises OSError; whether `part` is still there says how far it
+    came.
+    """
+    with (part / ORIGIN).open("w") as form:
+        form.write(origin.model_dump_json())
+        form.flush()
+        os.fsync(form.fileno())
+    sync_folder(part)
+    entry = inbox / uuid.uuid4().hex
+    part.replace(entry)
+    sync_folder(inbox)
+    return str(entry)
+
+
+def clear_parts(state_dir: Path) -> None:
+    """Remove what a killed run left half-written; only while nobody else works on the folder."""
+    shutil.rmtree(state_dir / PARTS, ignore_errors=True)
 
 
 def is_entry(folder: str) -> bool:

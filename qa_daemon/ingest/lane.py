@@ -96,7 +96,10 @@ class Lane:
         folder = self._folder_of(path)
         if folder is None:
             return
-        if folder.is_inbox or path == folder.path:
+        if folder.is_inbox and path != folder.path:
+            self._look_at_entry(path, folder)
+            return
+        if path == folder.path:
             self._look_through(folder)
             return
         if any(is_ignored(part) for part in path[len(folder.path) :].split("/") if part):
@@ -238,17 +241,32 @@ class Lane:
             LOG.info("a watched folder can be reached again machine=%s", folder.machine)
         reach.reachable, reach.scanned_at = True, self._clock()
 
+    def _look_at_entry(self, path: str, folder: Folder) -> None:
+        """Look at the entry that a path is in, alone: the inbox may hold thousands."""
+        top = f"{folder.path}/{path[len(folder.path) + 1 :].partition('/')[0]}"
+        try:
+            entry = inbox.entry(top)
+        except OSError:
+            return  # taken meanwhile
+        if entry is None:
+            self._look_through(folder)
+        else:
+            self._see_entry(entry)
+
+    def _see_entry(self, entry: inbox.Entry) -> None:
+        for found in entry.files:
+            try:
+                status = os.lstat(found.source)
+            except OSError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                self._see(found, status, is_complete=True)
+        inbox.tidy(entry.path)
+
     def _look_through_inbox(self, folder: Folder) -> set[str]:
         faults: set[str] = set()
         for entry in inbox.entries(folder.path):
-            for found in entry.files:
-                try:
-                    status = os.lstat(found.source)
-                except OSError:
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    self._see(found, status, is_complete=True)
-            inbox.tidy(entry.path)
+            self._see_entry(entry)
         for source, status in files_below(folder.path, (), faults):
             if not inbox.is_entry(source.rpartition("/")[0]):
                 self._see(found_at(source, None), status)

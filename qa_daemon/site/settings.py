@@ -8,38 +8,15 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from qa_daemon.site.dicom_settings import Dicom
 from qa_daemon.site.image_rules import ImageRule
-
-ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
-LONGEST_S = 3653 * 86400.0
-_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _duration(value: object) -> object:
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*", str(value))
-    if isinstance(value, timedelta):
-        return value
-    if match is None:
-        raise ValueError('a duration is written like "5 s", "10 min" or "1 h"')
-    seconds = float(match[1]) * _UNITS[match[2]]
-    if seconds > LONGEST_S:
-        raise ValueError("a duration is at most ten years")
-    return timedelta(seconds=seconds)
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-
-
-class Model(BaseModel):
-    """Base of every section."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from qa_daemon.site.values import ONE_LINE, AeTitle, Duration, Model
 
 
 class SiteSection(Model):
@@ -77,6 +54,8 @@ class Machine(Model):
     """Watched, with everything below; relative to the site file."""
     plan_names: tuple[str, ...] = ()
     """What plans call it; left out: its name, and any that is no other machine's."""
+    ae_title: AeTitle | None = None
+    """What a `[[dicom.peer]]` calls itself that sends this machine's objects and no other's."""
 
 
 class Ingest(Model):
@@ -259,6 +238,7 @@ class SiteFile(Model):
     site: SiteSection
     machine: tuple[Machine, ...] = ()
     ingest: Ingest = Ingest()
+    dicom: Dicom | None = None
     plans: Plans = Plans()
     influx: Influx | None = None
     person: tuple[Person, ...] = ()
@@ -275,6 +255,10 @@ class SiteFile(Model):
         _unique("machine", [m.name for m in self.machine])
         _unique("person", [p.name for p in self.person])
         _unique("plan_class", [c.name for c in self.plan_class])
+        titles = [m.ae_title for m in self.machine if m.ae_title is not None]
+        _unique("machine", titles, "have the AE title")
+        if self.dicom is not None:
+            self.dicom.check(titles, self.ingest.largest_file_mb)
         people = {p.name: p for p in self.person}
         for hand_over in self.rota.weekly if self.rota else ():
             if hand_over.person not in people:
@@ -290,7 +274,7 @@ class SiteFile(Model):
         return self
 
 
-def _unique(what: str, names: list[str]) -> None:
+def _unique(what: str, names: list[str], are: str = "are named") -> None:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"two [[{what}]] entries are named {name!r}")
+            raise ValueError(f"two [[{what}]] entries {are} {name!r}")

@@ -117,12 +117,12 @@ class Archive:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         scratch.chmod(0o400)
         scratch.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         # A folder on the way may be new, or left by a run that was killed: its name in the folder
         # above is made durable once in every run.
         folder = target.parent
         while folder != self._state_dir and folder not in self._durable:
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
             self._durable.add(folder)
             folder = folder.parent
 
@@ -147,7 +147,8 @@ def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -127,5 +126,5 @@ class Daemon:
     def _ready(self) -> bool:
         try:
             return bool(self.get("/readyz"))
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # the port is open before anything answers on it
             return False

@@ -17,8 +17,9 @@ import pytest
 from analyzers.catalogue import load
 from analyzers.formats.varian_trajectory_log import read
 from qa_daemon.simulate.trajectory_log import simulate
+from tests.ingest.receiving import echoscu
 from tests.integration.daemon import write_site
-from tests.servers import installed
+from tests.servers import free_port, installed
 from tests.systemd.measure_one import MEMORY_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -130,7 +131,9 @@ def test_a_log_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None
 
 def test_the_daemon_lives_and_ends_under_the_unit_s_system_calls(tmp_path: Path) -> None:
     allowed = _allowed_calls(tmp_path)
-    config = write_site(tmp_path)
+    port = free_port()
+    peer = '[[dicom.peer]]\nae_title = "STORESCU"\naddresses = ["127.0.0.1"]\n'
+    config = write_site(tmp_path, more=f"[dicom]\nport = {port}\n{peer}")
     under = [sys.executable, str(HERE / "under_filter.py"), str(allowed)]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(str(tmp_path / "notify"))
@@ -144,6 +147,7 @@ def test_the_daemon_lives_and_ends_under_the_unit_s_system_calls(tmp_path: Path)
             )
         try:
             assert _heard(notices, daemon) == "READY=1"
+            assert echoscu(port).returncode == 0
             simulate(tmp_path / "incoming/TB1/log.bin")
             assert _heard(notices, daemon) == "WATCHDOG=1"
             end = monotonic() + 120
