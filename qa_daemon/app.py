@@ -26,6 +26,7 @@ from qa_daemon.alerts.channels import AppriseChannels
 from qa_daemon.alerts.engine import AlertEngine
 from qa_daemon.alerts.outages import Outages
 from qa_daemon.failures import Unavailable
+from qa_daemon.image_desk import ImageDesk
 from qa_daemon.ingest import inbox
 from qa_daemon.ingest.dispatch import Dispatcher
 from qa_daemon.ingest.folders import watched_folders
@@ -43,6 +44,7 @@ from qa_daemon.site import site as sites
 from qa_daemon.site.site import Site
 from qa_daemon.status import followers_of, status_form
 from qa_daemon.store.archive import Archive
+from qa_daemon.store.images import Images, gaps_of
 from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.plans import Plans
@@ -110,8 +112,10 @@ class Core:
         self.ledger = Ledger(self.store)
         self.queries = Queries(self.store)
         gap = site.file.plans.fraction_gap
-        plans = Plans(self.store, Pseudonyms(site.state_dir, self.store), gap)
-        self.results = Results(self.store, followers_of(site), plans)
+        pseudonyms = Pseudonyms(site.state_dir, self.store)
+        plans = Plans(self.store, pseudonyms, gap)
+        images = Images(self.store, pseudonyms, gaps_of(site.file.images))
+        self.results = Results(self.store, followers_of(site), plans, images)
         self.archive = Archive(site.state_dir)
         self.archive.clear_scratch()
         rules = site.file.ingest
@@ -126,11 +130,12 @@ class Core:
         )
         self.workers.warm_up(rules.workers)
         desk = PlanDesk(plans, self.archive, site, self.catalogue)
-        pipeline = Pipeline(
-            self.workers.measure, site, self.archive, self.ledger, self.results, desk
+        lightbox = ImageDesk(images, self.archive, site, self.catalogue)
+        self.pipeline = Pipeline(
+            self.workers.measure, site, self.archive, self.ledger, self.results, desk, lightbox
         )
         self.dispatcher = Dispatcher(
-            self.ledger, pipeline, threads=rules.workers, catalogue=self.catalogue
+            self.ledger, self.pipeline, threads=rules.workers, catalogue=self.catalogue
         )
         intake = Intake(self.archive, self.ledger, self.catalogue, site)
         self.scanner = Scanner(

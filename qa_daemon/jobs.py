@@ -37,7 +37,9 @@ from analyzers.core import (
     ReadError,
 )
 from analyzers.mlc_geometry import with_model
+from analyzers.portal_images import PortalImage
 from analyzers.records import Delivery
+from qa_daemon.job_images import PICTURE, beside_partners, classified, preview
 from qa_daemon.job_plans import as_named_file, beside_plans, with_the_rest
 from qa_daemon.keys import keys_of
 from qa_daemon.model import (
@@ -172,18 +174,22 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         )
         if isinstance(record, Delivery) and job.resumed_by:
             record = with_the_rest(record, job, catalogue)
+        if isinstance(record, PortalImage):
+            record = classified(record, job)
+            if not job.only_keys:
+                record = beside_partners(record, job, catalogue)
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
-    if job.only_keys:
-        return Report(keys=keys_of(record), machine_serial=record.machine_serial)
     found: MatchReport | None = None
-    if isinstance(record, Delivery):
+    if isinstance(record, Delivery) and not job.only_keys:
         record, found = beside_plans(with_model(record, job.mlc), job, catalogue)
     told = getattr(record, "machine_class", None)  # not every kind of record tells its machine
     machine_class = job.machine_class or told or recognized.format.machine_class
     reports: list[AnalysisReport] = []
     traces: dict[str, Any] = {}
-    if record.not_judged is None:
+    if isinstance(record, PortalImage) and not job.only_keys:
+        traces[PICTURE] = preview(record)
+    if record.not_judged is None and not job.only_keys:
         reports = [
             _put_question(analyzer, record, machine_class, job, traces)
             for analyzer in catalogue.analyzers_for(record)
@@ -263,6 +269,7 @@ def _report(
         format=format_name,
         machine_class=machine_class or None,  # a plan is of no machine's class
         machine_serial=record.machine_serial,
+        machine_name=getattr(record, "machine_name", None),  # logs do not name their machine
         performed_at=record.performed_at,
         energy=record.energy,
         series=getattr(record, "series", None),  # most records are of one kind

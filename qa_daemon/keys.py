@@ -13,11 +13,14 @@ import numpy as np
 
 from analyzers.plan_following import since_start
 from analyzers.plan_records import Plan, PlanMatch
+from analyzers.portal_images import PortalImage
 from analyzers.records import Delivery, Meterset
 from analyzers.treatment_records import TreatmentRecord
+from qa_daemon.image_keys import image_keys
 from qa_daemon.model import (
     DeliveredBeam,
     DeliveryKeys,
+    ImageKeys,
     MatchReport,
     MatchState,
     PlanKeys,
@@ -27,7 +30,7 @@ from qa_daemon.model import (
     RivalBeam,
 )
 
-Keys = DeliveryKeys | PlanKeys | RecordKeys
+Keys = DeliveryKeys | PlanKeys | RecordKeys | ImageKeys
 TREATED = ("TREATMENT", "CONTINUATION")
 """Recorded deliveries that treat: a beam, and the rest of one that was interrupted."""
 
@@ -40,6 +43,8 @@ def keys_of(record: object) -> Keys | None:
         return _plan(record)
     if isinstance(record, TreatmentRecord):
         return _record(record)
+    if isinstance(record, PortalImage):
+        return image_keys(record)
     return None
 
 

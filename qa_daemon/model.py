@@ -191,6 +191,33 @@ class RecordKeys(Message):
     beams: tuple[RecordedBeam, ...] = ()
 
 
+class ImageKeys(Message):
+    """What a portal image shows, and by what it and others belong together; kept in the store.
+
+    `kind` is one of `ImageKind`, `rule` and `evidence` say why.  `gathers`: it is one of a set that
+    is judged as one.  `field_x_mm` and `field_y_mm` are the irradiated width and length at half
+    the signal, at the isocenter.
+    """
+
+    kind: str
+    rule: str
+    evidence: str
+    phantom: str | None = None
+    gathers: bool = False
+    plan_uid: str | None = None
+    patient_id: str | None = None
+    beam_number: int | None = None
+    fraction: int | None = None
+    study_uid: str | None = None
+    meterset_mu: FiniteFloat | None = None
+    gantry_deg: FiniteFloat | None = None
+    rows: int
+    columns: int
+    sid_mm: FiniteFloat | None = None
+    field_x_mm: FiniteFloat | None = None
+    field_y_mm: FiniteFloat | None = None
+
+
 class DeliveredBeam(Message):
     """A planned beam, or a part of it, that a log delivered: from one meterset to another.
 
@@ -228,14 +255,17 @@ class MatchReport(Message):
 class Report(Message):
     """What a worker found in one file: a record with its analyses, or the reason why not.
 
-    `performed_at` is the machine's local wall time.  `identity` goes to the store and nowhere else.
+    `performed_at` is the machine's local wall time, `machine_name` what the file calls the machine.
+    `identity` goes to the store and nowhere else.
     `arrays` is the name of the array file the worker left in its scratch folder.  `series` is the
-    kind of record where those of different kinds say nothing of one another.
+    kind of record where those of different kinds say nothing of one another.  `awaits` names what
+    has still to come before it is judged.
     """
 
     format: str | None = None
     machine_class: str | None = None
     machine_serial: str | None = None
+    machine_name: str | None = None
     performed_at: datetime | None = None
     energy: str | None = None
     series: str | None = Field(default=None, max_length=100)
@@ -244,8 +274,9 @@ class Report(Message):
     identity: dict[str, str] = {}
     analyses: tuple[AnalysisReport, ...] = ()
     arrays: str | None = None
-    keys: DeliveryKeys | PlanKeys | RecordKeys | None = None
+    keys: DeliveryKeys | PlanKeys | RecordKeys | ImageKeys | None = None
     match: MatchReport | None = None
+    awaits: str | None = None
     error_code: str | None = None
     error_message: str | None = None
 
@@ -265,10 +296,44 @@ class Resumption(Message):
     companions: tuple[NamedPath, ...] = ()
 
 
+class ImagePin(Message):
+    """A clinic's own rule: what an image is that meets all of its conditions, in any case."""
+
+    kind: str
+    phantom: str | None = None
+    label_contains: tuple[str, ...] = ()
+    station: str | None = None
+    folder: str | None = None
+    plan_label_contains: tuple[str, ...] = ()
+
+
+class SaidKind(Message):
+    """What a physicist said that an image shows."""
+
+    kind: str
+    phantom: str | None = None
+
+
+class Partners(Message):
+    """The files that an image is held against; `lacking` says by name why one is not here.
+
+    Several baselines are taken as their mean.  Of the logs the first that fits is taken.
+    """
+
+    open_image: NamedPath | None = None
+    predicted: NamedPath | None = None
+    baseline: tuple[NamedPath, ...] = ()
+    logs: tuple[Resumption, ...] = ()
+    plan: NamedPath | None = None
+    lacking: dict[str, str] = {}
+
+
 class Job(Message):
     """One main file to read and measure, with its side files.
 
     `resumed_by` are the later logs of the same beam, read with it as one delivery.
+    `pins`, `said_kind` and `partners` are about an image: the clinic's rules of what images show,
+    what a physicist said of this one, and what it is held against.
     `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named the
     first.  `is_chosen_for_field`: for another log of the field, so that the others must not fit as
     well.  `doubt`: why a person has to decide, whatever fits.
@@ -283,6 +348,9 @@ class Job(Message):
     file: NamedPath
     companions: tuple[NamedPath, ...] = ()
     resumed_by: tuple[Resumption, ...] = ()
+    pins: tuple[ImagePin, ...] = ()
+    said_kind: SaidKind | None = None
+    partners: Partners = Partners()
     plans: tuple[NamedPath, ...] = ()
     plan_is_chosen: bool = False
     is_chosen_for_field: bool = False

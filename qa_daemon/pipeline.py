@@ -9,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 
+from qa_daemon.image_desk import ImageDesk
 from qa_daemon.jobs import WorkerDied
-from qa_daemon.model import SOFTWARE, Event, Job, PlanKeys, RecordKeys, Report
+from qa_daemon.model import SOFTWARE, Event, ImageKeys, Job, PlanKeys, RecordKeys, Report
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.ledger import Group, Ledger
-from qa_daemon.store.results import Provenance, Results
+from qa_daemon.store.results import Provenance, Results, Used
 from qa_daemon.verdict import Outcome, judge_analysis, judge_value
 
 MOST_CRASHES = 2
@@ -36,35 +37,43 @@ class Pipeline:
     ledger: Ledger
     results: Results
     plans: PlanDesk
+    images: ImageDesk
 
     def process(self, group: Group) -> int | None:
         """Read, measure, judge, store; the result's id.  None: the worker died, try again."""
         file = group.main
         machine = self.site.machine_named(file.machine)
         job = self.archive.job(group, machine, self.site)
-        used = None
+        used, beside = None, None
         try:
             job, used = self.plans.beside(job, file, machine, self.measure)
-            report = self.measure(job)
+            ready = self.images.beside(job, group, machine, self.measure)
+            beside = ready.used
+            report = ready.report or self.measure(ready.job)
         except WorkerDied as why:
             if self.ledger.crashed(file) < MOST_CRASHES:
                 return None
             report = Report(error_code="POISON", error_message=f"{why}; tried {MOST_CRASHES} times")
-        if _is_of_another(report, machine):
+        if _is_of_another(report, machine, self.site):
             report = Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
         machine = _machine_of(report, machine, self.site)
         outcomes = judge(report, self.site, machine)
         arrays = self.archive.keep_arrays(report.arrays)
+        made = _made(report, self.site, machine)
         return self.results.save(
-            file, group.others, report, outcomes, _made(report, self.site, machine), arrays, used
+            file, group.others, report, outcomes, made, arrays, Used(used, beside)
         )
 
-    def end_waiting(self) -> int:
-        """Let logs wait for their plans no longer than the site says; how many were ended."""
+    def end_waiting(self, *, at_once: bool = False) -> int:
+        """Let files wait for what they belong with no longer than the site says; how many ended.
+
+        `at_once`: nothing more will come for the sets of images that are here.
+        """
+        ended = self.images.end_waiting(at_once=at_once)
         rules = self.site.file.plans
         before = (self.site.clock() - rules.arrive_within).astimezone(UTC)
         event = Event.INPUT_CAME if rules.required else Event.NOT_COMING
-        return self.ledger.end_waiting(before.isoformat(timespec="milliseconds"), event)
+        return ended + self.ledger.end_waiting(before.isoformat(timespec="milliseconds"), event)
 
 
 def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
@@ -93,8 +102,14 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
     ]
 
 
-def _is_of_another(report: Report, machine: Machine | None) -> bool:
-    """Whether a file says itself that it is not of the machine in whose folder it lies."""
+def _is_of_another(report: Report, machine: Machine | None, site: Site) -> bool:
+    """Whether a file says itself that it is not of the machine in whose folder it lies.
+
+    An image may carry the serial of its panel: it has to name another machine of the site.
+    """
+    if isinstance(report.keys, ImageKeys):
+        named = site.machine_told(report.machine_serial, report.machine_name)
+        return machine is not None and named is not None and named is not machine
     return _is_machines_own(report) and _differs(report, machine)
 
 
@@ -104,7 +119,9 @@ def _machine_of(report: Report, of_folder: Machine | None, site: Site) -> Machin
     What no machine writes itself, as a treatment record, may lie in any folder: there the file's
     own word goes first.
     """
-    named = site.machine_of_serial(report.machine_serial)
+    named = site.machine_told(report.machine_serial, report.machine_name)
+    if isinstance(report.keys, ImageKeys):
+        return of_folder or named
     if not _is_machines_own(report) and _differs(report, of_folder):
         return named
     return of_folder or named

@@ -91,6 +91,24 @@ class Plans(Model):
     """A treatment record whose log has not arrived so long after it raises a message."""
 
 
+class Images(Model):
+    """`[images]`"""
+
+    complete_after: Duration = timedelta(seconds=30)
+    """A set of images (Winston-Lutz, starshot) is judged when none has come for this long.
+
+    So long a VMAT test waits for its open field.  One that comes later is used all the same.
+    """
+    set_gap: Duration = timedelta(minutes=4)
+    """Images of a Winston-Lutz test made further apart than this are of different sets."""
+    starshot_gap: Duration = timedelta(minutes=15)
+    """The same for a starshot of which each image holds a spoke."""
+    open_field_within: Duration = timedelta(hours=2)
+    """The open field of a VMAT test was made at most so long before or after it."""
+    log_within: Duration = timedelta(minutes=10)
+    """The log of an image's delivery was made at most so long before or after it."""
+
+
 class Influx(Model):
     """`[influx]`: left out, there is no sink."""
 
@@ -240,6 +258,7 @@ class SiteFile(Model):
     ingest: Ingest = Ingest()
     dicom: Dicom | None = None
     plans: Plans = Plans()
+    images: Images = Images()
     influx: Influx | None = None
     person: tuple[Person, ...] = ()
     rota: Rota | None = None

@@ -96,6 +96,19 @@ class Site:
         found = [m for m in self.machines if serial and m.serial == serial]
         return found[0] if len(found) == 1 else None
 
+    def machine_told(self, serial: str | None, name: str | None) -> Machine | None:
+        """The machine that a file names, by its serial or by what it is called; None: no one."""
+        of_serial = self.machine_of_serial(serial)
+        if of_serial is not None or not name:
+            return of_serial
+        called = name.strip().casefold()
+        found = [
+            m
+            for m in self.machines
+            if called in {other.casefold() for other in (m.name, *m.plan_names)}
+        ]
+        return found[0] if len(found) == 1 else None
+
     def machine_names(self, machine: Machine | None) -> dict[str, object]:
         """What plans call a machine and the others, as a job is told it."""
         if machine is None:
@@ -208,7 +221,15 @@ class Site:
         """Hash of all that can change a number or a verdict."""
         content = self.file.model_dump(
             mode="json",
-            include={"machine", "limits", "analyzer", "plan_class", "plans", "image_rule"},
+            include={
+                "machine",
+                "limits",
+                "analyzer",
+                "plan_class",
+                "plans",
+                "images",
+                "image_rule",
+            },
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

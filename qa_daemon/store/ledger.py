@@ -18,6 +18,7 @@ from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
     files,
+    images,
     recorded_beams,
     results,
 )
@@ -167,9 +168,9 @@ class Ledger:
             return [file_of(r) for r in counterparts(connection, _row(connection, file.id), reach)]
 
     def resumptions_of(self, main: LedgerFile) -> list[LedgerFile]:
-        """The later logs of the beam that a log is the first of."""
+        """The later logs of the beam that a log is the first of, or the rest of an image's set."""
         later = (files.c.main_file == main.id, files.c.is_companion.is_(False))
-        return self._select(*later, files.c.state.in_(LIVE), limit=20)
+        return self._select(*later, files.c.state.in_(LIVE), limit=AT_ONCE)
 
     def copies_of(self, file: LedgerFile) -> list[LedgerFile]:
         """The rows with the content of a file, whatever their names."""
@@ -177,9 +178,12 @@ class Ledger:
             return [file_of(r) for r in copies(connection, _row(connection, file.id))]
 
     def end_waiting(self, arrived_before: str, event: Event) -> int:
-        """Let an event happen to files that have waited since before an instant; how many."""
+        """Let an event happen to logs that have waited since before an instant; how many."""
+        of_images = select(images.c.file).where(images.c.file == files.c.id)
         query = select(files.c.id).where(
-            files.c.state == State.WAITING.value, files.c.arrived_at <= arrived_before
+            files.c.state == State.WAITING.value,
+            files.c.arrived_at <= arrived_before,
+            ~of_images.exists(),
         )
         with self._store.read() as connection:
             if connection.execute(query.limit(1)).first() is None:
@@ -323,7 +327,7 @@ def _replace(connection: Connection, old: RowMapping, new: int) -> None:
     """Set a revised file aside: its result, and those it was read with, pass on."""
     move(connection, old["id"], Event.REVISED)
     # A plan that was here once stays the plan of its logs; what was delivered is another thing now.
-    for table in (deliveries, delivered_beams, recorded_beams):
+    for table in (deliveries, delivered_beams, recorded_beams, images):
         connection.execute(delete(table).where(table.c.file == old["id"]))
     attached = connection.execute(
         select(files.c.id).where(files.c.main_file == old["id"], files.c.state.in_(LIVE))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, and_, false, func, or_, select
 
 from analyzers.core import Limits
 from qa_daemon.model import State, Verdict
@@ -24,6 +24,7 @@ from qa_daemon.store.schema import (
 from qa_daemon.store.store import Store
 
 PAGE = 500
+CT = "dicom-ct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,13 @@ class Queries:
         limit: int = 1000,
         before_ns: int | None = None,
     ) -> list[StoredResult]:
-        """The newest active results, newest first."""
+        """The newest active results, newest first; not the slices of a CT, each a file of its own.
+
+        A slice that could not be read is among them.
+        """
         query = select(results).where(results.c.active, results.c.point_ns >= since_ns)
+        is_slice = (results.c.format == CT) & results.c.error_code.is_(None)
+        query = query.where(func.coalesce(is_slice, false()).is_(False))
         if machine is not None:
             query = query.where(results.c.machine == machine)
         if before_ns is not None:

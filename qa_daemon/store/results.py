@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from qa_daemon.model import Event, MatchState, Report, State, Verdict
 from qa_daemon.store import audit, leaf_errors
+from qa_daemon.store.images import FoundImages, Images
 from qa_daemon.store.ledger import LedgerFile, attach, move
 from qa_daemon.store.plans import FoundPlans, Plans, Saved
 from qa_daemon.store.schema import (
@@ -39,17 +40,35 @@ class Provenance:
     """With the site's offset; None when the file does not say."""
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a file was held against: the plans of a log, the partners of an image."""
+
+    plans: FoundPlans | None = None
+    images: FoundImages | None = None
+
+
+NOTHING_USED = Used()
+
+
 class Results:
     """The one way a result gets into the store.
 
-    `followers` are the names of those who act on results: each gets an outbox row.  `plans` keeps
-    what says which records belong together; None where only the outbox is written.
+    `followers` are the names of those who act on results: each gets an outbox row.  `plans` and
+    `images` keep what says which records belong together; None where only the outbox is written.
     """
 
-    def __init__(self, store: Store, followers: Sequence[str], plans: Plans | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        followers: Sequence[str],
+        plans: Plans | None = None,
+        images: Images | None = None,
+    ) -> None:
         self._store = store
         self._followers = tuple(followers)
         self._plans = plans
+        self._images = images
 
     def save(
         self,
@@ -59,11 +78,9 @@ class Results:
         outcomes: Sequence[Outcome],
         made: Provenance,
         arrays: str | None = None,
-        used: FoundPlans | None = None,
+        used: Used = NOTHING_USED,
     ) -> int | None:
         """Store a judged report, or an unreadable file; the result's id.
-
-        `used` are the plans that the log was held against.
 
         None when the file is a side file whose main file has a result already.  An earlier result
         of the same file is superseded, never overwritten, and keeps its instant so that its trend
@@ -103,10 +120,12 @@ class Results:
                 )
             move(connection, file.id, _event(report))
             self._attach(connection, file, companions)
+            saved = Saved(identity, made.machine, point_ns)
+            others = [companion.id for companion in companions]
             if self._plans is not None:
-                saved = Saved(identity, made.machine, point_ns)
-                others = [companion.id for companion in companions]
-                self._plans.keep(connection, file, others, report, saved, used)
+                self._plans.keep(connection, file, others, report, saved, used.plans)
+            if self._images is not None:
+                self._images.keep(connection, file, others, report, saved, used.images)
             self._hand_on(connection, identity)
             audit.record(
                 connection,
@@ -227,7 +246,7 @@ def _event(report: Report) -> Event:
     if report.error_code is not None:
         return Event.UNREADABLE
     waits = report.match is not None and report.match.state is MatchState.WAITING
-    return Event.LACKS_INPUT if waits else Event.JUDGED
+    return Event.LACKS_INPUT if waits or report.awaits is not None else Event.JUDGED
 
 
 def _enqueue(connection: Connection, sink: str, result: int) -> None:

@@ -364,6 +364,72 @@ plan_choices = Table(  # which plan a physicist said a log is of; none: it is of
     Index("plan_choices_by_field", "field_key"),
 )
 
+images = Table(  # what portal images show, and by what those that belong together are found
+    "images",
+    metadata,
+    Column("file", Integer, ForeignKey("files.id"), primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("machine", String(200)),
+    Column("kind", String(60), nullable=False),
+    Column("rule", String(60), nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("phantom", String(60)),
+    Column("gathers", Boolean, nullable=False),
+    Column("energy", String(40)),
+    Column("patient", String(20)),
+    Column("plan_uid", String(64)),
+    Column("beam_number", Integer),
+    Column("fraction", Integer),
+    Column("study_uid", String(64)),
+    Column("meterset_mu", Float),
+    Column("rows", Integer, nullable=False),
+    Column("columns", Integer, nullable=False),
+    Column("sid_mm", Float),
+    Column("field_x_mm", Float),
+    Column("field_y_mm", Float),
+    Column("point_ns", BigInteger, nullable=False),
+    Column("awaits", Boolean, nullable=False),  # the rest of its set, or its partner
+    Column("has_waited", Boolean, nullable=False, default=False),  # long enough
+    Column("used", Text, nullable=False),  # JSON: the files that it was held against
+    Index("images_by_machine", "machine", "kind", "point_ns"),
+    Index("images_by_kind", "kind", "point_ns"),
+    Index("images_by_beam", "plan_uid", "beam_number", "point_ns"),
+    Index("images_by_waiting", "awaits"),
+    Index("images_by_result", "result"),
+)
+
+image_kinds = Table(  # what a physicist said that an image shows
+    "image_kinds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("kind", String(60)),  # null: the rules say it again
+    Column("phantom", String(60)),
+    Column("actor", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("image_kinds_by_image", "sha256"),
+)
+
+image_baselines = Table(  # images that a physicist signed off as what later ones are held against
+    "image_baselines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("machine", String(200)),
+    Column("kind", String(60), nullable=False),
+    Column("energy", String(40)),
+    Column("plan_uid", String(64)),
+    Column("beam_number", Integer),
+    Column("field_x_mm", Float),
+    Column("field_y_mm", Float),
+    Column("images", Text, nullable=False),  # JSON: their SHA-256; none: there is no baseline now
+    Column("actor", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("image_baselines_by_machine", "machine", "kind", "id"),
+    Index("image_baselines_by_beam", "plan_uid", "beam_number", "id"),
+)
+
 audit = Table(  # append-only and hash-chained: each row holds the hash of the one before
     "audit",
     metadata,

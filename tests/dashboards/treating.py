@@ -31,7 +31,7 @@ from qa_daemon.pipeline import judge
 from qa_daemon.store.ledger import Arrival, Fingerprint
 from qa_daemon.store.plans import FoundPlans, Plans
 from qa_daemon.store.pseudonyms import Pseudonyms
-from qa_daemon.store.results import Provenance, Results
+from qa_daemon.store.results import Provenance, Results, Used
 from tests.dashboards.clinic import Clinic
 from tests.dashboards.serving import Served, serving
 from tests.dashboards.visiting import LINE, PEOPLE
@@ -153,7 +153,7 @@ class TreatingClinic(Clinic):
         machine = self.site.machine_named("TB1")
         made = Provenance("0.1.0", self.site.fingerprint, "TB1", "truebeam", at)
         saved = self.results.save(
-            file, [], report, judge(report, self.site, machine), made, None, used
+            file, [], report, judge(report, self.site, machine), made, None, Used(used)
         )
         assert saved is not None
         return saved

@@ -33,6 +33,7 @@ from analyzers.core import (
 )
 from analyzers.records import Identity
 from qa_daemon import jobs
+from qa_daemon.image_desk import ImageDesk
 from qa_daemon.ingest.dispatch import Dispatcher
 from qa_daemon.ingest.folders import Folder, watched_folders
 from qa_daemon.ingest.intake import Intake
@@ -43,6 +44,7 @@ from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site import site as sites
 from qa_daemon.store import audit
 from qa_daemon.store.archive import Archive
+from qa_daemon.store.images import Images, gaps_of
 from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.plans import Plans
 from qa_daemon.store.pseudonyms import Pseudonyms
@@ -158,15 +160,18 @@ class Clinic:
         self.ledger, self.queries = Ledger(self.store), Queries(self.store)
         self.archive = archive(self.site.state_dir)
         self.archive.clear_scratch()
-        plans = Plans(self.store, Pseudonyms(self.site.state_dir, self.store))
+        pseudonyms = Pseudonyms(self.site.state_dir, self.store)
+        plans = Plans(self.store, pseudonyms)
+        images = Images(self.store, pseudonyms, gaps_of(self.site.file.images))
         self.plans = plans
         self.pipeline = Pipeline(
             measure or (lambda job: jobs.measure(job, catalogue)),
             self.site,
             self.archive,
             self.ledger,
-            Results(self.store, ["alerts", "influx"], plans),
+            Results(self.store, ["alerts", "influx"], plans, images),
             PlanDesk(plans, self.archive, self.site, catalogue),
+            ImageDesk(images, self.archive, self.site, catalogue),
         )
         self.dispatcher = Dispatcher(
             self.ledger,

@@ -1,0 +1,134 @@
+"""What an image is measured with, before anybody measures it.
+
+An image is read once for its keys, and its partners are looked up.  What a physicist said of it
+goes before all rules.  An image of a set, and a VMAT test without its open field, wait a while for
+the others; then they are judged with what is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from analyzers.catalogue import Catalogue
+from analyzers.portal_images import PortalImage
+from qa_daemon.image_keys import as_messages
+from qa_daemon.image_sets import VMAT_TESTS
+from qa_daemon.model import (
+    ImageKeys,
+    Job,
+    NamedPath,
+    Partners,
+    Report,
+    Resumption,
+    SaidKind,
+)
+from qa_daemon.site.settings import Machine
+from qa_daemon.site.site import Site
+from qa_daemon.store.archive import Archive
+from qa_daemon.store.images import FoundImages, Images
+from qa_daemon.store.ledger import Group, LedgerFile
+
+AWAITS_SET = "the rest of its set may still come"
+AWAITS_OPEN = "the image of its open field may still come"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job that is ready to be measured, or (`report`) what is said of it meanwhile."""
+
+    job: Job
+    used: FoundImages | None = None
+    report: Report | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDesk:
+    """Finds what images are held against."""
+
+    images: Images
+    archive: Archive
+    site: Site
+    catalogue: Catalogue
+
+    def beside(
+        self, job: Job, group: Group, machine: Machine | None, measure: Callable[[Job], Report]
+    ) -> Prepared:
+        """The job with the partners of its image.  Raises what `measure` raises."""
+        file_format = group.main.format
+        # What this version could not tell when the file came is told by reading it.
+        if file_format is not None and not self._is_image(file_format):
+            return Prepared(job)
+        said = self.images.said_kind(group.main.sha256)
+        told = {
+            "pins": as_messages(self.site.image_pins),
+            "said_kind": None if said is None else SaidKind(kind=said[0], phantom=said[1]),
+        }
+        job = job.model_copy(update=told)
+        read = measure(job.model_copy(update={"only_keys": True}))
+        if not isinstance(read.keys, ImageKeys):
+            return Prepared(job, report=read if read.error_code is not None else None)
+        machine = machine or self.site.machine_told(read.machine_serial, read.machine_name)
+        name = machine.name if machine else read.machine_serial
+        at_ns = instant_ns(read.performed_at, group.main, self.site)
+        found = self.images.partners_of(read.keys, group.main, name, read.energy, at_ns)
+        awaits = self._awaits(read.keys, group, found)
+        if awaits is not None:
+            said_meanwhile = read.model_copy(update={"awaits": awaits, "not_judged": awaits})
+            return Prepared(job, found, said_meanwhile)
+        updated = {
+            "partners": self._partners(found),
+            "mlc": machine.mlc if machine else job.mlc,
+            "machine_class": machine.machine_class if machine else job.machine_class,
+        }
+        return Prepared(job.model_copy(update=updated), found)
+
+    def end_waiting(self, *, at_once: bool = False) -> int:
+        """Queue the images that have waited for as long as the site says; how many."""
+        now = self.site.clock()
+        since = now if at_once else now - self.site.file.images.complete_after
+        return self.images.end_waiting(since.astimezone(UTC).isoformat(timespec="milliseconds"))
+
+    def _is_image(self, format_name: str) -> bool:
+        return issubclass(self.catalogue.format_named(format_name).yields, PortalImage)
+
+    def _awaits(self, keys: ImageKeys, group: Group, found: FoundImages) -> str | None:
+        """What an image still waits for; None where it is to be judged now."""
+        lacks_open = keys.kind in VMAT_TESTS and found.open_image is None
+        if not (keys.gathers or lacks_open) or self.images.has_waited(list(group.ids)):
+            return None
+        newest = max(datetime.fromisoformat(f.arrived_at) for f in (group.main, *group.others))
+        if self.site.clock() - newest >= self.site.file.images.complete_after:
+            return None
+        return AWAITS_OPEN if lacks_open else AWAITS_SET
+
+    def _partners(self, found: FoundImages) -> Partners:
+        return Partners(
+            open_image=self._named(found.open_image),
+            predicted=self._named(found.predicted),
+            baseline=tuple(self._path(file) for file in found.baseline),
+            logs=tuple(
+                Resumption(
+                    file=self._path(log.main),
+                    companions=tuple(self._path(file) for file in log.companions),
+                )
+                for log in found.logs
+            ),
+            plan=self._named(found.plan),
+            lacking=found.lacking,
+        )
+
+    def _named(self, file: LedgerFile | None) -> NamedPath | None:
+        return None if file is None else self._path(file)
+
+    def _path(self, file: LedgerFile) -> NamedPath:
+        return NamedPath(path=str(self.archive.path_of(file.sha256)), name=file.name)
+
+
+def instant_ns(performed_at: datetime | None, file: LedgerFile, site: Site) -> int:
+    """When an image was made; one that does not say counts at its own time of writing."""
+    if performed_at is None:
+        return file.mtime_ns // 1_000_000 * 1_000_000
+    zoned = performed_at.replace(tzinfo=site.zone, fold=0)
+    return int(zoned.timestamp()) * 1_000_000_000

@@ -1,0 +1,160 @@
+"""What a worker does with an image before anybody measures it: its kind, its set, its partners.
+
+Nothing is decided here about which files belong together: the job says that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzers.catalogue import Catalogue
+from analyzers.core import ReadError
+from analyzers.image_pins import Pin
+from analyzers.portal_images import Beside, Classified, ImageKind, PortalImage
+from analyzers.records import Delivery
+from qa_daemon.job_plans import as_named_file
+from qa_daemon.model import Job, NamedPath, Resumption
+
+PICTURE = "image"
+"""What the arrays of an image itself are called, beside those of its analyses."""
+PREVIEW_PX = 256
+SAID = "a physicist said so"
+NOT_JUDGED = {
+    ImageKind.VMAT_OPEN: "the open field of a VMAT test: judged with the image of its test",
+    ImageKind.PREDICTED: "a predicted image: measured ones are held against it",
+    ImageKind.OTHER: "an image that no test is for",
+    ImageKind.UNCLASSIFIED: "nobody can tell what this image shows: a physicist has to say it",
+}
+
+
+def classified(image: PortalImage, job: Job) -> PortalImage:
+    """The image with its kind: what a physicist said, else the clinic's and the product's rules."""
+    if job.said_kind is not None:
+        said = job.said_kind
+        return _of_kind(image, Classified(ImageKind(said.kind), "said", SAID, said.phantom))
+    from analyzers.image_class import classify  # loads what workers alone need
+
+    pins = [Pin(**{**pin.model_dump(), "kind": ImageKind(pin.kind)}) for pin in job.pins]
+    return _of_kind(image, classify(image, pins, job.file.folder))
+
+
+def beside_partners(image: PortalImage, job: Job, catalogue: Catalogue) -> PortalImage:
+    """The image with the rest of its set, and with what it is held against.
+
+    Raises `ReadError` where an image of the set cannot be read any more; a partner that cannot be
+    read is lacking, and the reason stands there.
+    """
+    rest = [_image(more.file, catalogue) for more in job.resumed_by]
+    first, *others = sorted((image, *rest), key=_made_at)
+    said = image.classified
+    first, others = first.as_kind(said), [other.as_kind(said) for other in others]
+    return replace(first, set_with=tuple(others), beside=_beside(job, catalogue))
+
+
+def preview(image: PortalImage) -> dict[str, NDArray[Any]]:
+    """The image for people to look at: at most `PREVIEW_PX` each way, in % of its brightest."""
+    step = max(1, -(-max(image.shape) // PREVIEW_PX))
+    rows, columns = (count // step for count in image.shape)
+    if not rows or not columns:
+        return {}
+    whole = image.values[: rows * step, : columns * step]
+    small = whole.reshape(rows, step, columns, step).mean(axis=(1, 3))
+    low, high = np.percentile(small, (0.5, 99.5))
+    if not high > low:
+        return {}
+    percent = np.clip(100.0 * (small - low) / (high - low), 0.0, 100.0)
+    middle = slice(step // 2, None, step)
+    return {
+        "values": percent.astype(np.float16),
+        "x_mm": image.x_mm[middle][:columns].astype(np.float32),
+        "y_mm": image.y_mm[middle][:rows].astype(np.float32),
+    }
+
+
+def _of_kind(image: PortalImage, said: Classified) -> PortalImage:
+    told = image.not_judged or NOT_JUDGED.get(said.kind)
+    return replace(image, classified=said, not_judged=told)
+
+
+def _beside(job: Job, catalogue: Catalogue) -> Beside:
+    partners, lacking = job.partners, dict(job.partners.lacking)
+
+    def partner(name: str, files: Sequence[NamedPath]) -> PortalImage | None:
+        try:
+            return _mean([_image(file, catalogue) for file in files])
+        except ReadError as why:
+            lacking[name] = f"it cannot be read: {why.code}: {why}"
+            return None
+
+    log = _log(partners.logs, catalogue, lacking)
+    return Beside(
+        open_image=partner("open_image", _given(partners.open_image)),
+        predicted=partner("predicted", _given(partners.predicted)),
+        baseline=partner("baseline", partners.baseline),
+        log=log,
+        lacking=lacking,
+        mlc=job.mlc or _model_of(log),
+    )
+
+
+def _given(file: NamedPath | None) -> list[NamedPath]:
+    return [] if file is None else [file]
+
+
+def _image(file: NamedPath, catalogue: Catalogue) -> PortalImage:
+    named = as_named_file(file)
+    record = catalogue.recognize(named.path, named.name).format.read(named, ())
+    if not isinstance(record, PortalImage):
+        raise ReadError("NOT_AN_IMAGE", "what was put together with this image is no image")
+    return record
+
+
+def _mean(images: Sequence[PortalImage]) -> PortalImage | None:
+    """The mean of the images that a baseline is of; they have to be of one size and place."""
+    if not images:
+        return None
+    first = images[0]
+    if len(images) == 1:
+        return first
+    for other in images[1:]:
+        same = (first.shape, first.spacing_mm, first.sid_mm, first.pixels)
+        if (other.shape, other.spacing_mm, other.sid_mm, other.pixels) != same:
+            raise ReadError("BASELINE", "the images of the baseline differ in size or scale")
+    values = np.mean([image.values for image in images], axis=0)
+    return replace(first, values=values)
+
+
+def _log(
+    logs: Sequence[Resumption],
+    catalogue: Catalogue,
+    lacking: dict[str, str],
+) -> Delivery | None:
+    """The nearest log that can be read."""
+    for log in logs:
+        named = as_named_file(log.file)
+        try:
+            record = catalogue.recognize(named.path, named.name).format.read(
+                named, [as_named_file(c) for c in log.companions]
+            )
+        except ReadError as why:
+            lacking["log"] = f"it cannot be read: {why.code}: {why}"
+            continue
+        if isinstance(record, Delivery):
+            return record
+    return None
+
+
+def _model_of(log: Delivery | None) -> str | None:
+    """The MLC that the log itself tells; one that it assumed is a guess."""
+    return None if log is None or log.mlc_is_assumed else log.mlc_model
+
+
+def _made_at(image: PortalImage) -> tuple[bool, datetime]:
+    at = image.performed_at
+    return at is None, at or datetime.min  # noqa: DTZ901 - a machine's wall time has no zone

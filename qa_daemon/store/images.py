@@ -1,0 +1,451 @@
+"""Portal images and what they are held against, whatever comes first.
+
+An image is judged with the images of its set, its partners and its log, as far as they are here;
+when one comes later, the images that it changes something for are queued again.  No look-up grows
+with the number of stored images.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+
+from analyzers.portal_images import ImageKind
+from qa_daemon.image_sets import NANO, OPEN_FIELDS, VMAT_TESTS, SeenImage, open_field_of, set_of
+from qa_daemon.model import DeliveryKeys, Event, ImageKeys, Report, State
+from qa_daemon.site.settings import Images as ImagesSection
+from qa_daemon.store.baselines import baseline_of
+from qa_daemon.store.copies import LIVE
+from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
+from qa_daemon.store.plans import Saved
+from qa_daemon.store.pseudonyms import Pseudonyms
+from qa_daemon.store.schema import deliveries, files, image_kinds, images, plan_uids, plans
+from qa_daemon.store.store import Store
+
+MOST_NEAR = 300
+"""So many images around one in time are looked at."""
+MOST_OF_A_BEAM = 60
+"""So many images of one beam are judged again when an earlier one or a predicted one comes."""
+MOST_LOGS = 4
+LONGEST_SET = timedelta(hours=3)
+WITH_LOG = (
+    ImageKind.PICKET_FENCE.value,
+    ImageKind.PORTAL.value,
+    ImageKind.VMAT_DRGS.value,
+    ImageKind.VMAT_DRMLC.value,
+)
+JUDGED = (State.DONE.value, State.WAITING.value)
+PORTAL, PREDICTED = ImageKind.PORTAL.value, ImageKind.PREDICTED.value
+FIRST_OF_BEAM = "it is the first image of this beam: later ones are held against it"
+NO_BEAM = "the image names no plan and beam"
+NO_OPEN = "no image of the open field was made within the time that the site allows"
+NO_LOG = "no log of this machine is near in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """How far apart in time what belongs together may be made."""
+
+    of_set: timedelta
+    of_starshot: timedelta
+    of_open_field: timedelta
+    of_log: timedelta
+
+
+def gaps_of(section: ImagesSection) -> Gaps:
+    """As the site file says."""
+    return Gaps(
+        section.set_gap, section.starshot_gap, section.open_field_within, section.log_within
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A log with its side files."""
+
+    main: LedgerFile
+    companions: tuple[LedgerFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImages:
+    """What an image is held against; `lacking` says by name why one is not here."""
+
+    open_image: LedgerFile | None = None
+    predicted: LedgerFile | None = None
+    baseline: tuple[LedgerFile, ...] = ()
+    logs: tuple[LogFile, ...] = ()
+    plan: LedgerFile | None = None
+    lacking: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def used(self) -> str:
+        """What makes it the same answer."""
+        single = [self.open_image, self.predicted, self.plan]
+        return json.dumps(
+            [
+                [None if file is None else file.id for file in single],
+                [file.id for file in self.baseline],
+                [[log.main.id, *(c.id for c in log.companions)] for log in self.logs],
+            ]
+        )
+
+
+class Images:
+    """Finds partners for images, and images for partners."""
+
+    def __init__(self, store: Store, pseudonyms: Pseudonyms, gaps: Gaps) -> None:
+        self._store = store
+        self._pseudonyms = pseudonyms
+        self._gaps = gaps
+
+    def said_kind(self, sha256: str) -> tuple[str, str | None] | None:
+        """Kind and phantom, as a physicist said last; None: nobody has, or it was taken back."""
+        query = (
+            select(image_kinds.c.kind, image_kinds.c.phantom)
+            .where(image_kinds.c.sha256 == sha256)
+            .order_by(image_kinds.c.id.desc())
+            .limit(1)
+        )
+        with self._store.read() as connection:
+            row = connection.execute(query).first()
+        return (row.kind, row.phantom) if row is not None and row.kind is not None else None
+
+    def partners_of(
+        self, keys: ImageKeys, file: LedgerFile, machine: str | None, energy: str | None, at_ns: int
+    ) -> FoundImages:
+        """What to hold an image against."""
+        with self._store.read() as connection:
+            return self._find(connection, keys, self._seen(keys, file, machine, energy, at_ns))
+
+    def has_waited(self, members: Sequence[int]) -> bool:
+        """Whether it was said of all these files that they have waited long enough."""
+        query = select(images.c.file).where(images.c.file.in_(members), images.c.has_waited)
+        with self._store.read() as connection:
+            return len(connection.execute(query).all()) == len(set(members))
+
+    def end_waiting(self, arrived_before: str) -> int:
+        """Queue the images whose set has not grown since an instant; how many."""
+        with self._store.read() as connection:
+            if (
+                connection.execute(select(images.c.file).where(images.c.awaits).limit(1)).first()
+                is None
+            ):
+                return 0
+        with self._store.write() as connection:
+            waiting = select(files.c.id, files.c.main_file).join(
+                images, images.c.file == files.c.id
+            )
+            rows = connection.execute(
+                waiting.where(images.c.awaits, files.c.state == State.WAITING.value).limit(
+                    MOST_NEAR
+                )
+            ).all()
+            ended = [
+                row.id
+                for row in rows
+                if _newest_arrival(connection, row.main_file or row.id) <= arrived_before
+            ]
+            connection.execute(
+                update(images).where(images.c.file.in_(ended)).values(awaits=False, has_waited=True)
+            )
+            return queue_all(connection, ended)
+
+    def keep(
+        self,
+        connection: Connection,
+        file: LedgerFile,
+        others: Sequence[int],
+        report: Report,
+        saved: Saved,
+        used: FoundImages | None,
+    ) -> None:
+        """Store what an image shows in the transaction that stores its result.
+
+        Queues what has to be judged again because of it.
+        """
+        keys = report.keys
+        connection.execute(delete(images).where(images.c.file == file.id))
+        if isinstance(keys, DeliveryKeys):
+            self._recheck(connection, self._near_log(connection, saved))
+        if not isinstance(keys, ImageKeys):
+            return
+        awaits = report.awaits is not None
+        members = update(images).where(images.c.file.in_(others))
+        connection.execute(
+            members.values(result=saved.result, awaits=awaits, has_waited=not awaits)
+        )
+        connection.execute(
+            insert(images).values(
+                file=file.id,
+                result=saved.result,
+                machine=saved.machine,
+                energy=report.energy,
+                patient=self._pseudonyms.of(keys.patient_id),
+                point_ns=saved.point_ns,
+                awaits=awaits,
+                has_waited=not awaits,
+                used="" if used is None else used.used,
+                **keys.model_dump(exclude={"patient_id", "gantry_deg"}),
+            )
+        )
+        seen = self._seen(keys, file, saved.machine, report.energy, saved.point_ns)
+        self._join(connection, seen, {file.id, *others}, awaits=awaits)
+        if used is not None and self._find(connection, keys, seen).used != used.used:
+            move(connection, file.id, Event.INPUT_CAME)
+        self._recheck(connection, self._held_against(connection, seen, keys))
+
+    # -- finding ---------------------------------------------------------------------------------
+
+    def _find(self, connection: Connection, keys: ImageKeys, image: SeenImage) -> FoundImages:
+        lacking: dict[str, str] = {}
+        open_image = predicted = plan = None
+        baseline: list[LedgerFile] = []
+        if image.kind in VMAT_TESTS:
+            found = open_field_of(
+                image,
+                self._near(connection, image, self._gaps.of_open_field),
+                _ns(self._gaps.of_open_field),
+            )
+            open_image = None if found is None else _file(connection, found.file)
+            if open_image is None:
+                lacking["open_image"] = NO_OPEN
+        if image.kind == PORTAL:
+            predicted = _predicted(connection, keys)
+            plan = _plan(connection, keys)
+        baseline = baseline_of(connection, keys, image)
+        if image.kind == PORTAL and not baseline:
+            first = _first_of_beam(connection, keys, image)
+            baseline = [first] if first is not None else []
+            if not baseline:
+                lacking["baseline"] = FIRST_OF_BEAM if _beam_is_told(keys) else NO_BEAM
+        logs = self._logs(connection, keys, image) if image.kind in WITH_LOG else []
+        if image.kind in WITH_LOG and not logs:
+            lacking["log"] = NO_LOG
+        return FoundImages(open_image, predicted, tuple(baseline), tuple(logs), plan, lacking)
+
+    def _near(self, connection: Connection, image: SeenImage, within: timedelta) -> list[SeenImage]:
+        """The images of its machine around one in time."""
+        query = _live_images().where(
+            images.c.machine == image.machine,
+            images.c.point_ns.between(image.at_ns - _ns(within), image.at_ns + _ns(within)),
+        )
+        rows = connection.execute(query.order_by(images.c.point_ns).limit(MOST_NEAR)).all()
+        return [_seen_row(row) for row in rows]
+
+    def _logs(self, connection: Connection, keys: ImageKeys, image: SeenImage) -> list[LogFile]:
+        """The logs of its machine around an image in time, nearest first; of its beam if told."""
+        reach = _ns(self._gaps.of_log)
+        query = (
+            select(files, deliveries.c.plan_uid, deliveries.c.beam_number, deliveries.c.point_ns)
+            .join(deliveries, deliveries.c.file == files.c.id)
+            .where(
+                deliveries.c.machine == image.machine,
+                deliveries.c.point_ns.between(image.at_ns - reach, image.at_ns + reach),
+                files.c.main_file.is_(None),
+                files.c.state.in_(LIVE),
+            )
+            .limit(MOST_NEAR)
+        )
+        rows = [
+            row
+            for row in connection.execute(query).mappings()
+            if None in (row["plan_uid"], keys.plan_uid)
+            or (row["plan_uid"] == keys.plan_uid and _may_be(row["beam_number"], keys.beam_number))
+        ]
+        rows.sort(key=lambda row: (abs(row["point_ns"] - image.at_ns), row["sha256"]))
+        return [_log_file(connection, file_of(row)) for row in rows[:MOST_LOGS]]
+
+    # -- what else changes -----------------------------------------------------------------------
+
+    def _join(
+        self, connection: Connection, image: SeenImage, judged: set[int], *, awaits: bool
+    ) -> None:
+        """Attach the images of a set to its first, as side files are.
+
+        The set is queued where it was `judged` without some of them, unless it waits for more.
+        """
+        near = self._near(connection, image, LONGEST_SET)
+        first, *rest = set_of(image, near, self._gap_ns(image.kind))
+        if not rest:
+            return
+        members = [one.file for one in rest]
+        attached = update(files).where(files.c.id.in_(members)).values(main_file=first.file)
+        connection.execute(attached)
+        own = update(files).where(files.c.id == first.file).values(main_file=None)
+        connection.execute(own)
+        if not awaits and not judged.issuperset([first.file, *members]):
+            queue_all(connection, [first.file])
+
+    def _gap_ns(self, kind: str) -> int:
+        is_starshot = kind == ImageKind.STARSHOT.value
+        return _ns(self._gaps.of_starshot if is_starshot else self._gaps.of_set)
+
+    def _held_against(
+        self, connection: Connection, image: SeenImage, keys: ImageKeys
+    ) -> Iterable[Row[Any]]:
+        """The images that a new one may be a partner of."""
+        if image.kind in (*OPEN_FIELDS, *VMAT_TESTS):
+            reach = _ns(self._gaps.of_open_field)
+            query = _live_images().where(
+                images.c.machine == image.machine,
+                images.c.kind.in_(VMAT_TESTS),
+                images.c.point_ns.between(image.at_ns - reach, image.at_ns + reach),
+            )
+        elif image.kind in (PORTAL, PREDICTED) and _beam_is_told(keys):
+            query = _of_beam(keys, PORTAL)
+        else:
+            return []
+        query = query.where(images.c.file != image.file)
+        return connection.execute(
+            query.order_by(images.c.point_ns.desc()).limit(MOST_OF_A_BEAM)
+        ).all()
+
+    def _near_log(self, connection: Connection, log: Saved) -> Iterable[Row[Any]]:
+        reach = _ns(self._gaps.of_log)
+        query = _live_images().where(
+            images.c.machine == log.machine,
+            images.c.kind.in_(WITH_LOG),
+            images.c.point_ns.between(log.point_ns - reach, log.point_ns + reach),
+        )
+        return connection.execute(query.limit(MOST_NEAR)).all()
+
+    def _recheck(self, connection: Connection, rows: Iterable[Row[Any]]) -> None:
+        """Queue the images whose partners are others now."""
+        changed = [
+            row.file
+            for row in rows
+            if row.state in JUDGED
+            and not row.awaits
+            and self._find(connection, _keys(row), _seen_row(row)).used != row.used
+        ]
+        queue_all(connection, changed)
+
+    def _seen(
+        self, keys: ImageKeys, file: LedgerFile, machine: str | None, energy: str | None, at_ns: int
+    ) -> SeenImage:
+        return SeenImage(
+            file=file.id,
+            sha256=file.sha256,
+            machine=machine,
+            kind=keys.kind,
+            at_ns=at_ns,
+            gathers=keys.gathers,
+            rows=keys.rows,
+            columns=keys.columns,
+            sid_mm=keys.sid_mm,
+            energy=energy,
+            study_uid=keys.study_uid,
+            plan_uid=keys.plan_uid,
+            patient=self._pseudonyms.of(keys.patient_id),
+        )
+
+
+def _live_images() -> Select[Any]:
+    return (
+        select(images, files.c.sha256, files.c.state)
+        .join(files, files.c.id == images.c.file)
+        .where(files.c.state.in_(LIVE))
+    )
+
+
+def _of_beam(keys: ImageKeys, kind: str) -> Select[Any]:
+    return _live_images().where(
+        images.c.plan_uid == keys.plan_uid,
+        images.c.beam_number == keys.beam_number,
+        images.c.kind == kind,
+    )
+
+
+def _beam_is_told(keys: ImageKeys) -> bool:
+    return keys.plan_uid is not None and keys.beam_number is not None
+
+
+def _predicted(connection: Connection, keys: ImageKeys) -> LedgerFile | None:
+    """The newest predicted image of the beam."""
+    if not _beam_is_told(keys):
+        return None
+    query = _of_beam(keys, PREDICTED).order_by(images.c.point_ns.desc(), files.c.sha256).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else _file(connection, row.file)
+
+
+def _first_of_beam(connection: Connection, keys: ImageKeys, image: SeenImage) -> LedgerFile | None:
+    """The earliest image of the beam with the same panel; None where that is this one."""
+    if not _beam_is_told(keys):
+        return None
+    query = _of_beam(keys, PORTAL).where(
+        images.c.rows == image.rows,
+        images.c.columns == image.columns,
+        images.c.point_ns <= image.at_ns,
+    )
+    row = connection.execute(query.order_by(images.c.point_ns, files.c.sha256).limit(1)).first()
+    return None if row is None or row.file == image.file else _file(connection, row.file)
+
+
+def _plan(connection: Connection, keys: ImageKeys) -> LedgerFile | None:
+    """The plan that an image names, the newest state of it."""
+    if keys.plan_uid is None:
+        return None
+    query = (
+        select(files)
+        .join(plan_uids, plan_uids.c.file == files.c.id)
+        .join(plans, plans.c.file == files.c.id)
+        .where(plan_uids.c.uid == keys.plan_uid, files.c.state == State.DONE.value)
+    )
+    row = connection.execute(query.order_by(files.c.id.desc()).limit(1)).mappings().first()
+    return None if row is None else file_of(row)
+
+
+def _log_file(connection: Connection, log: LedgerFile) -> LogFile:
+    query = select(files).where(
+        files.c.main_file == log.id, files.c.is_companion, files.c.state.in_(LIVE)
+    )
+    rows = connection.execute(query.order_by(files.c.id).limit(MOST_LOGS)).mappings()
+    return LogFile(log, tuple(file_of(row) for row in rows))
+
+
+def _newest_arrival(connection: Connection, main: int) -> str:
+    query = select(files.c.arrived_at).where((files.c.id == main) | (files.c.main_file == main))
+    found: str = max(connection.execute(query).scalars())
+    return found
+
+
+def _file(connection: Connection, identity: int) -> LedgerFile:
+    return file_of(connection.execute(select(files).where(files.c.id == identity)).mappings().one())
+
+
+def _seen_row(row: Row[Any]) -> SeenImage:
+    return SeenImage(
+        file=row.file,
+        sha256=row.sha256,
+        machine=row.machine,
+        kind=row.kind,
+        at_ns=row.point_ns,
+        gathers=row.gathers,
+        rows=row.rows,
+        columns=row.columns,
+        sid_mm=row.sid_mm,
+        energy=row.energy,
+        study_uid=row.study_uid,
+        plan_uid=row.plan_uid,
+        patient=row.patient,
+    )
+
+
+def _keys(row: Row[Any]) -> ImageKeys:
+    names = set(ImageKeys.model_fields) - {"patient_id", "gantry_deg"}
+    return ImageKeys(**{name: getattr(row, name) for name in names})
+
+
+def _may_be(one: int | None, other: int | None) -> bool:
+    return one is None or other is None or one == other
+
+
+def _ns(span: timedelta) -> int:
+    return int(span.total_seconds() * NANO)
