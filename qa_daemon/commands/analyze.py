@@ -18,33 +18,50 @@ from analyzers import catalogue as formats
 from analyzers.catalogue import Catalogue
 from analyzers.core import Companions, NamedFile, ReadError
 from analyzers.plan_records import Plan
+from analyzers.portal_images import PortalImage
 from qa_daemon.app import open_site, utc_now
 from qa_daemon.commands import forms
+from qa_daemon.commands.image_groups import GivenImage, GivenLog, groups_of
 from qa_daemon.fractions import goes_on
+from qa_daemon.image_keys import as_messages
 from qa_daemon.jobs import measure
-from qa_daemon.model import DeliveredBeam, Job, NamedPath, Report, Resumption
+from qa_daemon.model import (
+    DeliveredBeam,
+    DeliveryKeys,
+    ImageKeys,
+    Job,
+    NamedPath,
+    Partners,
+    PlanKeys,
+    Report,
+    Resumption,
+)
 from qa_daemon.pipeline import judge
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site, without_file
 
 UNREADABLE = 65
 BUG = 70
+FAULT = "BUG"
 
 
 @dataclass
 class Group:
     """A main file, or a side file that is alone, with what belongs to it.
 
-    `resumed_by` are later logs of the same beam, which was interrupted.
+    `resumed_by` are later logs of the same beam, which was interrupted, or the other images of a
+    set; `partners` is what an image is held against, `beside` those of its files that are listed.
     """
 
     main: Path
     companions: list[Path] = field(default_factory=list)
     resumed_by: list[Group] = field(default_factory=list)
+    partners: Partners = field(default_factory=Partners)
+    beside: list[Path] = field(default_factory=list)
 
     @property
     def others(self) -> list[Path]:
-        """All files but the main one."""
+        """All files that it is read with, but the main one."""
         later = (path for more in self.resumed_by for path in (more.main, *more.companions))
         return [*self.companions, *later]
 
@@ -90,26 +107,24 @@ def analyze(
     code = 0
     groups = grouped(list(_files(paths)), catalogue)
     if plan is None:
-        plans = tuple(_named(group.main) for group in groups if _is_plan(group.main, catalogue))
+        plans = tuple(
+            _named(group.main) for group in groups if _yields(group.main, catalogue, Plan)
+        )
     else:
         plan = _followed(plan)
         plans = (_named(plan),)
         if not _is_readable_plan(plan, catalogue) and plan not in [g.main for g in groups]:
             groups = [*groups, Group(plan)]
     given = Given(config is not None, plans, plan is not None, mlc)
-    measured: list[Measured] = []
-    for group in groups:
-        try:
-            measured.append(_one(group, catalogue, site, given))
-        except Exception:  # noqa: BLE001
-            # The boundary of a command: the other files still get their results.
-            traceback.print_exc()
-            code = BUG
-            fault = Report(error_code="BUG", error_message="a fault of this program, not the file")
-            measured.append(Measured(group, fault, None))
-    whole = [_one(j, catalogue, site, given) for j in joined(measured, site)]
+    images = [group for group in groups if _yields(group.main, catalogue, PortalImage)]
+    # Images come last: they are held against the logs.
+    measured = [_safely(g, catalogue, site, given) for g in groups if g not in images]
+    whole = [_safely(j, catalogue, site, given) for j in joined(measured, site)]
     taken = {path for one in whole for path in (one.group.main, *one.group.others)}
     measured = [m for m in measured if m.group.main not in taken] + whole
+    measured += _images(images, measured, catalogue, site, given)
+    if any(one.report.error_code == FAULT for one in measured):
+        code = BUG
     found = [_form(one, site, given) for one in measured]
     if as_json:
         typer.echo(json.dumps(found, indent=1))
@@ -156,11 +171,85 @@ def _nearest(side: Path, rules: Companions, mains: Sequence[Path]) -> Path | Non
     return min(near)[1] if near else None
 
 
-def _is_plan(path: Path, catalogue: Catalogue) -> bool:
+def _yields(path: Path, catalogue: Catalogue, kind: type) -> bool:
     try:
-        return issubclass(catalogue.recognize(path, path.name).format.yields, Plan)
+        return issubclass(catalogue.recognize(path, path.name).format.yields, kind)
     except ReadError:
         return False
+
+
+def _images(
+    images: Sequence[Group],
+    measured: Sequence[Measured],
+    catalogue: Catalogue,
+    site: Site,
+    given: Given,
+) -> list[Measured]:
+    """The images, each with its set and partners; what cannot be read stands alone."""
+    found: list[Measured] = []
+    read: list[GivenImage] = []
+    for group in images:
+        one = _safely(group, catalogue, site, given, only_keys=True)
+        if not isinstance(one.report.keys, ImageKeys):
+            found.append(one)
+            continue
+        read.append(
+            GivenImage(
+                group.main,
+                _named(group.main),
+                _sha256(group.main) or "",
+                one.report.keys,
+                one.report,
+                _machine_name(one),
+                group.main.stat().st_mtime,
+            )
+        )
+    logs = [
+        GivenLog(
+            Resumption(
+                file=_named(one.group.main),
+                companions=tuple(_named(c) for c in one.group.companions),
+            ),
+            _machine_name(one),
+            one.report.performed_at,
+            one.report.keys.plan_uid,
+            one.report.keys.beam_number,
+        )
+        for one in measured
+        if isinstance(one.report.keys, DeliveryKeys)
+    ]
+    plans = {
+        one.report.keys.plan_uid: _named(one.group.main)
+        for one in measured
+        if isinstance(one.report.keys, PlanKeys)
+    }
+
+    def plan_of(uid: str | None) -> NamedPath | None:
+        return given.plans[0] if given.plan_is_chosen else plans.get(uid)
+
+    for judged in groups_of(read, logs, plan_of, site):
+        first, *rest = (image.path for image in judged.images)
+        later, beside = [Group(path) for path in rest], list(judged.beside)
+        group = Group(first, [], later, judged.partners, beside)
+        found.append(_safely(group, catalogue, site, given))
+    return found
+
+
+def _machine_name(one: Measured) -> str | None:
+    return one.machine.name if one.machine else one.report.machine_serial
+
+
+def _safely(
+    group: Group, catalogue: Catalogue, site: Site, given: Given, *, only_keys: bool = False
+) -> Measured:
+    """What was measured of a group; a bug costs its own files alone."""
+    try:
+        return _one(group, catalogue, site, given, only_keys=only_keys)
+    except Exception:  # noqa: BLE001
+        # The boundary of a command: the other files still get their results.
+        traceback.print_exc()
+        fault = Report(error_code=FAULT, error_message="a fault of this program, not the file")
+        return Measured(group, fault, None)
 
 
 def _is_readable_plan(path: Path, catalogue: Catalogue) -> bool:
@@ -202,7 +291,9 @@ def _group_of(chain: Sequence[tuple[datetime, DeliveredBeam, Group]]) -> Iterato
         yield Group(first.main, first.companions, later)
 
 
-def _one(group: Group, catalogue: Catalogue, site: Site, given: Given) -> Measured:
+def _one(
+    group: Group, catalogue: Catalogue, site: Site, given: Given, *, only_keys: bool = False
+) -> Measured:
     machine = site.machine_of_path(group.main)
     report: Report = measure(
         Job(
@@ -215,6 +306,9 @@ def _one(group: Group, catalogue: Catalogue, site: Site, given: Given) -> Measur
                 for more in group.resumed_by
             ),
             **site.machine_names(machine),  # type: ignore[arg-type]
+            pins=as_messages(site.image_pins),
+            partners=group.partners,
+            only_keys=only_keys,
             plans=given.plans,
             plan_is_chosen=given.plan_is_chosen,
             machine_class=machine.machine_class if machine else None,
@@ -223,7 +317,8 @@ def _one(group: Group, catalogue: Catalogue, site: Site, given: Given) -> Measur
         ),
         catalogue,
     )
-    return Measured(group, report, machine or site.machine_of_serial(report.machine_serial))
+    told = site.machine_told(report.machine_serial, report.machine_name)
+    return Measured(group, report, machine or told)
 
 
 def _form(one: Measured, site: Site, given: Given) -> forms.Form:
@@ -233,7 +328,7 @@ def _form(one: Measured, site: Site, given: Given) -> forms.Form:
         performed_at = performed_at.replace(tzinfo=site.zone)
     return forms.one_shot(
         _shown(group.main),
-        [_shown(c) for c in group.others],
+        [_shown(c) for c in (*group.others, *group.beside)],
         _sha256(group.main),
         machine.name if machine else report.machine_serial,
         performed_at,

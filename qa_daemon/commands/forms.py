@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from analyzers.core import Limits
-from qa_daemon.model import Report, Verdict
+from qa_daemon.model import ImageKeys, Report, Verdict
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 from qa_daemon.verdict import Outcome, worst
 
@@ -61,8 +61,22 @@ def one_shot(
         "verdict": _name(verdict),
         "not_judged": not_judged,
         "error": error,
+        "classification": _classification(report),
         "warnings": list(report.warnings),
         "analyses": [_analysis(_as_stored(o)) for o in outcomes],
+    }
+
+
+def _classification(report: Report) -> Form | None:
+    """What an image shows, and why; None for what is no image."""
+    keys = report.keys
+    if not isinstance(keys, ImageKeys):
+        return None
+    return {
+        "kind": keys.kind,
+        "rule": keys.rule,
+        "evidence": keys.evidence,
+        "phantom": keys.phantom,
     }
 
 

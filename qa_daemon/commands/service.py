@@ -71,6 +71,9 @@ def process_all(core: Core) -> None:
     try:
         core.scanner.run_until_settled()
         core.dispatcher.wait_idle(timeout=None)
+        # Nothing more comes: sets of images are what is here now.
+        while core.pipeline.end_waiting(at_once=True):
+            core.dispatcher.wait_idle(timeout=None)
     finally:
         core.dispatcher.stop()
 
