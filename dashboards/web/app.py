@@ -12,7 +12,7 @@ from time import monotonic
 
 from fastapi import Depends, FastAPI
 
-from dashboards.web import answers, files, matches, pages, sign_in, treatments
+from dashboards.web import answers, files, images, matches, pages, sign_in, treatments
 from dashboards.web.clinic import Clinic
 from dashboards.web.headers import SecurityHeaders
 from dashboards.web.people import People
@@ -67,6 +67,7 @@ def create_app(
     app.include_router(files.router())
     app.include_router(pages.router(clinic))
     app.include_router(matches.router(clinic))
+    app.include_router(images.router(clinic))
     app.include_router(treatments.router(clinic))
     app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)

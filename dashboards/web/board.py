@@ -19,7 +19,9 @@ from dashboards.web.wording import (
     tolerance_of,
 )
 from qa_daemon.model import Verdict
+from qa_daemon.store import image_kinds
 from qa_daemon.store.courses import MOST_UNMATCHED
+from qa_daemon.store.image_kinds import MOST_LISTED
 from qa_daemon.store.queries import Finding, StoredAnalysis, StoredMeasurement, Tile
 
 STALE_AFTER = timedelta(hours=36)
@@ -119,10 +121,15 @@ def facts(clinic: Clinic) -> Iterator[Fact]:
         many = min(unmatched, MOST_UNMATCHED)
         text = f"{many}{more} {'log needs' if unmatched == 1 else 'logs need'} a match"
         yield Fact(text, is_bad=True, link="/matches")
+    unseen = image_kinds.count_unclassified(clinic.store)
+    if unseen:
+        more = " and more" if unseen > MOST_LISTED else ""
+        text = f"{min(unseen, MOST_LISTED)}{more} {'image needs' if unseen == 1 else 'images need'}"
+        yield Fact(f"{text} a physicist's word", is_bad=True, link="/images")
     queued, waiting = _count(files, "queued"), _count(files, "waiting")
     yield Fact(
         f"{plural(queued, 'file')} queued",
-        detail=f"{plural(waiting, 'file')} waiting for their side file" if waiting else "",
+        detail=f"{plural(waiting, 'file')} waiting for what belongs with them" if waiting else "",
     )
     for name, sink in _part(status, "sinks").items():
         if isinstance(sink, Mapping):

@@ -14,15 +14,13 @@ from dashboards.web.clinic import Clinic, When
 from dashboards.web.forms import Refusal
 from dashboards.web.identity import of_patient, plan_label
 from dashboards.web.people import form_of
+from dashboards.web.reasons import LONGEST_REASON, reason_of
 from dashboards.web.wording import THIN_SPACE, match_reason, plural, quantity
 from qa_daemon.store.courses import MOST_UNMATCHED, PlanRival, UnmatchedLog
 from qa_daemon.store.plan_choices import CannotChoose, Choice, choose, newest, withdraw
 
 MATCHES = "/matches"
 NONE = "none"
-LONGEST_REASON = 200
-SHORTEST_NAME = 4
-"""A shorter patient id may stand in any sentence."""
 
 Named = tuple[str, Mapping[int, str]]
 """What a plan is called, and its beams by number."""
@@ -102,7 +100,7 @@ def router(clinic: Clinic) -> APIRouter:
             result=result,
             plan=_plan(form, log),
             actor=person.name,
-            reason=_reason(form, clinic.queries.identity_of(result).get("patient_id", "")),
+            reason=reason_of(form, clinic.queries.identity_of(result).get("patient_id", "")),
             of_field=log.names_field_only and "of_field" in form,
         )
         try:
@@ -194,27 +192,3 @@ def _plan(form: Mapping[str, str], log: UnmatchedLog) -> str | None:
     if plan not in {rival.plan_sha256 for rival in log.rivals}:
         raise Refusal(400, "Not chosen", "Nothing was done: choose one of the plans, or none.")
     return plan
-
-
-def _reason(form: Mapping[str, str], patient_id: str) -> str:
-    """Why.  Raises `Refusal` where it is missing, too long, or says who the patient is."""
-    reason = form.get("reason", "").strip()
-    if not 1 <= len(reason) <= LONGEST_REASON or not reason.isprintable():
-        raise Refusal(
-            400,
-            "Not chosen",
-            f"Nothing was done: give a reason of one line, at most {LONGEST_REASON} characters.",
-        )
-    name = _plain(patient_id)
-    if len(name) >= SHORTEST_NAME and name in _plain(reason):
-        raise Refusal(
-            400,
-            "Not chosen",
-            "Nothing was done: the reason names the patient. The audit trail is kept for good, so "
-            "say it without.",
-        )
-    return reason
-
-
-def _plain(text: str) -> str:
-    return "".join(text.casefold().split())

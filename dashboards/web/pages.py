@@ -16,8 +16,10 @@ from dashboards.web.about import ABOUT, formats
 from dashboards.web.advice import advice
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
+from dashboards.web.images import KINDS, PHANTOMS
 from dashboards.web.machine_page import RANGES_D
 from dashboards.web.picture import svg
+from dashboards.web.reasons import LONGEST_REASON
 from qa_daemon.store.queries import StoredResult
 
 MOST_ID = 2**63 - 1
@@ -82,6 +84,9 @@ def _pages(clinic: Clinic) -> list[Route]:
             view=shown,
             when=clinic.when(result.point_ns),
             advice=what_to_do,
+            kinds=KINDS,
+            phantoms=PHANTOMS,
+            longest_reason=LONGEST_REASON,
         )
 
     def show_quarantine(request: Request) -> HTMLResponse:

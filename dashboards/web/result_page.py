@@ -13,18 +13,24 @@ from dashboards.figures import Figure
 from dashboards.web.clinic import Clinic
 from dashboards.web.draw_axes import axes
 from dashboards.web.draw_fluence import fluence
+from dashboards.web.draw_image import image
 from dashboards.web.draw_leaves import leaves
 from dashboards.web.identity import identity
+from dashboards.web.images import ImageView
+from dashboards.web.images import of_result as image_of_result
 from dashboards.web.wording import LOOKS, Look, action_of, quantity, tolerance_of
 from qa_daemon.model import Verdict
 from qa_daemon.store.courses import ResultCourse
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 
-Draw = Callable[[Mapping[str, NDArray[Any]], StoredAnalysis], Figure | None]
+Draw = Callable[[Mapping[str, NDArray[Any]], Any], Figure | None]
+PICTURE = "image"
+"""What an image looks like, drawn where nobody measured anything in it."""
 DRAWN: dict[str, tuple[str, Draw]] = {
     "fluence": ("delivered_fluence", lambda arrays, _: fluence(arrays)),
     "leaves": ("mlc_positions", leaves),
     "axes": ("axes", lambda arrays, _: axes(arrays)),
+    PICTURE: (PICTURE, lambda arrays, _: image(arrays)),
 }
 """Figures by their names in addresses: which analyzer's arrays they show, and who draws them."""
 
@@ -78,8 +84,10 @@ class ResultView:
     figures_missing: str
     source: list[tuple[str, str]]
     course: ResultCourse
+    image: ImageView | None
     who: list[tuple[str, str]] | None
     """Identity; None for everybody but a physicist."""
+    may_decide: bool
 
 
 def view(clinic: Clinic, request: Request, result: StoredResult) -> ResultView:
@@ -98,7 +106,9 @@ def view(clinic: Clinic, request: Request, result: StoredResult) -> ResultView:
         figures_missing=missing,
         source=_source(clinic, result),
         course=course,
+        image=image_of_result(clinic, result.id),
         who=identity(clinic, result.id) if may_see else None,
+        may_decide=may_see,
     )
 
 
@@ -108,7 +118,7 @@ def figure(clinic: Clinic, result: StoredResult, name: str) -> Figure | None:
 
     analyzer, draw = DRAWN[name]
     said = next((a for a in result.analyses if a.analyzer == analyzer), None)
-    if said is None or result.arrays is None:
+    if result.arrays is None or (said is None and name != PICTURE):
         return None
     arrays = read(clinic.archive.arrays_path(result.arrays), analyzer)
     return draw(arrays, said) if arrays else None
@@ -117,6 +127,8 @@ def figure(clinic: Clinic, result: StoredResult, name: str) -> Figure | None:
 def _figures(clinic: Clinic, result: StoredResult) -> tuple[dict[str, Figure], str]:
     found: dict[str, Figure] = {}
     for name in DRAWN:
+        if name == PICTURE and found:
+            continue
         try:
             drawn = figure(clinic, result, name)
         except OSError:

@@ -340,6 +340,8 @@ def test_no_route_takes_anything_from_a_visitor_or_from_another_site(decisions: 
         "/decisions",
         "/matches/{result:int}",
         "/matches/choices/{made:int}/back",
+        "/images/{result:int}/kind",
+        "/images/{result:int}/baseline",
         "/treatments",
     }
     for path in paths - {"/sign-in"}:
