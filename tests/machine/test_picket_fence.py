@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analyzers.core import Analysis, AnalysisError
+from analyzers.machine.picket_fence import ANALYZER
+from analyzers.mlc_geometry import LEAF_EDGES_MM
+from analyzers.portal_images import ImageKind, PortalImage
+from tests import epid, real_data
+from tests.machine.judging import run, verdict
+
+STEP_MM, ROWS, COLUMNS = 0.5, 240, 260
+GAP_MM, SPACING_MM = 6.0, 20.0
+PLACES_MM = np.arange(-40.0, 41.0, SPACING_MM)
+PEERS = real_data.peer_reads("epid-pf")
+
+
+def fence(
+    errors_mm: dict[tuple[str, int, int], float] | None = None,
+    turn: int = 0,
+    gap_mm: float = GAP_MM,
+    **known: Any,
+) -> PortalImage:
+    """Five pickets of a Millennium 120 by pairs 21 to 40, the collimator at 90 deg times `turn`.
+
+    `errors_mm` moves a leaf (bank, pair, picket by place along the collimator's x) along +x.
+    """
+    x_mm = epid.places_mm(COLUMNS, STEP_MM)
+    y_mm = -epid.places_mm(ROWS, STEP_MM)
+    edges_mm = LEAF_EDGES_MM["millennium120"][""]
+    pair_of_row = np.searchsorted(edges_mm, y_mm)  # 1-based
+    values = np.zeros((ROWS, COLUMNS))
+    for picket, place_mm in enumerate(PLACES_MM, start=1):
+        a_mm = np.full(ROWS, place_mm + gap_mm / 2)
+        b_mm = np.full(ROWS, place_mm - gap_mm / 2)
+        for (bank, pair, at), off_mm in (errors_mm or {}).items():
+            if at == picket:
+                (a_mm if bank == "A" else b_mm)[pair_of_row == pair] += off_mm
+        values += epid.slit(x_mm[None, :], b_mm[:, None], a_mm[:, None])
+    jaws = epid.slit(y_mm, -50.0, 50.0)[:, None]
+    values = 0.02 + 0.98 * values * jaws
+    return epid.judged(
+        epid.image(np.rot90(values, turn), STEP_MM, collimator_deg=90.0 * turn, **known),
+        ImageKind.PICKET_FENCE,
+        mlc="millennium120",
+    )
+
+
+@cache
+def nominal_gap_mm() -> float:
+    """As the how-to says: the median gap of a delivery that is known to be good."""
+    return numbers(run(ANALYZER, fence()))["median_gap"]
+
+
+def numbers(analysis: Analysis) -> dict[str, float]:
+    return {m.metric.name: m.value for m in analysis.measurements}
+
+
+def places(analysis: Analysis) -> dict[str, str | None]:
+    return {m.metric.name: m.at for m in analysis.measurements}
+
+
+def worst(analysis: Analysis) -> str:
+    order = ("PASS", "TOLERANCE", "ACTION", "INVALID")
+    said = [verdict(m) for m in analysis.measurements]
+    return max((v for v in said if v is not None), key=order.index)
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_leaf_is_named_and_signed_at_every_collimator_angle(turn: int) -> None:
+    found = run(ANALYZER, fence({("A", 24, 2): 1.0}, turn), nominal_gap_mm=nominal_gap_mm())
+    value = numbers(found)
+    # The leaf draws its picket's fitted line towards it, by its leverage on the line.
+    across_mm = 5.0 * (np.arange(21, 41) - 30.5)
+    drawn_mm = 0.5 * (1 / 20 + across_mm[24 - 21] ** 2 / (across_mm**2).sum())
+    assert value["max_error"] == pytest.approx(0.5 - drawn_mm, abs=0.015)
+    assert value["max_leaf_error"] == pytest.approx(1.0 - drawn_mm, abs=0.02)
+    assert value["gap_deviation"] == pytest.approx(1.0, abs=0.05)
+    # Pickets are counted along the image's axis, which the collimator's x runs along at 0 and 90.
+    picket = 2 if turn in (0, 1) else len(PLACES_MM) - 1
+    assert places(found)["max_leaf_error"] == f"leaf A24, picket {picket}"
+    assert places(found)["max_error"] == f"leaf pair 24, picket {picket}"
+    assert found.leaves is not None
+    row = list(found.leaves.leaves).index("A24")
+    assert found.leaves.columns["largest_error_mm"][row] == pytest.approx(1.0 - drawn_mm, abs=0.02)
+
+
+def test_a_sound_fence_passes_with_every_leaf_measured() -> None:
+    found = run(ANALYZER, fence(), nominal_gap_mm=nominal_gap_mm())
+    value = numbers(found)
+    assert worst(found) == "PASS"
+    assert (value["number_of_pickets"], value["doubts"]) == (len(PLACES_MM), 0)
+    assert value["max_error"] < 0.02
+    assert value["mean_picket_spacing"] == pytest.approx(SPACING_MM, abs=0.01)
+    assert value["leaves_passing"] == 100.0
+    assert value["median_gap"] == pytest.approx(GAP_MM, abs=0.05)
+    assert found.leaves is not None
+    # 5 mm pairs from -50 to 50 mm; those at the jaws are pylinac's to take or to leave.
+    assert set(found.leaves.leaves) >= {f"{b}{k}" for b in "AB" for k in range(22, 40)}
+
+
+def test_a_gap_that_opens_evenly_is_seen_by_single_leaves_only() -> None:
+    odd = fence({("A", 30, 4): 0.5, ("B", 30, 4): -0.5})
+    value = numbers(run(ANALYZER, odd, nominal_gap_mm=nominal_gap_mm()))
+    assert value["max_error"] < 0.03
+    assert value["max_leaf_error"] == pytest.approx(0.5, abs=0.04)
+    assert value["gap_deviation"] == pytest.approx(1.0, abs=0.06)
+
+
+def test_an_error_that_all_gaps_share_needs_the_nominal_gap() -> None:
+    wide = fence(gap_mm=GAP_MM + 1.5)
+    known = run(ANALYZER, wide, nominal_gap_mm=nominal_gap_mm())
+    assert numbers(known)["max_leaf_error"] == pytest.approx(0.75, abs=0.04)
+    assert worst(known) == "TOLERANCE"
+    unknown = run(ANALYZER, wide)
+    assert "max_leaf_error" not in numbers(unknown)
+    assert any("no nominal gap" in note for note in unknown.notes)
+
+
+def test_a_pair_that_stays_shut_is_missed_and_said() -> None:
+    shut = fence({("A", 30, 4): -GAP_MM / 2, ("B", 30, 4): GAP_MM / 2})
+    found = run(ANALYZER, shut)
+    assert numbers(found)["doubts"] >= 1
+    assert worst(found) == "ACTION"
+    assert any("leaf pair 30" in note for note in found.notes)
+
+
+def test_the_axis_beside_the_middle_moves_no_leaf() -> None:
+    sound = fence({("B", 30, 4): 1.0})
+    cut = replace(sound, stored=sound.stored[:-22], values=sound.values[:-22])
+    told = replace(cut, axis_px=((ROWS - 1) / 2.0, (COLUMNS - 1) / 2.0))
+    found = run(ANALYZER, told)
+    assert places(found)["max_leaf_deviation"] == "leaf B30, picket 4"
+    assert numbers(found)["max_leaf_deviation"] == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sid_mm": None}, "distance from source to imager"),
+        ({"collimator_deg": 90.0}, "collimator angle"),
+        ({"collimator_deg": 45.0}, "between 0, 90, 180 and 270"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(AnalysisError, match=words):
+        run(ANALYZER, replace(fence(), **change))
+
+
+def test_the_mlc_is_never_guessed() -> None:
+    unknown = epid.judged(fence(), ImageKind.PICKET_FENCE)
+    with pytest.raises(AnalysisError, match="--mlc"):
+        run(ANALYZER, unknown)
+    with pytest.raises(AnalysisError, match="halcyon_layer"):
+        run(ANALYZER, epid.judged(fence(), ImageKind.PICKET_FENCE, mlc="halcyon"))
+
+
+def test_an_empty_image_is_an_error_in_our_words() -> None:
+    flat = epid.judged(
+        epid.image(np.full((200, 200), 0.5), 0.5), ImageKind.PICKET_FENCE, mlc="hd120"
+    )
+    with pytest.raises(AnalysisError, match="the pickets could not be measured"):
+        run(ANALYZER, flat)
+
+
+@real_data.skip_without("epid-pf")
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_real_fences_read_as_pylinac_reads_their_files(name: str) -> None:
+    root = real_data.folder()
+    assert root is not None
+    peer = PEERS[name]
+    # The peer took every MLC for a Millennium 120: so does this comparison.
+    image = epid.judged(epid.real(root / name), ImageKind.PICKET_FENCE, mlc="millennium120")
+    found = run(ANALYZER, image)
+    value = numbers(found)
+    assert value["max_error"] == pytest.approx(peer["max_error_mm"], rel=1e-6)
+    assert value["median_error"] == pytest.approx(peer["median_abs_error_mm"], rel=1e-6)
+    assert value["leaves_passing"] == pytest.approx(peer["percent_passing"], rel=1e-6)
+    assert value["number_of_pickets"] == peer["n_pickets"]
+    if "BadPF" in name:
+        assert worst(found) == "ACTION"
+        assert value["doubts"] == 2, "a picket found twice, and one stripe more than pickets"
+    elif "Elekta" not in name:  # of another MLC
+        assert value["doubts"] == 0
+        assert worst(found) == ("ACTION" if "error" in name else "PASS")
+
+
+@real_data.skip_without("epid-pf")
+def test_single_leaves_read_as_pylinac_reads_them_from_the_file() -> None:
+    from pylinac.picketfence import PicketFence
+
+    path = real_data.files("epid-pf", "**/*AS500-error.dcm")[0]
+    image = epid.judged(epid.real(path), ImageKind.PICKET_FENCE, mlc="millennium120")
+    ours = numbers(run(ANALYZER, image, nominal_gap_mm=2.5))
+    with io.BytesIO(path.read_bytes()) as stream:
+        peer = PicketFence(stream)
+        peer.analyze(separate_leaves=True, nominal_gap_mm=2.5)
+    assert ours["max_leaf_error"] == pytest.approx(peer.max_error, rel=1e-6)
