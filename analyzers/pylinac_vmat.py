@@ -1,0 +1,179 @@
+"""VMAT tests of Ling by pylinac: dose by segment, as the ratio of the dynamic to the open image.
+
+Limits: Jorgensen 2011 (Med Phys 38:1425) finds segments within 3 % of their mean on machines that
+do well; the maker's own procedure, and pylinac by default, ask for 1.5 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzers.core import (
+    MACHINE_CLASSES,
+    Analysis,
+    AnalysisError,
+    Limits,
+    Metric,
+)
+from analyzers.image_traces import picture
+from analyzers.portal_images import PortalImage
+from analyzers.pylinac_adapter import dicom_stream, pylinac_at_work
+from analyzers.records import FloatArray
+
+CANNOT = "the segments could not be measured"
+SAME_PLANE_MM = 1.0
+LEAST_DOSE = 0.5
+"""Of the open field's own level: a segment with less lies outside of it."""
+REACH_MM = 110.0
+MOST_OFF_MIDDLE_MM = 3.0
+"""A segment is three times as wide as what is averaged in it."""
+
+MAX_DEVIATION = Metric(
+    "max_deviation",
+    "%",
+    "Largest magnitude of a segment's deviation from the mean of all segments",
+    {
+        name: Limits.at_most(
+            tolerance=1.5, action=3.0, source="maker's procedure; Jorgensen 2011 (3 %)"
+        )
+        for name in MACHINE_CLASSES
+        if name != "srt"
+    },
+)
+MEAN_DEVIATION = Metric("mean_deviation", "%", "Mean magnitude of the segments' deviations")
+
+
+def segment_metrics(count: int) -> tuple[Metric, ...]:
+    """One signed deviation a segment, trend-only."""
+    return tuple(
+        Metric(f"segment_{k}", "%", f"Deviation of segment {k} from the mean, by rising x")
+        for k in range(1, count + 1)
+    )
+
+
+def open_field_of(image: PortalImage) -> PortalImage:
+    """The open image beside it, of the same geometry.  Raises `AnalysisError`."""
+    partner = image.beside.open_image
+    if partner is None:
+        why = image.beside.lacking.get("open_image", "none was taken with it")
+        raise AnalysisError(f"the open image of this test is not here: {why}")
+    if partner.shape != image.shape or not np.allclose(partner.spacing_mm, image.spacing_mm):
+        raise AnalysisError("the open image has another number or size of pixels")
+    if image.sid_mm is None or partner.sid_mm is None:
+        raise AnalysisError(
+            "an image does not state the distance from source to imager: no segment can be placed"
+        )
+    if abs(image.sid_mm - partner.sid_mm) > SAME_PLANE_MM:
+        raise AnalysisError("the open image was taken with the imager at another distance")
+    return partner
+
+
+def measure(
+    test: str,
+    image: PortalImage,
+    offsets_mm: Sequence[float],
+    size_mm: tuple[float, float],
+    metrics: Sequence[Metric],
+) -> Analysis:
+    """Deviations of the segments of a test (`DRGS`, `DRMLC`).
+
+    `offsets_mm` are the segments' middles from the field's middle along x, rising, `size_mm` their
+    width and height, all at the isocenter plane.  Raises `AnalysisError`.
+    """
+    partner = open_field_of(image)
+    with pylinac_at_work(CANNOT):
+        found = _of_pylinac(test)([dicom_stream(partner), dicom_stream(image)])
+        regions = {str(k): {"offset_mm": x_mm} for k, x_mm in enumerate(offsets_mm)}
+        found.analyze(segment_size_mm=size_mm, roi_config=regions)
+        deviation = np.array([float(segment.r_dev) for segment in found.segments])
+        at_px = np.array([(s.center.x, s.center.y) for s in found.segments])
+        ratio = np.asarray(found.ratio_image, np.float64)
+        opened = np.asarray(found.open_image.array, np.float64)
+    _check_lit(opened, at_px)
+    _check_center(opened, at_px, offsets_mm, image)
+    if not np.isfinite(deviation).all():
+        raise AnalysisError(f"{CANNOT}: a pixel of the open image holds no dose")
+    x_mm = np.interp(at_px[:, 0], np.arange(image.shape[1]), image.x_mm)
+    y_mm = np.interp(at_px[:, 1], np.arange(image.shape[0]), image.y_mm)
+    worst = int(np.abs(deviation).argmax())
+    return Analysis(
+        measurements=[
+            MAX_DEVIATION.measured(
+                abs(deviation[worst]), at=f"segment {worst + 1}, x {x_mm[worst]:.0f} mm"
+            ),
+            MEAN_DEVIATION.measured(float(np.abs(deviation).mean())),
+            *(m.measured(value) for m, value in zip(metrics, deviation, strict=True)),
+        ],
+        traces=picture(image, REACH_MM)
+        | _profile(image, ratio, y_mm[0], size_mm)
+        | {
+            "segment_x_mm": x_mm,
+            "segment_y_mm": y_mm,
+            "segment_size_mm": np.array(size_mm),
+            "deviation": deviation,
+        },
+    )
+
+
+def _of_pylinac(test: str) -> Any:
+    """pylinac's class, told which image is which: it would tell them by their spread."""
+    import pylinac.vmat
+
+    class Told(getattr(pylinac.vmat, test)):  # type: ignore[misc]
+        def _identify_images(self, image1: Any, image2: Any) -> None:
+            self.open_image, self.dmlc_image = image1, image2
+
+    return Told
+
+
+def _check_lit(opened: FloatArray, at_px: NDArray[np.float64]) -> None:
+    """A segment outside the open field would be a ratio of two backgrounds."""
+    columns, rows = np.round(at_px).astype(int).T
+    inside = (columns >= 0) & (columns < opened.shape[1]) & (rows >= 0) & (rows < opened.shape[0])
+    level = LEAST_DOSE * float(np.percentile(opened, 99))
+    dark = [
+        str(k)
+        for k, (row, column, ok) in enumerate(zip(rows, columns, inside, strict=True), start=1)
+        if not ok or opened[row, column] < level
+    ]
+    if dark:
+        raise AnalysisError(
+            f"segment {', '.join(dark)} lies outside the open field: "
+            "the plan has other segments (offsets_mm), or the images are of another test"
+        )
+
+
+def _check_center(
+    opened: FloatArray, at_px: NDArray[np.float64], offsets_mm: Sequence[float], image: PortalImage
+) -> None:
+    """The segments are placed from the field's middle: it is looked for again, at half height."""
+    row = round(float(at_px[0, 1]))
+    line = opened[max(row - 5, 0) : row + 6].mean(axis=0)
+    lit = np.flatnonzero(line > 0.5 * np.percentile(line, 90))
+    step_mm = image.spacing_mm[1] / image.magnification
+    taken_px = float(at_px[:, 0].mean()) - float(np.mean(offsets_mm)) / step_mm
+    off_mm = ((lit[0] + lit[-1]) / 2.0 - taken_px) * step_mm
+    if abs(off_mm) > MOST_OFF_MIDDLE_MM:
+        raise AnalysisError(
+            f"{CANNOT}: the middle of the open field was taken {abs(off_mm):.1f} mm from where its "
+            "edges have it"
+        )
+
+
+def _profile(
+    image: PortalImage, ratio: FloatArray, y_mm: float, size_mm: tuple[float, float]
+) -> dict[str, NDArray[Any]]:
+    """The ratio along x, mean over the segments' height, in % of its median there."""
+    rows = np.abs(image.y_mm - y_mm) <= size_mm[1] / 2.0
+    columns = np.abs(image.x_mm) <= REACH_MM
+    with np.errstate(all="ignore"):
+        line = ratio[rows][:, columns].mean(axis=0)
+    usual = float(np.nanmedian(line[np.isfinite(line)])) if np.isfinite(line).any() else 1.0
+    return {
+        "profile_x_mm": image.x_mm[columns].astype(np.float32),
+        "profile_percent": (100.0 * line / (usual or 1.0)).astype(np.float32),
+    }

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analyzers.core import AnalysisError, Analyzer
+from analyzers.machine import vmat_drgs, vmat_drmlc
+from analyzers.portal_images import ImageKind, PortalImage
+from tests import epid, real_data
+from tests.machine.judging import measured, run, worst
+
+STEP_MM = 1.0
+PEERS = real_data.peer_reads("epid-vmat")
+TESTS: dict[str, tuple[Analyzer[Any, Any], ImageKind]] = {
+    "DRGS": (vmat_drgs.ANALYZER, ImageKind.VMAT_DRGS),
+    "DRMLC": (vmat_drmlc.ANALYZER, ImageKind.VMAT_DRMLC),
+}
+
+
+def pair(dose: dict[int, float] | None = None, **known: Any) -> PortalImage:
+    """Seven strips of 18 mm by rising x, with a share of the dose each; the open field beside."""
+    x_mm, y_mm = epid.places_mm(220, STEP_MM), epid.places_mm(200, STEP_MM)
+    height = epid.slit(y_mm, -60.0, 60.0)[:, None]
+    strips = sum(
+        (dose or {}).get(k, 1.0) * epid.slit(x_mm, x - 9.0, x + 9.0)
+        for k, x in enumerate(np.arange(-60.0, 61.0, 20.0), start=1)
+    )
+    dynamic = epid.image(0.4 * height * strips[None, :], STEP_MM, **known)
+    opened = epid.image(0.8 * height * epid.slit(x_mm, -75.0, 75.0)[None, :], STEP_MM)
+    return epid.judged(dynamic, ImageKind.VMAT_DRGS, open_image=opened)
+
+
+def test_a_segment_with_more_dose_is_found_with_its_sign() -> None:
+    found = measured(vmat_drgs.ANALYZER, pair({3: 1.03}))
+    mean = 1.0 + 0.03 / 7.0
+    expected = 100.0 * (1.03 / mean - 1.0)
+    assert found["max_deviation"].value == pytest.approx(expected, abs=0.02)
+    assert found["segment_3"].value == pytest.approx(expected, abs=0.02)
+    assert found["segment_5"].value == pytest.approx(100.0 * (1.0 / mean - 1.0), abs=0.02)
+    assert found["max_deviation"].at == "segment 3, x -20 mm"
+    assert found["mean_deviation"].value == pytest.approx(2.0 * expected / 7.0, abs=0.02)
+    assert worst(found) == "TOLERANCE"
+
+
+def test_even_segments_pass_and_an_error_of_4_percent_does_not() -> None:
+    even = measured(vmat_drgs.ANALYZER, pair())
+    assert even["max_deviation"].value < 0.02
+    assert worst(even) == "PASS"
+    odd = measured(vmat_drgs.ANALYZER, pair({7: 0.96}))
+    assert odd["segment_7"].value == pytest.approx(100.0 * (0.96 / (1 - 0.04 / 7) - 1), abs=0.02)
+    assert worst(odd) == "ACTION"
+
+
+def test_without_its_open_image_it_is_said_why() -> None:
+    alone = epid.judged(
+        pair(), ImageKind.VMAT_DRGS, lacking={"open_image": "none within 30 min of it"}
+    )
+    with pytest.raises(AnalysisError, match="not here: none within 30 min of it"):
+        run(vmat_drgs.ANALYZER, alone)
+
+
+def test_images_that_do_not_belong_together_are_refused() -> None:
+    image = pair()
+    opened = image.beside.open_image
+    assert opened is not None
+    for other, words in (
+        (replace(opened, sid_mm=1000.0), "another distance"),
+        (replace(opened, sid_mm=None), "does not state the distance"),
+        (replace(opened, values=opened.values[1:], stored=opened.stored[1:]), "another number"),
+    ):
+        odd = epid.judged(image, ImageKind.VMAT_DRGS, open_image=other)
+        with pytest.raises(AnalysisError, match=words):
+            run(vmat_drgs.ANALYZER, odd)
+
+
+def test_segments_beside_the_open_field_are_refused() -> None:
+    offsets_mm = (-90.0, -40.0, -20.0, 0.0, 20.0, 40.0, 60.0)
+    with pytest.raises(AnalysisError, match="segment 1 lies outside the open field"):
+        run(vmat_drgs.ANALYZER, pair(), offsets_mm=offsets_mm)
+
+
+@real_data.skip_without("epid-vmat")
+@pytest.mark.parametrize("name", sorted(n for n in PEERS if "+" in n))
+def test_real_pairs_read_as_pylinac_reads_their_files(name: str) -> None:
+    root = real_data.folder()
+    assert root is not None
+    test, files = name.split(":")
+    opened, dynamic = (epid.real(root / "epid-vmat" / file) for file in files.split("+"))
+    analyzer, kind = TESTS[test]
+    found = measured(analyzer, epid.judged(dynamic, kind, open_image=opened))
+    peer = PEERS[name]
+    assert found["max_deviation"].value == pytest.approx(peer["max_dev_pct"], rel=1e-6)
+    assert found["mean_deviation"].value == pytest.approx(peer["abs_mean_dev"], rel=1e-6)
+    for k, segment in enumerate(peer["segments"], start=1):
+        assert found[f"segment_{k}"].value == pytest.approx(segment, rel=1e-6)
