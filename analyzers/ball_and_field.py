@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from analyzers.core import AnalysisError
 from analyzers.portal_images import PortalImage
@@ -38,6 +37,8 @@ class BallAndField:
 
 def find(image: PortalImage, ball_diameter_mm: float) -> BallAndField:
     """Find both near the central axis.  Raises `AnalysisError` where no field or ball is seen."""
+    from scipy import ndimage
+
     values, x_mm, y_mm = _near_axis(image)
     low, high = np.percentile(values, [5, 99.9])
     lit, count = ndimage.label(values > (low + high) / 2.0)
@@ -79,6 +80,8 @@ def _depth(
     values: NDArray[np.float64], inside: NDArray[np.bool_], size_px: int
 ) -> NDArray[np.float64]:
     """How far each pixel lies below the field without its ball; 0 outside."""
+    from scipy import ndimage
+
     smooth = ndimage.gaussian_filter(values, 1.0)
     closed = ndimage.grey_closing(smooth, size=(size_px, size_px))
     return np.where(inside, closed - smooth, 0.0)

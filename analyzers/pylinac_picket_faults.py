@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
 
 from analyzers.portal_images import PortalImage
 from analyzers.pylinac_pickets import Pickets
@@ -37,6 +36,8 @@ def faults(image: PortalImage, found: Pickets, leaf_edges_mm: FloatArray) -> lis
 
 def stripes_mm(image: PortalImage, found: Pickets) -> NDArray[np.float64]:
     """Places of the bright stripes on the axis of travel, in mm from the middle of the image."""
+    from scipy import ndimage, signal
+
     profile, step_mm = _along_travel(image, found)
     background = ndimage.median_filter(profile, max(3, round(0.9 * _raster_mm(found) / step_mm)))
     stands_out = ndimage.gaussian_filter1d(profile - background, 0.5 / step_mm)
