@@ -306,6 +306,8 @@ def _start_worker(limits: WorkerLimits, parent: int) -> None:
     os.environ["NUMBA_NUM_THREADS"] = str(limits.threads)
     if limits.cache is not None:
         os.environ["NUMBA_CACHE_DIR"] = limits.cache
+        # A library of image QA draws nothing here, but looks for fonts whenever it finds no list.
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(limits.cache) / "matplotlib"))
     os.environ["OMP_NUM_THREADS"] = str(limits.threads)
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

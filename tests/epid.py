@@ -1,9 +1,8 @@
-"""Portal images for tests: made of edges in closed form, and real ones by way of pydicom alone."""
+"""Portal images for tests, made of edges in closed form."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,38 +41,3 @@ def judged(record: PortalImage, kind: ImageKind, **beside: Any) -> PortalImage:
     """The image of a kind, with what it is held against."""
     record = record.as_kind(Classified(kind, "pinned", "by the test"))
     return replace(record, beside=Beside(**beside))
-
-
-def real(path: Path) -> PortalImage:
-    """A real image, its values as stored."""
-    import pydicom
-
-    dataset = pydicom.dcmread(path, force=True)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
-    stored = dataset.pixel_array
-
-    def number(keyword: str) -> float | None:
-        value = dataset.get(keyword)
-        return None if value in (None, "") else float(value)
-
-    slope, intercept = number("RescaleSlope"), number("RescaleIntercept")
-    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
-    shift = dataset.get("XRayImageReceptorTranslation")
-    values = stored * slope + intercept
-    corners = np.mean([values[:20, :20], values[:20, -20:], values[-20:, :20], values[-20:, -20:]])
-    return PortalImage(
-        stored=stored,
-        # Polarity is the reader's; here the corners decide, which is right for these files.
-        values=values.max() - values if corners > values.mean() else values,
-        spacing_mm=tuple(map(float, dataset.ImagePlanePixelSpacing)),
-        slope=slope,
-        intercept=intercept,
-        sign=dataset.get("PixelIntensityRelationshipSign"),
-        sid_mm=number("RTImageSID"),
-        sad_mm=number("RadiationMachineSAD") or 1000.0,
-        panel_shift_mm=None if not shift else (float(shift[0]), float(shift[1])),
-        gantry_deg=number("GantryAngle"),
-        collimator_deg=number("BeamLimitingDeviceAngle"),
-        couch_rotation_deg=number("PatientSupportAngle"),
-    )

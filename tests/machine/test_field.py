@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analyzers.core import AnalysisError
+from analyzers.formats.dicom_rtimage import read
 from analyzers.machine.field import ANALYZER
 from analyzers.portal_images import Aperture, ImageKind, Pixels, PortalImage
 from tests import epid, real_data
@@ -122,7 +123,7 @@ def test_what_is_no_open_field_is_refused() -> None:
 def test_a_real_field_reads_as_pylinac_reads_its_file(name: str) -> None:
     root = real_data.folder()
     assert root is not None
-    image = epid.judged(epid.real(root / name), ImageKind.OPEN_FIELD)
+    image = epid.judged(read(root / name), ImageKind.OPEN_FIELD)
     peer = PEERS[name]
     if "error" in peer:
         with pytest.raises(AnalysisError):

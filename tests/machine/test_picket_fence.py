@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analyzers.core import Analysis, AnalysisError
+from analyzers.formats.dicom_rtimage import read
 from analyzers.machine.picket_fence import ANALYZER
 from analyzers.mlc_geometry import LEAF_EDGES_MM
 from analyzers.portal_images import ImageKind, PortalImage
@@ -176,7 +177,7 @@ def test_real_fences_read_as_pylinac_reads_their_files(name: str) -> None:
     assert root is not None
     peer = PEERS[name]
     # The peer took every MLC for a Millennium 120: so does this comparison.
-    image = epid.judged(epid.real(root / name), ImageKind.PICKET_FENCE, mlc="millennium120")
+    image = epid.judged(read(root / name), ImageKind.PICKET_FENCE, mlc="millennium120")
     found = run(ANALYZER, image)
     value = numbers(found)
     assert value["max_error"] == pytest.approx(peer["max_error_mm"], rel=1e-6)
@@ -196,7 +197,7 @@ def test_single_leaves_read_as_pylinac_reads_them_from_the_file() -> None:
     from pylinac.picketfence import PicketFence
 
     path = real_data.files("epid-pf", "**/*AS500-error.dcm")[0]
-    image = epid.judged(epid.real(path), ImageKind.PICKET_FENCE, mlc="millennium120")
+    image = epid.judged(read(path), ImageKind.PICKET_FENCE, mlc="millennium120")
     ours = numbers(run(ANALYZER, image, nominal_gap_mm=2.5))
     with io.BytesIO(path.read_bytes()) as stream:
         peer = PicketFence(stream)

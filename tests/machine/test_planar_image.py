@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from analyzers.core import AnalysisError
+from analyzers.formats.dicom_rtimage import read
 from analyzers.machine.planar_image import ANALYZER
 from analyzers.portal_images import Classified, ImageKind
 from tests import epid, real_data
@@ -33,7 +32,7 @@ def test_a_phantom_is_known_by_the_names_people_write(phantom: str) -> None:
 def test_a_real_phantom_reads_as_pylinac_reads_its_file() -> None:
     (path,) = real_data.files("epid-planar", "**/*leeds.dcm")
     (peer,) = real_data.peer_reads("epid-planar").values()
-    image = epid.judged(replace(epid.real(path)), ImageKind.PLANAR_PHANTOM)
+    image = epid.judged(read(path), ImageKind.PLANAR_PHANTOM)
     found = measured(ANALYZER, image, phantom="LeedsTOR")
     for metric in ("median_contrast", "median_cnr", "num_contrast_rois_seen"):
         assert found[metric].value == pytest.approx(peer[metric], rel=1e-6)

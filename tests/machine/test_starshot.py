@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analyzers.core import AnalysisError
+from analyzers.formats.tiff_image import read
 from analyzers.machine.starshot import ANALYZER
 from analyzers.portal_images import ImageKind, PortalImage
 from tests import epid, real_data
@@ -31,20 +31,6 @@ def star(offsets_mm: tuple[float, ...], angles_deg: tuple[float, ...] | None = N
 
 def shot(values: np.ndarray) -> PortalImage:
     return epid.judged(epid.image(values, STEP_MM), ImageKind.STARSHOT)
-
-
-def film(path: Path) -> PortalImage:
-    """A scanned film as pylinac opens it: no distance, so at the isocenter."""
-    from PIL import Image
-
-    with Image.open(path) as scan:
-        dpi = float(scan.info["dpi"][0])
-        one = scan.convert("I") if len(scan.getbands()) > 1 else scan
-        stored = np.array(one)
-    record = PortalImage(
-        stored=stored, values=stored.astype(np.float64), spacing_mm=(25.4 / dpi, 25.4 / dpi)
-    )
-    return epid.judged(record, ImageKind.STARSHOT)
 
 
 def test_spokes_through_one_point_make_no_circle() -> None:
@@ -90,7 +76,7 @@ def test_what_is_no_star_is_refused() -> None:
 def test_real_films_read_as_pylinac_reads_them(name: str) -> None:
     root = real_data.folder()
     assert root is not None
-    found = run(ANALYZER, film(root / name))
+    found = run(ANALYZER, epid.judged(read(root / name), ImageKind.STARSHOT))
     diameter = next(m for m in found.measurements if m.metric.name == "circle_diameter")
     assert diameter.value == pytest.approx(PEERS[name]["circle_diameter_mm"], rel=1e-6)
     assert verdict(diameter) == "PASS"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analyzers.core import AnalysisError, Analyzer
+from analyzers.formats.dicom_rtimage import read
 from analyzers.machine import vmat_drgs, vmat_drmlc
 from analyzers.portal_images import ImageKind, PortalImage
 from tests import epid, real_data
@@ -88,7 +89,7 @@ def test_real_pairs_read_as_pylinac_reads_their_files(name: str) -> None:
     root = real_data.folder()
     assert root is not None
     test, files = name.split(":")
-    opened, dynamic = (epid.real(root / "epid-vmat" / file) for file in files.split("+"))
+    opened, dynamic = (read(root / "epid-vmat" / file) for file in files.split("+"))
     analyzer, kind = TESTS[test]
     found = measured(analyzer, epid.judged(dynamic, kind, open_image=opened))
     peer = PEERS[name]
