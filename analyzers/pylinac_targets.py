@@ -54,7 +54,9 @@ def measure_targets(
         distances: dict[str, list[tuple[float, str]]] = {target.name: [] for target in targets}
         for shot in found.images:
             angles = (shot.gantry_angle, shot.collimator_angle, shot.couch_angle)
-            name = " ".join(f"{axis}{angle:.0f}" for axis, angle in zip("GCT", angles, strict=True))
+            name = " ".join(
+                f"{axis}{round(angle) % 360}" for axis, angle in zip("GCT", angles, strict=True)
+            )
             for target, match in shot.arrangement_matches.items():
                 distances[target].append((float(match.bb_field_distance_mm), name))
     unseen = [name for name, rows in distances.items() if not rows]

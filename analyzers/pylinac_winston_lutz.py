@@ -35,7 +35,7 @@ class Shot:
         """Its angles, as a place to name."""
         angles = (self.image.gantry_deg, self.image.collimator_deg, self.image.couch_rotation_deg)
         told = zip("GCT", angles, strict=True)
-        return " ".join(f"{axis}{(angle or 0.0) % 360:.0f}" for axis, angle in told)
+        return " ".join(f"{axis}{round(angle or 0.0) % 360}" for axis, angle in told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,10 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapPanel:
-    """Values over a plane in mm: a row of `values` for each y, drawn with equal scales."""
+    """Values over a plane in mm: a row of `values` for each y, drawn with equal scales.
+
+    `series` are lines and points drawn over it, in mm.
+    """
 
     title: str
     unit: str
@@ -65,6 +68,7 @@ class MapPanel:
     low: float
     high: float
     ticks: Sequence[tuple[float, str]] = ()
+    series: Sequence[Series] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +109,7 @@ def plotly(figure: Figure) -> dict[str, object]:
         axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
         if isinstance(panel, MapPanel):
             data.append(_heatmap(panel, box) | axes)
-        else:
-            data += [_trace(series, named) | axes for series in panel.series]
+        data += [_trace(series, named) | axes for series in panel.series]
         x_axis, y_axis = _axes(panel, box, suffix)
         layout[f"xaxis{suffix}"], layout[f"yaxis{suffix}"] = x_axis, y_axis
     return {"data": data, "layout": layout}

@@ -163,6 +163,8 @@ def _map(
     y = Scale(y_low, y_high, top + (y_high - y_low) * per_mm, top)
     image = base64.b64encode(png_of(panel.values, panel.colors, panel.low, panel.high)).decode()
     yield _image(image, x.start, y.stop, x.stop - x.start, y.start - y.stop)
+    for series in panel.series:
+        yield _drawn(series, x, y)
     y_ticks = number_ticks(y_low, y_high) if with_y else []
     yield from _frame(x, y, number_ticks(x_low, x_high, 4), y_ticks)
     yield _text((x.start + x.stop) / 2, y.start + 36, "x / mm", ' text-anchor="middle"')
@@ -187,7 +189,7 @@ def _image(png: str, x: float, y: float, width: float, height: float) -> str:
 def _legend(figure: Figure) -> str:
     shown: dict[str, Series] = {}
     for panel in figure.panels:
-        for series in getattr(panel, "series", ()):
+        for series in panel.series:
             if series.name:
                 shown.setdefault(series.name, series)
     parts, at, y = [], float(LEFT), figure.height - 14.0

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from dashboards.figures import Figure
 from dashboards.web.clinic import Clinic
 from dashboards.web.draw_axes import axes
+from dashboards.web.draw_epid import field, planar, starshot, vmat
 from dashboards.web.draw_fluence import fluence
 from dashboards.web.draw_image import image
 from dashboards.web.draw_leaves import leaves
+from dashboards.web.draw_pickets import pickets
+from dashboards.web.draw_winston_lutz import winston_lutz
 from dashboards.web.identity import identity
 from dashboards.web.images import ImageView
 from dashboards.web.images import of_result as image_of_result
@@ -30,6 +33,13 @@ DRAWN: dict[str, tuple[str, Draw]] = {
     "fluence": ("delivered_fluence", lambda arrays, _: fluence(arrays)),
     "leaves": ("mlc_positions", leaves),
     "axes": ("axes", lambda arrays, _: axes(arrays)),
+    "picket-fence": ("picket_fence", pickets),
+    "winston-lutz": ("winston_lutz", winston_lutz),
+    "vmat-drgs": ("vmat_drgs", vmat),
+    "vmat-drmlc": ("vmat_drmlc", vmat),
+    "field": ("field", field),
+    "starshot": ("starshot", starshot),
+    "planar-image": ("planar_image", planar),
     PICTURE: (PICTURE, lambda arrays, _: image(arrays)),
 }
 """Figures by their names in addresses: which analyzer's arrays they show, and who draws them."""

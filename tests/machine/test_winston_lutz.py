@@ -196,7 +196,7 @@ def test_real_sets_read_as_pylinac_reads_their_files(name: str, tmp_path: Path) 
     if name != "winston_lutz":  # its file places the axis half a pixel from the imager's middle
         # What pylinac calls the set's distance from field to imager is that from ball to imager.
         to_imager_mm = np.hypot(*found.traces["ball_mm"].T)
-        assert to_imager_mm.max() == pytest.approx(peer["max_2d_cax_to_epid_mm"], abs=0.002)
+        assert to_imager_mm.max() == pytest.approx(peer["max_2d_cax_to_epid_mm"], abs=0.02)
     assert value["gantry_3d_iso_diameter"] == pytest.approx(peer["gantry_3d_iso_diam"], rel=1e-6)
     for metric, key in (
         ("coll_2d_iso_diameter", "coll_2d_iso"),
