@@ -210,7 +210,8 @@ def _table(fence: Any) -> _Table:
     shape = len(numbers), len(fence.pickets)
     errors_mm = [np.full(shape, np.nan) for _ in range(2 if fence.separate_leaves else 1)]
     gap_mm, across_mm = np.full(shape, np.nan), np.zeros(len(numbers))
-    middle = fence.image.center
+    # Leaves are placed by the edges of pixels, pickets by their middles.
+    rows, columns = fence.image.shape
     for found in fence.mlc_meas:
         at = row[found.leaf_num], found.picket_num
         for table, error_mm in zip(errors_mm, found.error, strict=True):
@@ -218,7 +219,7 @@ def _table(fence: Any) -> _Table:
         gap_mm[at] = found.profile.field_width_mm
         where = found.marker_lines[0].center
         along_x = fence.orientation.name == "UP_DOWN"
-        off_px = where.y - middle.y if along_x else where.x - middle.x
+        off_px = where.y - rows / 2.0 if along_x else where.x - columns / 2.0
         across_mm[at[0]] = off_px / fence.image.dpmm
     return _Table(
         numbers,

@@ -140,7 +140,14 @@ def _box(figure: Figure, index: int) -> tuple[float, float, float, float]:
     pixels = figure.rows * figure.row_height
     above, below = (26 if figure.panels[index].title else 6) / pixels, 46 / pixels
     top = 1.0 - row * height - above
-    return column * width, (column + 1) * width - right_gap, top - height + above + below, top
+    beside_map = column > 0 and isinstance(figure.panels[index - 1], MapPanel)
+    left_gap = 0.03 if beside_map and not is_map else 0.0  # the map's bar has its text there
+    return (
+        column * width + left_gap,
+        (column + 1) * width - right_gap,
+        top - height + above + below,
+        top,
+    )
 
 
 def _heading(text: str, box: tuple[float, float, float, float]) -> dict[str, object]:
