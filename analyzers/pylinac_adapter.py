@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -33,8 +32,6 @@ def pylinac_at_work(cannot: str) -> Iterator[None]:
 
     A lack of memory goes through: it is the worker's, not the image's.
     """
-    # Nothing is drawn here.  Without this, a server without a screen is asked for one.
-    os.environ.setdefault("MPLBACKEND", "Agg")
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     nowhere = io.StringIO()

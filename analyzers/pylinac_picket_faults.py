@@ -13,8 +13,9 @@ from analyzers.portal_images import PortalImage
 from analyzers.pylinac_pickets import Pickets
 from analyzers.records import FloatArray
 
-LEAST_PROMINENCE = 0.3
-"""Of a stripe, as a share of the third most prominent one: one artefact sets no scale."""
+LEAST_PROMINENCE = 0.15
+"""Of a stripe, as a share of the third most prominent one: one artefact sets no scale.  On
+real images what is no stripe has at most 0.05, and the faintest stripe 0.25."""
 OFF_THE_RASTER = 0.15
 """Of the spacing; the places of real picket fences are within 0.03."""
 LIT = 0.5
@@ -39,8 +40,9 @@ def stripes_mm(image: PortalImage, found: Pickets) -> NDArray[np.float64]:
     from scipy import ndimage, signal
 
     profile, step_mm = _along_travel(image, found)
-    background = ndimage.median_filter(profile, max(3, round(0.9 * _raster_mm(found) / step_mm)))
-    stands_out = ndimage.gaussian_filter1d(profile - background, 0.5 / step_mm)
+    smooth = ndimage.gaussian_filter1d(profile, 0.5 / step_mm)
+    # What is wider than the pickets are apart is no picket: horns of the beam, parts of the panel.
+    stands_out = ndimage.white_tophat(smooth, max(3, round(0.85 * _raster_mm(found) / step_mm)))
     peaks, about = signal.find_peaks(
         stands_out, prominence=0.0, distance=max(1, round(4.0 / step_mm))
     )

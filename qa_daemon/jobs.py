@@ -307,7 +307,8 @@ def _start_worker(limits: WorkerLimits, parent: int) -> None:
     if limits.cache is not None:
         os.environ["NUMBA_CACHE_DIR"] = limits.cache
         # A library of image QA draws nothing here, but looks for fonts whenever it finds no list.
-        os.environ.setdefault("MPLCONFIGDIR", str(Path(limits.cache) / "matplotlib"))
+        os.environ["MPLCONFIGDIR"] = str(Path(limits.cache) / "matplotlib")
     os.environ["OMP_NUM_THREADS"] = str(limits.threads)
+    os.environ["MPLBACKEND"] = "Agg"  # no screen is ever asked for
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

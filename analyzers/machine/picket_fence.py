@@ -65,7 +65,11 @@ LEAVES_PASSING = Metric(
     "leaves_passing",
     "%",
     f"Share of gaps whose middle is less than {PASSING_MM} mm from the picket",
-    _for_all(Limits(tolerance_low=100.0, source="pylinac's own tolerance")),
+    _for_all(
+        Limits.at_least(
+            tolerance=100.0, action=95.0, source="pylinac's own tolerance; product default"
+        )
+    ),
 )
 MAX_LEAF_ERROR = Metric(
     "max_leaf_error",

@@ -106,6 +106,16 @@ def test_a_sound_fence_passes_with_every_leaf_measured() -> None:
     assert set(found.leaves.leaves) >= {f"{b}{k}" for b in "AB" for k in range(22, 40)}
 
 
+@pytest.mark.parametrize("gap_mm", [2.0, 10.0])
+def test_noise_raises_no_doubt_of_narrow_or_wide_gaps(gap_mm: float) -> None:
+    clean = fence(gap_mm=gap_mm)
+    values = clean.values + np.random.default_rng(1).normal(0.0, 1000.0, clean.shape)
+    noisy = replace(clean, values=values, stored=values.round().clip(0).astype(np.uint16))
+    found = run(ANALYZER, noisy)
+    assert numbers(found)["doubts"] == 0
+    assert worst(found) == "PASS"
+
+
 def test_a_gap_that_opens_evenly_is_seen_by_single_leaves_only() -> None:
     odd = fence({("A", 30, 4): 0.5, ("B", 30, 4): -0.5})
     value = numbers(run(ANALYZER, odd, nominal_gap_mm=nominal_gap_mm()))
