@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from analyzers.portal_images import Aperture, ImageKind, PortalImage
 from qa_daemon.simulate.epid_beam_profile import Profile
+from qa_daemon.simulate.epid_options import exposure_of, panel_of, write_one
 from qa_daemon.simulate.epid_panel import Exposure, Imager, exposed
 from qa_daemon.simulate.epid_shapes import jaws_only, on_panel
 
@@ -52,3 +54,48 @@ def open_field(
     half_x_mm, half_y_mm = (np.array([-size, size]) / 2.0 for size in test.size_mm)
     aperture = Aperture(jaw_x_mm=half_x_mm, jaw_y_mm=half_y_mm)
     return exposed(signal_cu, exposure, imager, aperture)
+
+
+def simulate(
+    out: Path,
+    *,
+    size_x_mm: float = 100.0,
+    size_y_mm: float = 100.0,
+    wider_x_mm: float = 0.0,
+    wider_y_mm: float = 0.0,
+    shift_x_mm: float = 0.0,
+    shift_y_mm: float = 0.0,
+    output_percent: float = 0.0,
+    beam: str = "flattened",
+    horn_percent: float = 0.0,
+    tilt_x_percent: float = 0.0,
+    tilt_y_percent: float = 0.0,
+    collimator: float = 0.0,
+    mu: float = 100.0,
+    energy: str = "6x",
+    panel: str = "as1000",
+    noise: float = 1.0,
+    sag_x_mm: float = 0.0,
+    sag_y_mm: float = 0.0,
+    label: str = "Open field",
+    machine: str = "TB1",
+    seed: int = 0,
+) -> Path:
+    """Write one open field image with stated errors and return its path.
+
+    Sizes are those the image states, `wider` and `shift` how much wider the field is and how far
+    off the axis, at the isocenter plane.  `beam` is `flattened` or `fff`.  Raises ValueError for an
+    unknown beam or panel.
+    """
+    test = OpenField(
+        size_mm=(float(size_x_mm), float(size_y_mm)),
+        wider_mm=(float(wider_x_mm), float(wider_y_mm)),
+        shift_mm=(float(shift_x_mm), float(shift_y_mm)),
+        output_percent=float(output_percent),
+        profile=Profile(
+            str(beam), float(horn_percent), float(tilt_x_percent), float(tilt_y_percent)
+        ),
+    )
+    exposure = exposure_of(ImageKind.OPEN_FIELD, label, mu, seed, machine, energy)
+    exposure = replace(exposure, collimator_deg=float(collimator))
+    return write_one(out, open_field(test, panel_of(panel, noise, sag_x_mm, sag_y_mm), exposure))

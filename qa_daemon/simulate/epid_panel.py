@@ -20,19 +20,18 @@ from analyzers.portal_images import (
     Classified,
     ImageKind,
     Pixels,
-    Polarity,
     PortalImage,
 )
+from qa_daemon.simulate.dicom_file import ROOT
 from qa_daemon.simulate.options import known
+from qa_daemon.simulate.rtimage import LARGEST, image_of
 
 Array = NDArray[np.float64]
 
 CU_PER_MU = 0.01
-LARGEST_STORED = 65535
 FILLED = 0.9
 """Share of the range of stored values that the brightest pixel takes."""
 PERFORMED_AT = datetime(2026, 1, 5, 7, 30)  # noqa: DTZ001 - a machine's wall time has no zone
-ROOT = "1.2.826.0.1.3680043.8.498"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,23 +169,16 @@ def exposed(
     """
     random = np.random.default_rng([exposure.seed, round(10.0 * exposure.gantry_deg), 7])
     seen_cu = _with_noise(signal_cu, exposure.open_cu, imager, random)
-    brightest_cu = float(seen_cu.max())
-    slope = brightest_cu / (FILLED * LARGEST_STORED) if brightest_cu > 0.0 else 1.0
-    stored = np.clip(np.rint(seen_cu / slope), 0, LARGEST_STORED).astype(np.uint16)
-    dead = random.choice(stored.size, imager.dead_pixels, replace=False)
-    stored.flat[dead] = 0
+    dead = random.choice(seen_cu.size, imager.dead_pixels, replace=False)
+    seen_cu.flat[dead] = 0.0
     is_calibrated = imager.panel.calibrated
-    slope = slope if is_calibrated else 1.0
-    spacing_mm = imager.panel.spacing_mm
-    return PortalImage(
-        stored=stored,
-        values=stored.astype(np.float64) * slope,
-        spacing_mm=(spacing_mm, spacing_mm),
+    if not is_calibrated:
+        seen_cu *= FILLED * LARGEST / max(float(seen_cu.max()), 1e-9)
+    return image_of(
+        seen_cu,
+        (imager.panel.spacing_mm, imager.panel.spacing_mm),
         pixels=Pixels.CALIBRATED if is_calibrated else Pixels.RELATIVE,
-        polarity=Polarity.STATED,
-        slope=slope,
-        sign=1,
-        unit="CU" if is_calibrated else None,
+        falls=not is_calibrated,
         sid_mm=imager.distance_mm,
         axis_px=imager.axis_px,
         panel_shift_mm=imager.shift_mm,
@@ -216,9 +208,8 @@ def _with_noise(
     electronic = imager.electronic_percent / 100.0 * open_cu
     deviation_cu = np.hypot(counts, electronic)
     if not deviation_cu.any():
-        return signal_cu
-    noisy: Array = signal_cu + deviation_cu * random.standard_normal(signal_cu.shape)
-    return noisy
+        return signal_cu.copy()
+    return np.asarray(signal_cu + deviation_cu * random.standard_normal(signal_cu.shape))
 
 
 def _uid(exposure: Exposure) -> str:

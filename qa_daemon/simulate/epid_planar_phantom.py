@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analyzers.portal_images import Classified, ImageKind, PortalImage
+from qa_daemon.simulate.epid_options import exposure_of, panel_of, write_one
 from qa_daemon.simulate.epid_panel import Array, Exposure, Imager, exposed
 from qa_daemon.simulate.epid_shapes import jaws_only, on_panel, painted
 from qa_daemon.simulate.options import known
@@ -137,3 +139,27 @@ def _with(share: Array, detail: Detail, turned_deg: float, imager: Imager) -> Ar
         return np.where(inside, 1.0 + change, 1.0)
 
     return painted(share, imager, (detail.x_mm, detail.y_mm), detail.radius_mm, factor)
+
+
+def simulate(
+    out: Path,
+    *,
+    phantom: str = "las-vegas",
+    contrast_percent: float = 6.0,
+    mu: float = 10.0,
+    panel: str = "as1000",
+    noise: float = 1.0,
+    blur_mm: float = 0.6,
+    label: str | None = None,
+    machine: str = "TB1",
+    seed: int = 0,
+) -> Path:
+    """Write one image of a planar phantom and return its path.
+
+    Raises ValueError for an unknown phantom or panel.
+    """
+    known("phantom", phantom, PLATES)
+    test = PlanarPhantom(str(phantom), float(contrast_percent))
+    named = PLATES[test.name].name if label is None else str(label)
+    exposure = exposure_of(ImageKind.PLANAR_PHANTOM, named, mu, seed, machine)
+    return write_one(out, planar_phantom(test, panel_of(panel, noise, blur_mm=blur_mm), exposure))

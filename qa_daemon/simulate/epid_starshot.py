@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 
 from analyzers.portal_images import ImageKind, PortalImage
+from qa_daemon.simulate.epid_options import exposure_of, panel_of, write_all, write_one
 from qa_daemon.simulate.epid_panel import Array, Exposure, Imager, exposed
 from qa_daemon.simulate.epid_shapes import JAW_TRANSMISSION, window
+from qa_daemon.simulate.options import is_on
 
 KIND = "epid-starshot"
 FINER = 2
@@ -116,3 +119,34 @@ def _finer(edges_mm: Array) -> Array:
     return np.asarray(
         (edges_mm[:-1, np.newaxis] + np.diff(edges_mm)[:, np.newaxis] * parts).ravel()
     )
+
+
+def simulate(
+    out: Path,
+    *,
+    spokes: int = 5,
+    wobble_mm: float = 0.3,
+    center_x_mm: float = 0.0,
+    center_y_mm: float = 0.0,
+    width_mm: float = 6.0,
+    apart: bool | str = False,
+    mu: float = 100.0,
+    panel: str = "as1000",
+    noise: float = 1.0,
+    label: str = "Starshot",
+    machine: str = "TB1",
+    seed: int = 0,
+) -> Path:
+    """Write a starshot image and return its path; `apart`, one image a spoke into a folder.
+
+    `wobble_mm` is the diameter of the circle that all spokes touch.  Raises ValueError for fewer
+    than three spokes.
+    """
+    test = Starshot(
+        int(spokes), float(wobble_mm), (float(center_x_mm), float(center_y_mm)), float(width_mm)
+    )
+    exposure = exposure_of(ImageKind.STARSHOT, label, mu, seed, machine)
+    imager = panel_of(panel, noise)
+    if is_on("apart", apart):
+        return write_all(out, starshot_set(test, imager, exposure))
+    return write_one(out, starshot(test, imager, exposure))

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 
 from analyzers.portal_images import Beside, ImageKind, PortalImage
 from qa_daemon.simulate.epid_beam_profile import Profile
+from qa_daemon.simulate.epid_options import exposure_of, panel_of, write_all
 from qa_daemon.simulate.epid_panel import Array, Exposure, Imager, exposed
 from qa_daemon.simulate.epid_shapes import FAR_MM, Openings, jaws_only, on_panel
+from qa_daemon.simulate.options import known, offsets
 
 KIND = "epid-vmat"
 
@@ -108,3 +111,33 @@ def _openings(
         # A strip's stated dose is all of it.
         leaks=False,
     )
+
+
+def simulate(
+    out: Path,
+    *,
+    test: str = "drgs",
+    segment: str = "",
+    shift_mm: float = 0.0,
+    mu: float = 200.0,
+    beam: str = "flattened",
+    panel: str = "as1000",
+    noise: float = 1.0,
+    machine: str = "TB1",
+    seed: int = 0,
+) -> Path:
+    """Write the pair of images into the folder `out` and return it.
+
+    `segment` lists errors of the strips' dose in percent (`2=3,7=-1.5`), counted from IEC -x.
+    Raises ValueError for an unknown test, strip or beam.
+    """
+    known("test", test, STRIPS)
+    try:
+        segment_percent = {int(strip): error for strip, error in offsets(str(segment)).items()}
+    except ValueError:
+        raise ValueError(f"{segment!r}: written as STRIP=PERCENT, as in 2=3") from None
+    wanted = VmatTest(
+        str(test), segment_percent, shift_mm=float(shift_mm), profile=Profile(str(beam))
+    )
+    exposure = exposure_of(KINDS[wanted.name], "", mu, seed, machine)
+    return write_all(out, vmat_pair(wanted, panel_of(panel, noise), exposure))

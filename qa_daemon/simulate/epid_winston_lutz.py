@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 
 from analyzers.portal_images import DEFAULT_SAD_MM, ImageKind, PortalImage
+from qa_daemon.simulate.epid_options import exposure_of, panel_of, write_all
 from qa_daemon.simulate.epid_panel import Array, Exposure, Imager, exposed
 from qa_daemon.simulate.epid_shapes import (
     JAW_TRANSMISSION,
@@ -21,6 +23,7 @@ from qa_daemon.simulate.epid_shapes import (
     on_panel,
     painted,
 )
+from qa_daemon.simulate.options import is_on, known
 
 KIND = "epid-winston-lutz"
 
@@ -171,3 +174,55 @@ def _with_ball(
         return np.exp(-ATTENUATION_PER_MM * chord_mm)
 
     return painted(share, imager, center_mm, radius_mm, comes_through)
+
+
+def simulate(
+    out: Path,
+    *,
+    left_mm: float = 0.0,
+    in_mm: float = 0.0,
+    up_mm: float = 0.0,
+    images: int = 4,
+    targets: str = "",
+    field_mm: float = 20.0,
+    cone: bool | str = False,
+    ball_mm: float = 5.0,
+    field_sag_mm: float = 0.0,
+    mu: float = 10.0,
+    panel: str = "as1000",
+    noise: float = 1.0,
+    sag_x_mm: float = 0.0,
+    sag_y_mm: float = 0.0,
+    machine: str = "TB1",
+    seed: int = 0,
+) -> Path:
+    """Write a set of images into the folder `out` and return it.
+
+    `left_mm`, `in_mm` and `up_mm` are where the ball lies from the isocenter; `images` is 4, 8 or
+    16.  `targets` lists further ones by (left, in, up), as in `-30/20/0,15/0/10`; the ball of each
+    is off by the same.  Raises ValueError for another number, and for what is no number.
+    """
+    known("images", str(int(images)), [str(number) for number in SETS])
+    test = WinstonLutz(
+        ball=Position(float(left_mm), float(in_mm), float(up_mm)),
+        targets=(ISOCENTER, *_positions(str(targets))),
+        axes=SETS[int(images)],
+        field_mm=float(field_mm),
+        is_cone=is_on("cone", cone),
+        ball_diameter_mm=float(ball_mm),
+        field_sag_mm=float(field_sag_mm),
+    )
+    exposure = exposure_of(ImageKind.WINSTON_LUTZ, "", mu, seed, machine)
+    imager = panel_of(panel, noise, sag_x_mm, sag_y_mm)
+    return write_all(out, winston_lutz(test, imager, exposure))
+
+
+def _positions(listed: str) -> list[Position]:
+    found = []
+    for part in filter(None, listed.replace(" ", "").split(",")):
+        try:
+            left_mm, in_mm, up_mm = map(float, part.split("/"))
+        except ValueError:
+            raise ValueError(f"{part!r}: written as LEFT/IN/UP, as in -30/20/0") from None
+        found.append(Position(left_mm, in_mm, up_mm))
+    return found
