@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,7 +197,7 @@ def exposed(
         machine_serial=exposure.machine_serial,
         energy=exposure.energy,
         performed_at=exposure.performed_at,
-        study_uid=f"{ROOT}.2.{exposure.performed_at:%Y%m%d}",
+        study_uid=f"{ROOT}.2.{exposure.performed_at:%Y%m%d}.{crc32(exposure.machine_name.encode())}",
         sop_instance_uid=_uid(exposure),
         classified=Classified(exposure.kind, "simulated", "it was simulated as one"),
     )
@@ -212,9 +213,9 @@ def _with_noise(signal_cu: Array, imager: Imager, random: np.random.Generator) -
 
 
 def _uid(exposure: Exposure) -> str:
-    """Of its own for every label, seed, angle and second."""
+    """Of its own for every machine, label, seed, angle and second."""
     at = f"{exposure.performed_at:%Y%m%d%H%M%S}".lstrip("0")
     angles = (exposure.gantry_deg, exposure.collimator_deg, exposure.couch_rotation_deg)
     turned = ".".join(str(round(10.0 * angle) % 3600) for angle in angles)
-    names = sum(ord(letter) * (n + 1) for n, letter in enumerate(exposure.label))
-    return f"{ROOT}.5.{at}.{exposure.seed % 10**6}.{turned}.{names}"
+    said = f"{exposure.machine_name}/{exposure.label}/{exposure.seed}"
+    return f"{ROOT}.5.{at}.{turned}.{crc32(said.encode())}"
