@@ -18,7 +18,7 @@ import numpy as np
 
 from analyzers.portal_images import ImageKind, PortalImage
 from analyzers.records import Identity
-from qa_daemon.simulate.clinic import Treatment, identity, shape, treatments
+from qa_daemon.simulate.clinic import MLC, Treatment, identity, shape, treatments
 from qa_daemon.simulate.epid_delivery import image_of
 from qa_daemon.simulate.epid_open_field import OpenField, open_field
 from qa_daemon.simulate.epid_options import file_name
