@@ -25,8 +25,9 @@ KIND = "epid-vmat"
 STRIPS = {"drgs": (7, 20.0), "drmlc": (4, 30.0)}
 """Number of strips, and how far apart their middles are in mm."""
 KINDS = {"drgs": ImageKind.VMAT_DRGS, "drmlc": ImageKind.VMAT_DRMLC}
-VALLEY_MM = 2.0
-"""Left dark between two strips."""
+SEAM_MM = {"drgs": 0.6, "drmlc": -0.6}
+"""Left dark between two strips; negative where they overlap.  As in real images: seams a quarter
+darker, or brighter, than the strips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _openings(
     test: VmatTest, jaw_x_mm: tuple[float, float], jaw_y_mm: tuple[float, float]
 ) -> Openings:
     _, apart_mm = STRIPS[test.name]
-    half_mm = (apart_mm - VALLEY_MM) / 2.0
+    half_mm = (apart_mm - SEAM_MM[test.name]) / 2.0
     middle_mm = test.centers_mm[:, np.newaxis]
     return Openings(
         share=test.doses,

@@ -136,10 +136,12 @@ def _share(test: WinstonLutz, axes: Axes, imager: Imager) -> Array:
     for target in test.targets:
         x_mm, y_mm, _ = target.seen(axes)
         center_mm = (x_mm, y_mm + sag_mm)
+        half_mm = test.field_mm / 2.0
         if test.is_cone:
-            share += _cone(test.field_mm / 2.0, center_mm, imager)
+            one = _cone(half_mm, center_mm, imager)
         else:
-            share += _square(test.field_mm / 2.0, center_mm, axes[1], imager)
+            one = _square(half_mm, center_mm, axes[1], imager)
+        share = np.maximum(share, one)
     for target in test.targets:
         x_mm, y_mm, scale = (target + test.ball).seen(axes)
         share = _with_ball(share, (x_mm, y_mm), test.ball_diameter_mm / 2.0 * scale, imager)
