@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from analyzers.portal_images import ImageKind, PortalImage
+from analyzers.portal_images import Beside, ImageKind, PortalImage
 from qa_daemon.simulate.epid_beam_profile import Profile
 from qa_daemon.simulate.epid_leaves import LeafErrors, leaf_names
 from qa_daemon.simulate.epid_open_field import OpenField, open_field
@@ -121,7 +121,9 @@ def square(random: Random, size: float, *, of: str) -> PortalImage:
         **sides,
     )
     own = imager(random, cut("as500", 160.0, 160.0))
-    return open_field(test, own, exposure(random, ImageKind.OPEN_FIELD, 100.0))
+    image = open_field(test, own, exposure(random, ImageKind.OPEN_FIELD, 100.0))
+    signed_off = open_field(OpenField(), own, exposure(random, ImageKind.OPEN_FIELD, 100.0))
+    return replace(image, beside=Beside(baseline=signed_off))
 
 
 LEAF_SIZES_MM = (0.2, 0.5, 1.0)
@@ -154,13 +156,17 @@ TRIALS: Mapping[str, Trial] = {
     "vmat_drmlc, one segment off": Trial(
         "vmat_drmlc", "%", (0.0, 1.0, 2.0, 3.0), partial(segments, name="drmlc"), ("max_deviation",)
     ),
-    "starshot, more wobble": Trial("starshot", "mm", (0.0, 0.5, 1.0), star, ("wobble_diameter",)),
+    "starshot, more wobble": Trial("starshot", "mm", (0.0, 0.5, 1.0), star, ("circle_diameter",)),
     "field, output off": Trial(
         "field", "%", (0.0, 1.0, 2.0, 3.0), partial(square, of="output"), ("output_change",)
     ),
     "field, off the axis": Trial(
-        "field", "mm", (1.0, 2.0), partial(square, of="shift_mm"), ("center_x", "center_y")
+        "field", "mm", (1.0, 2.0), partial(square, of="shift_mm"), ("center_shift",)
     ),
-    "field, wider": Trial("field", "mm", (1.0, 2.0), partial(square, of="wider_mm"), ()),
-    "field, tilted": Trial("field", "%", (1.0, 2.0, 3.0), partial(square, of="symmetry"), ()),
+    "field, wider": Trial(
+        "field", "mm", (1.0, 2.0), partial(square, of="wider_mm"), ("field_size_error_horizontal",)
+    ),
+    "field, tilted": Trial(
+        "field", "%", (1.0, 2.0, 3.0), partial(square, of="symmetry"), ("symmetry_change",)
+    ),
 }
