@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -20,17 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from analyzers.core import AnalysisError, Context
+from analyzers.core import AnalysisError, Context, Measurement
+from qa_daemon.model import Verdict
+from qa_daemon.verdict import judge as judge_number
 from tests.bench.epid_trials import TRIALS, Trial
-from tests.machine.judging import verdict
 
 IMAGES, AT_ONCE, PROCESSES = 200, 20, 2
-BUDGET_S = 1500.0
+BUDGET_S = 1800.0
 MACHINE_CLASS = "truebeam"
-PASS, UNMEASURED = "PASS", "INVALID"
+ORDER = (Verdict.PASS, Verdict.TOLERANCE, Verdict.ACTION, Verdict.INVALID)
+WORSE = (Verdict.TOLERANCE, Verdict.ACTION)
 
-Judged = dict[str, tuple[float, str | None]]
-"""Value and verdict by metric; empty where nothing could be measured."""
+
+Judged = dict[str, tuple[float, Verdict | None, Verdict | None]]
+"""By metric: value, verdict, and verdict for radiosurgery; empty: nothing could be measured."""
 
 
 def measure() -> dict[str, Any]:
@@ -66,32 +69,53 @@ def judge(name: str, size: float, *, first: int) -> list[Judged]:
         except AnalysisError:
             answers.append({})
             continue
-        answers.append({m.metric.name: (m.value, verdict(m, MACHINE_CLASS)) for m in measurements})
+        answers.append({m.metric.name: _judged(m) for m in measurements})
     return answers
+
+
+def _judged(measured: Measurement) -> tuple[float, Verdict | None, Verdict | None]:
+    usual = measured.metric.limits.get(MACHINE_CLASS)
+    tight = measured.metric.radiosurgery
+    if usual is not None and tight is not None:
+        tight = usual.tightened(tight)
+    verdicts = [
+        None
+        if limits is None
+        else judge_number(measured.value, limits.resolved(measured.reference))
+        for limits in (usual, tight)
+    ]
+    return measured.value, verdicts[0], verdicts[1]
 
 
 def summary(judged: Sequence[Judged], trial: Trial) -> dict[str, Any]:
     """Rates of one case in percent, and of each metric shown its mean and its own rate."""
-    verdicts = [{said for _, said in answer.values()} - {None} or {UNMEASURED} for answer in judged]
-    unmeasured = [UNMEASURED in said for said in verdicts]
-    worse = [said != {PASS} and not bad for said, bad in zip(verdicts, unmeasured, strict=True)]
-    action = ["ACTION" in said and not bad for said, bad in zip(verdicts, unmeasured, strict=True)]
+    worst = [_worst([usual for _, usual, _ in answer.values()]) for answer in judged]
     result: dict[str, Any] = {
         "images": len(judged),
-        "worse_than_pass_percent": 100.0 * float(np.mean(worse)),
-        "action_percent": 100.0 * float(np.mean(action)),
-        "unmeasured_percent": 100.0 * float(np.mean(unmeasured)),
+        "worse_than_pass_percent": _percent(v in WORSE for v in worst),
+        "action_percent": _percent(v is Verdict.ACTION for v in worst),
+        "unmeasured_percent": _percent(v is Verdict.INVALID for v in worst),
     }
+    if any(tight is not None for answer in judged for _, _, tight in answer.values()):
+        tightest = [_worst([v for _, *both in a.values() for v in both]) for a in judged]
+        result["worse_for_radiosurgery_percent"] = _percent(v in WORSE for v in tightest)
     for metric in trial.shown:
         seen = [answer[metric] for answer in judged if metric in answer]
         if seen:
-            values = [value for value, _ in seen]
             result[metric] = {
-                "mean": float(np.mean(values)),
-                "worse_percent": 100.0
-                * float(np.mean([said not in (None, PASS) for _, said in seen])),
+                "mean_magnitude": float(np.mean([abs(value) for value, _, _ in seen])),
+                "worse_percent": _percent(usual in WORSE for _, usual, _ in seen),
             }
     return result
+
+
+def _worst(verdicts: Iterable[Verdict | None]) -> Verdict:
+    """The worst of what was judged; nothing at all is no PASS."""
+    return max((v for v in verdicts if v is not None), default=Verdict.INVALID, key=ORDER.index)
+
+
+def _percent(hits: Iterable[bool]) -> float:
+    return 100.0 * float(np.mean(list(hits)))
 
 
 if __name__ == "__main__":

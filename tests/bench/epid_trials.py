@@ -104,7 +104,7 @@ def star(random: Random, error_mm: float) -> PortalImage:
     center_mm = tuple(map(float, random.normal(0.0, 0.3, 2)))
     first_deg = float(random.uniform(0.0, 36.0))
     test = Starshot(5, WOBBLE_MM + error_mm, (center_mm[0], center_mm[1]), first_deg=first_deg)
-    panel = cut("as1000", 200.0, 200.0)
+    panel = cut("as500", 180.0, 180.0)
     return starshot(test, imager(random, panel), exposure(random, ImageKind.STARSHOT, 100.0))
 
 
@@ -161,12 +161,12 @@ TRIALS: Mapping[str, Trial] = {
         "field", "%", (0.0, 1.0, 2.0, 3.0), partial(square, of="output"), ("output_change",)
     ),
     "field, off the axis": Trial(
-        "field", "mm", (1.0, 2.0), partial(square, of="shift_mm"), ("center_shift",)
+        "field", "mm", (2.0,), partial(square, of="shift_mm"), ("center_shift",)
     ),
     "field, wider": Trial(
-        "field", "mm", (1.0, 2.0), partial(square, of="wider_mm"), ("field_size_error_horizontal",)
+        "field", "mm", (2.0,), partial(square, of="wider_mm"), ("field_size_error_horizontal",)
     ),
     "field, tilted": Trial(
-        "field", "%", (1.0, 2.0, 3.0), partial(square, of="symmetry"), ("symmetry_change",)
+        "field", "%", (2.0,), partial(square, of="symmetry"), ("symmetry_change",)
     ),
 }
