@@ -1,17 +1,19 @@
 """The demo clinic's portal images of its last days, and what is wrong with some of them.
 
 A picket fence with the log of the same delivery, a Winston-Lutz set and an open field each morning,
-a pair of VMAT images on the last one.  Faults as clinics see them: leaf B23 of TB2, whose nut wears
-out, so that its log goes on calling it right; a ball that is off on the morning after a service;
-an image that nobody can name.
+a pair of VMAT images on the last one; and of TB1's patients an image of every fraction.  Faults as
+clinics see them: leaf B23 of TB2, whose nut wears out, so that its log goes on calling it right; a
+ball that is off on the morning after a service; an image that nobody can name; a panel that stood
+elsewhere than it says.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from qa_daemon.simulate.clinic import MLC, Treatment, identity, shape, treatment
 from qa_daemon.simulate.epid_delivery import image_of
 from qa_daemon.simulate.epid_open_field import OpenField, open_field
 from qa_daemon.simulate.epid_options import file_name
-from qa_daemon.simulate.epid_panel import Exposure, Imager, exposed, imager_of
+from qa_daemon.simulate.epid_panel import Array, Exposure, Imager, exposed, imager_of
 from qa_daemon.simulate.epid_shapes import Openings, on_panel
 from qa_daemon.simulate.epid_vmat import VmatTest, vmat_pair
 from qa_daemon.simulate.epid_winston_lutz import Position, WinstonLutz, winston_lutz
@@ -40,6 +42,12 @@ SERVICED = ("TB1", 2)
 AFTER_SERVICE = Position(left_mm=0.7, in_mm=-0.6, up_mm=0.8)
 SET_UP = Position(left_mm=0.1, in_mm=0.1, up_mm=-0.1)
 UNNAMED = ("TB2", 1)
+WATCHED = "TB1"
+"""Whose patients have an image of every fraction."""
+SHIFTED, SHIFT_MM = (2, 1), 6.0
+"""Beam and days left of the fraction with a panel that is off, and by how much at the panel."""
+WATER_PER_MM = 0.0048
+"""Attenuation of a transmitted 6 MV beam."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +60,22 @@ class Taken:
     make: Callable[[], Sequence[PortalImage]]
 
 
+Make = Callable[[Exposure], Sequence[PortalImage]]
+
+
 def taken(days: int, today: datetime) -> Iterator[Taken]:
     """The images of the last mornings, oldest first."""
-    mornings = [t for t in treatments(days, today) if t.beam == PICKETS]
-    dates = sorted({t.at.date() for t in mornings})
-    for treatment in mornings:
-        left = len(dates) - dates.index(treatment.at.date())
-        if left > IMAGED_DAYS:
-            continue
-        for minutes, test, make in _tests(treatment, left):
+    given = list(treatments(days, today))
+    dates = sorted({t.at.date() for t in given})
+    for treatment in given:
+        day = dates.index(treatment.at.date())
+        left = len(dates) - day
+        tests: Iterable[tuple[float, str, Make]] = ()
+        if treatment.beam == PICKETS and left <= IMAGED_DAYS:
+            tests = _tests(treatment, left)
+        elif treatment.beam != PICKETS and treatment.machine == WATCHED:
+            tests = [(1.0, "fraction", partial(_fraction, treatment, day + 1, left))]
+        for minutes, test, make in tests:
             at = treatment.at + timedelta(minutes=minutes)
             yield Taken(treatment.machine, at, test, _dated(make, treatment.machine, at))
 
@@ -72,9 +87,6 @@ def write_images(folder: Path, days: int, today: datetime) -> None:
             path = folder / "incoming" / test.machine / file_name(image, number)
             write_rtimage(path, image)
             os.utime(path, (test.at.timestamp(), test.at.timestamp()))
-
-
-Make = Callable[[Exposure], Sequence[PortalImage]]
 
 
 def _tests(treatment: Treatment, left: int) -> Iterator[tuple[float, str, Make]]:
@@ -137,6 +149,31 @@ def _pickets(treatment: Treatment, left: int, exposure: Exposure, imager: Imager
     worn_mm = WORN_BY_MM.get(left, 0.0) if treatment.machine == machine else 0.0
     told = replace(exposure, kind=ImageKind.PICKET_FENCE, label="PF G0")
     return image_of(delivery, told, imager, {leaf: worn_mm} if worn_mm else None)
+
+
+def _fraction(
+    treatment: Treatment, number: int, left: int, exposure: Exposure
+) -> Sequence[PortalImage]:
+    """What came through the patient while a beam was given."""
+    delivery = deliver(
+        shape(treatment.machine, treatment.beam),
+        treatment.errors,
+        seed=treatment.seed,
+        identity=treatment.identity,
+    )
+    delivery = replace(delivery, performed_at=treatment.at.replace(tzinfo=None))
+    shift_mm = SHIFT_MM if (treatment.beam, left) == SHIFTED else 0.0
+    imager = imager_of("as500", sag_mm=(shift_mm, 0.0))
+    told = replace(exposure, kind=ImageKind.PORTAL, label="MV_1")
+    return [replace(image_of(delivery, told, imager, through=_patient), fraction=number)]
+
+
+def _patient(x_mm: Array, y_mm: Array) -> Array:
+    """Attenuation by 20 cm of water with a rounded front, a bone along y and a cavity."""
+    water_mm = 200.0 - 0.003 * x_mm**2 + 0.0 * y_mm
+    water_mm += 15.0 * np.exp(-(((x_mm - 14.0) / 8.0) ** 2))
+    water_mm -= 20.0 * np.exp(-(((x_mm + 22.0) / 9.0) ** 2) - ((y_mm - 10.0) / 12.0) ** 2)
+    return np.asarray(np.exp(-WATER_PER_MM * np.maximum(water_mm, 0.0)))
 
 
 def _unnamed(exposure: Exposure, imager: Imager) -> PortalImage:

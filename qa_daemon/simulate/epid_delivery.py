@@ -17,7 +17,7 @@ from analyzers.open_field import Grid, fluence_mu, opening
 from analyzers.portal_images import Aperture, Beside, PortalImage
 from analyzers.records import Axis, Delivery
 from qa_daemon.simulate.epid_panel import CU_PER_MU, Array, Exposure, Imager, exposed
-from qa_daemon.simulate.epid_shapes import LEAF_TRANSMISSION, REACH, turned
+from qa_daemon.simulate.epid_shapes import LEAF_TRANSMISSION, REACH, Factor, middles, turned
 
 STILL_DEG = 0.5
 """A collimator that moves by more while the beam is on has no image here."""
@@ -28,11 +28,14 @@ def image_of(
     exposure: Exposure,
     imager: Imager | None = None,
     unlogged_mm: Mapping[str, float] | None = None,
+    through: Factor | None = None,
 ) -> PortalImage:
     """The integrated image of a whole delivery.
 
-    `unlogged_mm` is by how much leaves (`A31`) stand farther to IEC +x than the log says.  Meterset
-    and mean collimator angle are the log's, whatever the exposure says; its gantry angle stays.
+    `unlogged_mm` is by how much leaves (`A31`) stand farther to IEC +x than the log says, `through`
+    what a patient lets through at each x and y of the isocenter plane, in the gantry's frame.
+    Meterset and mean collimator angle are the log's, whatever the exposure says; its gantry angle
+    stays.
     Raises ValueError for a leaf that the head does not have, and for a collimator that turns.
     """
     imager = imager or Imager()
@@ -53,6 +56,8 @@ def image_of(
         blurred = gaussian_filter(fluence, imager.blur_mm / imager.pixel_mm, truncate=REACH)
         open_mu = turned(blurred, edges_mm, imager, collimator_deg)
     signal_mu = LEAF_TRANSMISSION * meterset_mu + (1.0 - LEAF_TRANSMISSION) * open_mu
+    if through is not None:
+        signal_mu = signal_mu * through(middles(x_mm), middles(y_mm)[::-1, np.newaxis])
     own = replace(exposure, mu=meterset_mu, collimator_deg=collimator_deg % 360.0)
     image = exposed(signal_mu * CU_PER_MU, own, imager, _aperture(delivery))
     beside = Beside(log=delivery, mlc=delivery.mlc_model)

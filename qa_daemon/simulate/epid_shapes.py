@@ -119,7 +119,7 @@ def turned(signal: Array, edges_mm: Array, imager: Imager, collimator_deg: float
 
     Positive turns are counterclockwise as seen from the source (IEC 61217).
     """
-    x_mm, y_mm = _middles(imager.x_edges_mm), _middles(imager.y_edges_mm)[::-1]
+    x_mm, y_mm = middles(imager.x_edges_mm), middles(imager.y_edges_mm)[::-1]
     sine, cosine = np.sin(np.deg2rad(collimator_deg)), np.cos(np.deg2rad(collimator_deg))
     own_x_mm = x_mm * cosine + y_mm[:, np.newaxis] * sine
     own_y_mm = -x_mm * sine + y_mm[:, np.newaxis] * cosine
@@ -163,5 +163,6 @@ def painted(
     return result
 
 
-def _middles(edges_mm: Array) -> Array:
+def middles(edges_mm: Array) -> Array:
+    """Halfway between edges."""
     return np.asarray((edges_mm[:-1] + edges_mm[1:]) / 2.0)
