@@ -11,7 +11,7 @@ import typer
 from qa_daemon.app import Core, open_site, set_up_logging, utc_now
 from qa_daemon.commands.people import keep_password
 from qa_daemon.commands.service import process_all, serve
-from qa_daemon.simulate import clinic
+from qa_daemon.simulate import clinic, clinic_images
 
 COMPLETE = ".complete"
 
@@ -59,4 +59,5 @@ def _write(directory: Path, days: int) -> None:
     clinic.write_plans(directory, days, today)
     for treatment in clinic.treatments(days, today):
         clinic.write(directory, treatment)
+    clinic_images.write_images(directory, days, today)
     (directory / COMPLETE).touch()

@@ -11,7 +11,7 @@ import pytest
 from qa_daemon.app import open_site, open_store
 from qa_daemon.commands import demo
 from qa_daemon.fractions import BeamState
-from qa_daemon.simulate import clinic
+from qa_daemon.simulate import clinic, clinic_images
 from qa_daemon.site import passwords
 from qa_daemon.store.courses import Courses
 from qa_daemon.store.pseudonyms import Pseudonyms
@@ -23,6 +23,7 @@ FRIDAY = datetime(2026, 11, 6, 20, 0, tzinfo=UTC)
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(demo, "utc_now", lambda: FRIDAY)
+    monkeypatch.setattr(clinic_images, "IMAGED_DAYS", 1)  # images take the time of this test
     return tmp_path / "demo"
 
 
@@ -37,7 +38,9 @@ def test_the_demo_shows_every_kind_of_fraction(
     courses = Courses(store)
     try:
         # Plans are taken in first: nothing is judged twice.
-        assert len(judged) == Queries(store).counts()["results"] == 17 + 7 + 6
+        images = len(list(folder.glob("incoming/*/RI.*.dcm")))
+        assert images == 2 * (1 + 1 + 4 + 2) + 1 + 6
+        assert len(judged) == Queries(store).counts()["results"] == 17 + 7 + 6 + images
         (unsure,) = courses.unmatched()
         assert "2 planned beams fit about as well" in unsure.reason and len(unsure.rivals) == 2
         assert courses.of_result(unsure.result).patient == unsure.patient
