@@ -15,6 +15,8 @@ CORE = 0.8
 STRIP_MM = 5.0
 DARK = 0.5
 """Percentile that is taken for no radiation."""
+BORDER_SHARE = 0.15
+"""Scatter beside a field is less."""
 EVERY_MM = 1.0
 Numbers = NDArray[np.float64]
 
@@ -61,6 +63,24 @@ def profiles(image: PortalImage) -> tuple[Profile, Profile]:
     x = _profile(image.x_mm, values[across_y].mean(axis=0))
     across_x = np.abs(image.x_mm - x.middle_mm) <= STRIP_MM
     return x, _profile(y_mm, values[:, across_x].mean(axis=1))
+
+
+def cut_off(image: PortalImage) -> tuple[bool, bool]:
+    """Whether the field reaches the border of the image along x, and along y.
+
+    It does where the outermost pixels hold more than `BORDER_SHARE` of the signal in the middle.
+    """
+    values = image.values - np.percentile(image.values, DARK)
+    rows, columns = values.shape
+    middle_y, middle_x = rows // 2, columns // 2
+    reach = max(2, min(rows, columns) // 50)
+    along_x = np.median(values[middle_y - reach : middle_y + reach], axis=0)
+    along_y = np.median(values[:, middle_x - reach : middle_x + reach], axis=1)
+    x, y = (
+        bool(max(signal[:2].mean(), signal[-2:].mean()) > BORDER_SHARE * np.percentile(signal, 90))
+        for signal in (along_x, along_y)
+    )
+    return x, y
 
 
 def _profile(places_mm: Numbers, signal: Numbers) -> Profile:

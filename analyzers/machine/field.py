@@ -29,9 +29,10 @@ from analyzers.core import (
     Limits,
     Measurement,
     Metric,
+    NotApplicable,
     Settings,
 )
-from analyzers.field_profiles import Profile, constancy_percent, profiles
+from analyzers.field_profiles import Profile, constancy_percent, cut_off, profiles
 from analyzers.image_traces import picture
 from analyzers.portal_images import Aperture, ImageKind, Pixels, Polarity, PortalImage
 from analyzers.pylinac_adapter import dicom_stream, pylinac_at_work
@@ -40,6 +41,8 @@ CANNOT = "the field could not be measured"
 MOST_APART_MM = 5.0
 """Between pylinac's width (largest gradient) and that at half height, which differ without a
 flattening filter."""
+ROOM_MM = 10.0
+"""Left beside a field that is to end within the image."""
 CLASSES = tuple(name for name in MACHINE_CLASSES if name != "srt")
 AXES = {"horizontal": "x", "vertical": "y"}
 
@@ -130,6 +133,7 @@ class FieldSettings(Settings):
 
 def analyze(image: PortalImage, context: Context[FieldSettings]) -> Analysis:
     """Measure the field, and its change where a baseline is beside it."""
+    _refuse_cut_off(image, context.settings)
     found = _measure(image, context.settings)
     of_x, of_y = profiles(_upright(image))
     for axis, profile in (("horizontal", of_x), ("vertical", of_y)):
@@ -158,6 +162,30 @@ def analyze(image: PortalImage, context: Context[FieldSettings]) -> Analysis:
         traces=_traces(image, (of_x, of_y), found, baseline),
         notes=notes,
     )
+
+
+def _refuse_cut_off(image: PortalImage, settings: FieldSettings) -> None:
+    """A field that reaches the border of the image has no width that could be measured.
+
+    That is an answer where nobody says how wide it is to be, or where it is to be that wide; where
+    it should end within the image, it is an error.  Raises `NotApplicable`, `AnalysisError`.
+    """
+    if image.sid_mm is None:
+        return  # refused for that
+    panel_mm = {"horizontal": np.ptp(image.x_mm), "vertical": np.ptp(image.y_mm)}
+    wanted_mm = _wanted_mm(image, settings)
+    for axis, is_cut in zip(AXES, cut_off(_upright(image)), strict=True):
+        wanted = wanted_mm[axis]
+        if is_cut and wanted is not None and wanted < panel_mm[axis] - ROOM_MM:
+            raise AnalysisError(
+                f"the field reaches the border of the image along {AXES[axis]}, and should be "
+                f"{wanted:.0f} mm wide"
+            )
+        if is_cut:
+            raise NotApplicable(
+                f"the field reaches the border of the image along {AXES[axis]}: its width cannot "
+                "be measured"
+            )
 
 
 def _upright(image: PortalImage) -> PortalImage:
@@ -213,19 +241,27 @@ def _from_axis(image: PortalImage, values: dict[str, float]) -> dict[str, float]
 def _size_errors(
     image: PortalImage, found: dict[str, float], settings: FieldSettings
 ) -> list[Measurement]:
+    said = []
+    for axis, wanted_mm in _wanted_mm(image, settings).items():
+        if wanted_mm is not None:
+            error_mm = found[f"field_size_{axis}"] - wanted_mm
+            said.append(SIZE_ERRORS[axis].measured(error_mm, reference=wanted_mm))
+    return said
+
+
+def _wanted_mm(image: PortalImage, settings: FieldSettings) -> dict[str, float | None]:
+    """How wide the field should be, by the settings, else by the jaws; None: nobody says it."""
     aperture = image.aperture or Aperture()
     told = {
         "horizontal": (settings.nominal_x_mm, aperture.jaw_x_mm),
         "vertical": (settings.nominal_y_mm, aperture.jaw_y_mm),
     }
-    said = []
+    wanted: dict[str, float | None] = {}
     for axis, (nominal_mm, jaws_mm) in told.items():
         by_jaws_mm = None if jaws_mm is None else float(jaws_mm[1] - jaws_mm[0])
-        wanted_mm = nominal_mm if nominal_mm is not None else by_jaws_mm
-        if wanted_mm is not None and np.isfinite(wanted_mm):
-            error_mm = found[f"field_size_{axis}"] - wanted_mm
-            said.append(SIZE_ERRORS[axis].measured(error_mm, reference=wanted_mm))
-    return said
+        width_mm = nominal_mm if nominal_mm is not None else by_jaws_mm
+        wanted[axis] = width_mm if width_mm is not None and np.isfinite(width_mm) else None
+    return wanted
 
 
 def _changes(

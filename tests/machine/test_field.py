@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzers.core import AnalysisError
+from analyzers.core import AnalysisError, NotApplicable
 from analyzers.formats.dicom_rtimage import read
 from analyzers.machine.field import ANALYZER
 from analyzers.portal_images import Aperture, ImageKind, Pixels, PortalImage
@@ -111,8 +111,6 @@ def test_output_is_judged_in_calibrated_units_only_and_by_mu() -> None:
 def test_what_is_no_open_field_is_refused() -> None:
     with pytest.raises(AnalysisError, match="distance from source"):
         run(ANALYZER, replace(field(), sid_mm=None))
-    with pytest.raises(AnalysisError):
-        run(ANALYZER, field((-500.0, 500.0)))
     flat = epid.judged(epid.image(np.full((99, 99), 0.5), 1.0), ImageKind.OPEN_FIELD)
     with pytest.raises(AnalysisError):
         run(ANALYZER, flat)
@@ -138,3 +136,16 @@ def test_a_real_field_reads_as_pylinac_reads_its_file(name: str) -> None:
         *((key, value) for key, value in peer["protocol"].items()),
     ):
         assert found[ours].value == pytest.approx(theirs, rel=1e-6), ours
+
+
+def test_a_field_that_reaches_the_border_has_no_width() -> None:
+    """As the open field of a VMAT test, which is longer than the panel."""
+    at_mm = epid.places_mm(SIDE, STEP_MM)
+    values = 0.8 * epid.slit(at_mm, -50.0, 50.0, 1.5)[None, :] * np.ones((SIDE, 1))
+    image = epid.judged(epid.image(values, STEP_MM), ImageKind.OPEN_FIELD)
+    with pytest.raises(NotApplicable, match="reaches the border of the image along y"):
+        measured(ANALYZER, image)
+    # A jaw that should stand in the picture and does not is no excuse.
+    jaws = Aperture(jaw_x_mm=np.array([-50.0, 50.0]), jaw_y_mm=np.array([-60.0, 60.0]))
+    with pytest.raises(AnalysisError, match="should be 120 mm wide"):
+        measured(ANALYZER, replace(image, aperture=jaws))
