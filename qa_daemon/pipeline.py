@@ -21,6 +21,7 @@ from qa_daemon.store.results import Provenance, Results, Used
 from qa_daemon.verdict import Outcome, judge_analysis, judge_value
 
 MOST_CRASHES = 2
+RADIOSURGERY = "radiosurgery machine"
 OTHER = (
     "the serial in this file is not that of the machine in whose folder it lies: move it to the "
     "folder of its machine, or correct the serial in the site file, and release it"
@@ -80,7 +81,9 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
     """Hold every number of a report against the clinic's limits of that day."""
     machine_class = machine.machine_class if machine else report.machine_class or ""
     on = (report.performed_at or site.today()).date()
-    plan_class = _plan_class(report, site)
+    is_test = isinstance(report.keys, ImageKeys)
+    of_machine = RADIOSURGERY if is_test and machine and machine.radiosurgery else None
+    plan_class = _plan_class(report, site) or of_machine
     return [
         judge_analysis(
             analysis,

@@ -52,6 +52,8 @@ class Machine(Model):
     """As the machine writes it into its files."""
     folders: tuple[Path, ...] = ()
     """Watched, with everything below; relative to the site file."""
+    radiosurgery: bool = False
+    """Treats by radiosurgery: its tests on images are judged by the limits for that as well."""
     plan_names: tuple[str, ...] = ()
     """What plans call it; left out: its name, and any that is no other machine's."""
     ae_title: AeTitle | None = None

@@ -11,6 +11,7 @@ from analyzers.catalogue import load
 from analyzers.core import Limits
 from qa_daemon.model import (
     AnalysisReport,
+    ImageKeys,
     MatchReport,
     MatchState,
     PlanKeys,
@@ -171,3 +172,23 @@ def test_bounds_that_depend_on_a_reference_are_not_put_together() -> None:
     share = Limits.within(tolerance=0.1, action=0.5, tolerance_percent=0.2, action_percent=1.0)
     with pytest.raises(ValueError, match="share"):
         Limits.at_most(tolerance=1.0, action=2.0).tightened(share)
+
+
+@pytest.mark.parametrize(("value_mm", "usual"), [(0.6, "PASS"), (0.9, "PASS"), (1.2, "TOLERANCE")])
+@pytest.mark.parametrize("radiosurgery", [False, True])
+def test_a_radiosurgery_machine_is_tested_by_the_limits_for_it(
+    tmp_path: Path, value_mm: float, usual: str, radiosurgery: bool
+) -> None:
+    """MPPG 9.a, Table 1: 1.0 mm from the field's middle to the target for radiosurgery."""
+    keys = ImageKeys(kind="Winston-Lutz", rule="ball", evidence="", rows=1, columns=1)
+    said = AnalysisReport(
+        analyzer="winston_lutz",
+        version="1",
+        values=(Value(metric="max_2d_cax_to_bb", value=value_mm, unit="mm"),),
+    )
+    clinic = site(tmp_path)
+    machine = clinic.machines[0].model_copy(update={"radiosurgery": radiosurgery})
+    (outcome,) = judge(Report(keys=keys, analyses=(said,)), clinic, machine)
+    closer = {0.6: "PASS", 0.9: "TOLERANCE", 1.2: "ACTION"}[value_mm]
+    assert outcome.verdict is not None
+    assert outcome.verdict.name == (closer if radiosurgery else usual)
