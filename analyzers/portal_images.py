@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzers.imager_records import ImagerModel
+from analyzers.plan_records import Beam
 from analyzers.records import Delivery, FloatArray, Identity
 
 DEFAULT_SAD_MM = 1000.0
@@ -95,14 +97,17 @@ class Beside:
     """What an image is held against, where the question needs it; None: it is not here.
 
     `open_image` is the open field of a VMAT test, `predicted` the predicted portal image of the
-    same beam, `baseline` the image of an earlier fraction of it, `log` the log of the same beam.
-    `lacking` says by name (`log`, `baseline`) why one is not here.
+    same beam, `baseline` the image of an earlier fraction of it, or the mean of several, `log` the
+    log of the same beam; `planned` the beam of the plan with its meterset, `imager` the model of
+    this imager at this energy.  `lacking` says by name (`log`, `baseline`) why one is not here.
     """
 
     open_image: PortalImage | None = None
     predicted: PortalImage | None = None
     baseline: PortalImage | None = None
     log: Delivery | None = None
+    planned: Beam | None = None
+    imager: ImagerModel | None = None
     lacking: Mapping[str, str] = field(default_factory=dict)
     mlc: str | None = None
     """The model of the machine's MLC, by the site, the log or the user; never a guess."""
