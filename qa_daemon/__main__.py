@@ -26,6 +26,7 @@ db = typer.Typer(help="The store.", no_args_is_help=True)
 alerts = typer.Typer(help="Messages to people.", no_args_is_help=True)
 oncall = typer.Typer(help="Who is on call.", no_args_is_help=True)
 people = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
+imager = typer.Typer(help="Portal imagers.", no_args_is_help=True)
 for name, group in (
     ("quarantine", quarantine),
     ("audit", audit),
@@ -33,6 +34,7 @@ for name, group in (
     ("alerts", alerts),
     ("oncall", oncall),
     ("people", people),
+    ("imager", imager),
 ):
     app.add_typer(group, name=name)
 
@@ -254,6 +256,33 @@ def doctor(config: Config) -> None:
     from qa_daemon.commands import doctor as command
 
     raise typer.Exit(command.doctor(config))
+
+
+@imager.command("fit")
+def imager_fit(
+    images: Annotated[list[Path], typer.Argument(help="Images of open fields, 3 cm to largest.")],
+    machine: Annotated[str, typer.Option(help="Name of the machine.")],
+    energy: Annotated[str, typer.Option(help="As logs write it: 6x, 10xFFF.")],
+    out: Annotated[Path, typer.Option(help="The file of the model, made anew.")],
+    leaf_transmission: Annotated[
+        float, typer.Option(min=0.0, max=0.1, help="Share through the leaves, as in the plans.")
+    ] = 0.015,
+    leaf_gap_mm: Annotated[
+        float, typer.Option(min=0.0, max=5.0, help="Dosimetric leaf gap, as in the plans.")
+    ] = 0.0,
+    who: Annotated[str, typer.Option(help="Who answers for it; left out: who is at work.")] = "",
+) -> None:
+    """Fit the imager's kernel to open fields and print what is left.  65: refused."""
+    from qa_daemon.commands import imager as command
+
+    beam = command.Commissioned(machine, energy, leaf_transmission, leaf_gap_mm, who or _user())
+    raise typer.Exit(command.fit(images, beam, out))
+
+
+def _user() -> str:
+    from getpass import getuser
+
+    return getuser()
 
 
 def main() -> None:

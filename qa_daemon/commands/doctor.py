@@ -15,8 +15,7 @@ import typer
 
 from qa_daemon.app import open_site
 from qa_daemon.site import passwords
-from qa_daemon.site.dicom_settings import Dicom
-from qa_daemon.site.site import Site, SiteError
+from qa_daemon.site.site import Site
 
 LITTLE_SPACE = 0.05
 FIXED_SQLITE = (3, 51, 3)
@@ -52,6 +51,7 @@ def _checks(site: Site) -> Iterator[tuple[bool, str]]:
         for number, folder in enumerate(site.folders_of(machine), start=1):
             good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
             yield good, f"{machine.name}: folder {number} can be read"
+        yield from _imagers(site, machine)
     yield from _state(site)
     yield bool(site.reachable), f"{len(site.reachable)} people can be told"
     yield site.file.rota is not None, "a weekly rota says who is on call"
@@ -67,17 +67,6 @@ def _checks(site: Site) -> Iterator[tuple[bool, str]]:
         yield _answers(site.file.influx.url), "the time-series database answers"
 
 
-def _dicom(site: Site, dicom: Dicom) -> Iterator[tuple[bool, str]]:
-    from qa_daemon.ingest.dicom_tls import tls_context
-
-    yield True, f"{len(dicom.peer)} senders may send DICOM objects to port {dicom.port}"
-    try:
-        tls_context(site, dicom)
-    except SiteError as why:
-        yield False, str(why)
-    nearest = next(p for p in (site.state_dir, *site.state_dir.parents) if p.exists())
-    room = shutil.disk_usage(nearest).free > dicom.keep_free_gb * 10**9
-    yield room, f"more than [dicom] keep_free_gb = {dicom.keep_free_gb:g} is free"
 
 
 def _state(site: Site) -> Iterator[tuple[bool, str]]:

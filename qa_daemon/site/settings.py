@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qa_daemon.site.dicom_settings import Dicom
 from qa_daemon.site.image_rules import ImageRule
-from qa_daemon.site.values import ONE_LINE, AeTitle, Duration, Model
+from qa_daemon.site.values import ONE_LINE, AeTitle, Duration, Model, Paths
 
 
 class SiteSection(Model):
@@ -54,6 +54,8 @@ class Machine(Model):
     """Watched, with everything below; relative to the site file."""
     radiosurgery: bool = False
     """Treats by radiosurgery: its tests on images are judged by the limits for that as well."""
+    imager_model: Paths = ()
+    """Fitted models of its portal imager, a file for each energy; relative to the site file."""
     plan_names: tuple[str, ...] = ()
     """What plans call it; left out: its name, and any that is no other machine's."""
     ae_title: AeTitle | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
@@ -25,12 +26,18 @@ def _duration(value: object) -> object:
     return timedelta(seconds=seconds)
 
 
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str | Path) else value
+
+
 def _ae_title(value: object) -> object:
     if re.fullmatch(r"(?! )[\x20-\x5b\x5d-\x7e]{1,16}(?<! )", str(value)) is None:
         raise ValueError("an AE title has 1 to 16 characters, none of them a backslash or accented")
     return value
 
 
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_one_or_several)]
+"""One file, or a list of them."""
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 AeTitle = Annotated[str, StringConstraints(strict=True), BeforeValidator(_ae_title)]
 """DICOM PS3.5 6.2, VR AE; spaces at either end do not count and are refused."""
