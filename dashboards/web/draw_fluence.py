@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.figures import ColorScale, Figure, MapPanel, Numbers
+from dashboards.web.map_blocks import extreme_of, largest_of, mean_of, row_height, steps_of
 from dashboards.web.wording import number, plural
 
-MOST_PIXELS = 400
 FLUENCE: ColorScale = (
     (0.0, "#ffffff"),
     (0.15, "#d6e6f2"),
@@ -50,8 +50,8 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
     gamma = np.asarray(arrays["gamma"], np.float64) if "gamma" in arrays else None
     if not expected.size or (gamma is not None and gamma.shape != expected.shape):
         return None
-    steps = -(-len(y_mm) // MOST_PIXELS), -(-len(x_mm) // MOST_PIXELS)
-    x_drawn, y_drawn = _mean(x_mm[None, :], (1, steps[1]))[0], _mean(y_mm[:, None], steps)[:, 0]
+    steps = steps_of(expected.shape)
+    x_drawn, y_drawn = mean_of(x_mm[None, :], (1, steps[1]))[0], mean_of(y_mm[:, None], steps)[:, 0]
     top = float(max(expected.max(), actual.max())) or 1.0
     reach = max(float(np.abs(difference).max()), DIFFERENCE_REACH * top)
 
@@ -61,19 +61,19 @@ def fluence(arrays: Mapping[str, NDArray[Any]]) -> Figure | None:
         return MapPanel(title, unit, values, x_drawn, y_drawn, colors, low, high)
 
     panels = [
-        panel("Expected fluence", _mean(expected, steps), FLUENCE, 0.0, top),
-        panel("Actual fluence", _mean(actual, steps), FLUENCE, 0.0, top),
-        panel("Actual − expected", _extreme(difference, steps), DIFFERENCE, -reach, reach),  # noqa: RUF001
+        panel("Expected fluence", mean_of(expected, steps), FLUENCE, 0.0, top),
+        panel("Actual fluence", mean_of(actual, steps), FLUENCE, 0.0, top),
+        panel("Actual − expected", extreme_of(difference, steps), DIFFERENCE, -reach, reach),  # noqa: RUF001
     ]
     if gamma is not None:
-        drawn = np.fmax.reduce(np.fmax.reduce(_blocks(gamma, steps, np.nan), axis=3), axis=1)
+        drawn = largest_of(gamma, steps)
         panels.append(MapPanel("Gamma", "", drawn, x_drawn, y_drawn, GAMMA, 0.0, 2.0, GAMMA_TICKS))
     return Figure(
         "Fluence in the plane of the isocenter",
         f"{_frame(arrays)}. {_summary(expected, difference, gamma, (x_mm, y_mm), unit)}",
         panels,
         columns=4,
-        row_height=_row_height(x_mm, y_mm),
+        row_height=row_height(x_mm, y_mm),
         legend=False,
     )
 
@@ -107,32 +107,3 @@ def _summary(
     counted = int(np.isfinite(gamma).sum())
     failed = int(np.count_nonzero(gamma > 1.0))  # NaN is not greater
     return f"{sentence}; gamma above 1 in {failed} of {plural(counted, 'drawn point')}."
-
-
-def _row_height(x_mm: Numbers, y_mm: Numbers) -> int:
-    aspect = max(float(np.ptp(y_mm)), 1.0) / max(float(np.ptp(x_mm)), 1.0)
-    return int(np.clip(255 * aspect, 150, 520)) + 72
-
-
-def _blocks(values: Numbers, steps: tuple[int, int], fill: float) -> Numbers:
-    """Shape `(rows, step, columns, step)`, filled up at the ends."""
-    spare = [(0, -n % step) for n, step in zip(values.shape, steps, strict=True)]
-    whole = np.pad(values, spare, constant_values=fill)
-    rows, columns = whole.shape[0] // steps[0], whole.shape[1] // steps[1]
-    return whole.reshape(rows, steps[0], columns, steps[1])
-
-
-def _mean(values: Numbers, steps: tuple[int, int]) -> Numbers:
-    if values.shape[1] == 1:
-        steps = (steps[0], 1)
-    blocks = _blocks(values, steps, np.nan)
-    known = np.isfinite(blocks)
-    total = np.where(known, blocks, 0.0).sum(axis=(1, 3))
-    return np.asarray(total / np.maximum(known.sum(axis=(1, 3)), 1))
-
-
-def _extreme(values: Numbers, steps: tuple[int, int]) -> Numbers:
-    """Of each block the value that is furthest from zero: a thin line of error must show."""
-    blocks = _blocks(values, steps, 0.0)
-    highest, lowest = blocks.max(axis=(1, 3)), blocks.min(axis=(1, 3))
-    return np.asarray(np.where(highest >= -lowest, highest, lowest))

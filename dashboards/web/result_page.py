@@ -17,6 +17,7 @@ from dashboards.web.draw_fluence import fluence
 from dashboards.web.draw_image import image
 from dashboards.web.draw_leaves import leaves
 from dashboards.web.draw_pickets import pickets
+from dashboards.web.draw_portal import portal
 from dashboards.web.draw_winston_lutz import winston_lutz
 from dashboards.web.identity import identity
 from dashboards.web.images import ImageView
@@ -40,6 +41,14 @@ DRAWN: dict[str, tuple[str, Draw]] = {
     "field": ("field", field),
     "starshot": ("starshot", starshot),
     "planar-image": ("planar_image", planar),
+    "portal-dose": (
+        "portal_dose",
+        lambda arrays, _: portal(arrays, "Predicted", "Portal image against its prediction"),
+    ),
+    "in-vivo": (
+        "in_vivo_constancy",
+        lambda arrays, _: portal(arrays, "Baseline", "Transit image against its baseline"),
+    ),
     PICTURE: (PICTURE, lambda arrays, _: image(arrays)),
 }
 """Figures by their names in addresses: which analyzer's arrays they show, and who draws them."""

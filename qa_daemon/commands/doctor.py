@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 import typer
 
 from qa_daemon.app import open_site
-from qa_daemon.site import passwords
-from qa_daemon.site.site import Site
+from qa_daemon.site import imager_models, passwords
+from qa_daemon.site.dicom_settings import Dicom
+from qa_daemon.site.settings import Machine
+from qa_daemon.site.site import Site, SiteError
 
 LITTLE_SPACE = 0.05
 FIXED_SQLITE = (3, 51, 3)
@@ -67,6 +69,27 @@ def _checks(site: Site) -> Iterator[tuple[bool, str]]:
         yield _answers(site.file.influx.url), "the time-series database answers"
 
 
+def _imagers(site: Site, machine: Machine) -> Iterator[tuple[bool, str]]:
+    for number in range(1, len(machine.imager_model) + 1):
+        try:
+            model = imager_models.read(site, machine, number - 1)
+        except SiteError as why:
+            yield False, str(why)
+        else:
+            yield True, f"{machine.name}: imager model {number} is of {model.energy}"
+
+
+def _dicom(site: Site, dicom: Dicom) -> Iterator[tuple[bool, str]]:
+    from qa_daemon.ingest.dicom_tls import tls_context
+
+    yield True, f"{len(dicom.peer)} senders may send DICOM objects to port {dicom.port}"
+    try:
+        tls_context(site, dicom)
+    except SiteError as why:
+        yield False, str(why)
+    nearest = next(p for p in (site.state_dir, *site.state_dir.parents) if p.exists())
+    room = shutil.disk_usage(nearest).free > dicom.keep_free_gb * 10**9
+    yield room, f"more than [dicom] keep_free_gb = {dicom.keep_free_gb:g} is free"
 
 
 def _state(site: Site) -> Iterator[tuple[bool, str]]:
