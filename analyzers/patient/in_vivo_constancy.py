@@ -67,7 +67,7 @@ MEAN_SIGNAL_CHANGE = Metric(
     "mean_signal_change",
     "%",
     "Signal of all of the field, change from the baseline",
-    _same(Limits.within(tolerance=2.0, action=5.0, source=SIMULATED)),
+    _same(Limits.within(tolerance=2.2, action=5.0, source=SIMULATED)),
 )
 CENTRAL_SIGNAL_CHANGE = Metric(
     "central_signal_change", "%", "Change of the mean signal over 1 cm x 1 cm on the axis"
