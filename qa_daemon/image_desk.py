@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from analyzers.catalogue import Catalogue
-from analyzers.portal_images import PortalImage
+from analyzers.portal_images import ImageKind, PortalImage
 from qa_daemon.image_keys import as_messages
 from qa_daemon.image_sets import VMAT_TESTS
 from qa_daemon.model import (
@@ -24,6 +24,7 @@ from qa_daemon.model import (
     Resumption,
     SaidKind,
 )
+from qa_daemon.site import imager_models
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
@@ -78,7 +79,7 @@ class ImageDesk:
             said_meanwhile = read.model_copy(update={"awaits": awaits, "not_judged": awaits})
             return Prepared(job, found, said_meanwhile)
         updated = {
-            "partners": self._partners(found),
+            "partners": with_imager(self._partners(found), read, self.site, machine),
             "mlc": machine.mlc if machine else job.mlc,
             "machine_class": machine.machine_class if machine else job.machine_class,
         }
@@ -124,6 +125,16 @@ class ImageDesk:
 
     def _path(self, file: LedgerFile) -> NamedPath:
         return NamedPath(path=str(self.archive.path_of(file.sha256)), name=file.name)
+
+
+def with_imager(partners: Partners, read: Report, site: Site, machine: Machine | None) -> Partners:
+    """The partners of a clinical image, and the model of its imager."""
+    if not isinstance(read.keys, ImageKeys) or read.keys.kind != ImageKind.PORTAL.value:
+        return partners
+    text, why = imager_models.text_for(site, machine, read.energy)
+    if text is not None:
+        return partners.model_copy(update={"imager": text})
+    return partners.model_copy(update={"lacking": {**partners.lacking, "imager": why}})
 
 
 def instant_ns(performed_at: datetime | None, file: LedgerFile, site: Site) -> int:

@@ -14,16 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.catalogue import Catalogue
-from analyzers.core import ReadError
+from analyzers.core import AnalysisError, ReadError
 from analyzers.image_pins import Pin
+from analyzers.imager_records import from_json
+from analyzers.plan_records import Beam
 from analyzers.portal_images import Beside, Classified, ImageKind, PortalImage
 from analyzers.records import Delivery
-from qa_daemon.job_plans import as_named_file
+from qa_daemon.job_plans import as_named_file, read_plan
 from qa_daemon.model import Job, NamedPath, Resumption
 
 PICTURE = "image"
 """What the arrays of an image itself are called, beside those of its analyses."""
 PREVIEW_PX = 256
+NO_PLAN = "the plan that it is of is not here"
 SAID = "a physicist said so"
 NOT_JUDGED = {
     ImageKind.VMAT_OPEN: "the open field of a VMAT test: judged with the image of its test",
@@ -54,7 +57,7 @@ def beside_partners(image: PortalImage, job: Job, catalogue: Catalogue) -> Porta
     first, *others = sorted((image, *rest), key=_made_at)
     said = image.classified
     first, others = first.as_kind(said), [other.as_kind(said) for other in others]
-    return replace(first, set_with=tuple(others), beside=_beside(job, catalogue))
+    return replace(first, set_with=tuple(others), beside=_beside(first, job, catalogue))
 
 
 def preview(image: PortalImage) -> dict[str, NDArray[Any]]:
@@ -82,7 +85,7 @@ def _of_kind(image: PortalImage, said: Classified) -> PortalImage:
     return replace(image, classified=said, not_judged=told)
 
 
-def _beside(job: Job, catalogue: Catalogue) -> Beside:
+def _beside(image: PortalImage, job: Job, catalogue: Catalogue) -> Beside:
     partners, lacking = job.partners, dict(job.partners.lacking)
 
     def partner(name: str, files: Sequence[NamedPath]) -> PortalImage | None:
@@ -93,14 +96,36 @@ def _beside(job: Job, catalogue: Catalogue) -> Beside:
             return None
 
     log = _log(partners.logs, catalogue, lacking)
+    imager = None if partners.imager is None else from_json(partners.imager)
     return Beside(
         open_image=partner("open_image", _given(partners.open_image)),
         predicted=partner("predicted", _given(partners.predicted)),
         baseline=partner("baseline", partners.baseline),
         log=log,
+        planned=_planned(image, partners.plan, catalogue, lacking),
+        imager=imager,
         lacking=lacking,
         mlc=job.mlc or _model_of(log),
     )
+
+
+def _planned(
+    image: PortalImage, plan: NamedPath | None, catalogue: Catalogue, lacking: dict[str, str]
+) -> Beam | None:
+    """The beam of the plan that the image is of."""
+    number = image.identity.beam_number
+    if plan is None or number is None:
+        lacking.setdefault("planned", NO_PLAN)
+        return None
+    try:
+        beams = read_plan(plan, catalogue).beams
+    except ReadError as why:
+        lacking["planned"] = f"the plan cannot be read: {why.code}: {why}"
+        return None
+    found = next((beam for beam in beams if beam.number == number), None)
+    if found is None:
+        lacking["planned"] = "the plan has no beam of this number"
+    return found
 
 
 def _given(file: NamedPath | None) -> list[NamedPath]:
@@ -116,18 +141,15 @@ def _image(file: NamedPath, catalogue: Catalogue) -> PortalImage:
 
 
 def _mean(images: Sequence[PortalImage]) -> PortalImage | None:
-    """The mean of the images that a baseline is of; they have to be of one size and place."""
+    """The mean of the images that a baseline is of; they have to be alike."""
     if not images:
         return None
-    first = images[0]
-    if len(images) == 1:
-        return first
-    for other in images[1:]:
-        same = (first.shape, first.spacing_mm, first.sid_mm, first.pixels)
-        if (other.shape, other.spacing_mm, other.sid_mm, other.pixels) != same:
-            raise ReadError("BASELINE", "the images of the baseline differ in size or scale")
-    values = np.mean([image.values for image in images], axis=0)
-    return replace(first, values=values)
+    from analyzers.portal_comparison import mean_image  # loads what workers alone need
+
+    try:
+        return images[0] if len(images) == 1 else mean_image(images)
+    except AnalysisError as why:
+        raise ReadError("BASELINE", str(why)) from None
 
 
 def _log(

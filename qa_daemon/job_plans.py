@@ -66,7 +66,7 @@ def beside_plans(
     plans: list[Plan | None] = []
     for file in job.plans:
         try:
-            plans.append(_plan(file, catalogue))
+            plans.append(read_plan(file, catalogue))
         except ReadError as why:
             if job.plan_is_chosen:
                 failure = f"the plan cannot be read: {why.code}: {why}"
@@ -120,7 +120,8 @@ def _without_plan(delivery: Delivery, job: Job) -> tuple[Delivery, MatchReport]:
     return replace(delivery, planned=found), match
 
 
-def _plan(file: NamedPath, catalogue: Catalogue) -> Plan:
+def read_plan(file: NamedPath, catalogue: Catalogue) -> Plan:
+    """A plan; read once for all that it came with.  Raises `ReadError`."""
     named = as_named_file(file)
     plan_format = catalogue.recognize(named.path, named.name).format
     if not issubclass(plan_format.yields, Plan):

@@ -317,6 +317,7 @@ class SaidKind(Message):
 class Partners(Message):
     """The files that an image is held against; `lacking` says by name why one is not here.
 
+    `imager` is the model of the imager at this energy, as its file has it.
     Several baselines are taken as their mean.  Of the logs the first that fits is taken.
     """
 
@@ -325,6 +326,7 @@ class Partners(Message):
     baseline: tuple[NamedPath, ...] = ()
     logs: tuple[Resumption, ...] = ()
     plan: NamedPath | None = None
+    imager: str | None = None
     lacking: dict[str, str] = {}
 
 

@@ -23,6 +23,7 @@ from qa_daemon.app import open_site, utc_now
 from qa_daemon.commands import forms
 from qa_daemon.commands.image_groups import GivenImage, GivenLog, groups_of
 from qa_daemon.fractions import goes_on
+from qa_daemon.image_desk import with_imager
 from qa_daemon.image_keys import as_messages
 from qa_daemon.jobs import measure
 from qa_daemon.model import (
@@ -230,7 +231,11 @@ def _images(
     for judged in groups_of(read, logs, plan_of, site):
         first, *rest = (image.path for image in judged.images)
         later, beside = [Group(path) for path in rest], list(judged.beside)
-        group = Group(first, [], later, judged.partners, beside)
+        machine = site.machine_of_path(first) or site.machine_told(
+            judged.images[0].report.machine_serial, judged.images[0].report.machine_name
+        )
+        partners = with_imager(judged.partners, judged.images[0].report, site, machine)
+        group = Group(first, [], later, partners, beside)
         found.append(_safely(group, catalogue, site, given))
     return found
 

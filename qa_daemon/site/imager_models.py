@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzers.core import ReadError
-from analyzers.imager_records import ImagerModel, from_json
+from analyzers.imager_records import ImagerModel, from_json, to_json
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site, SiteError
 
@@ -40,3 +40,18 @@ def of_energy(site: Site, machine: Machine, energy: str | None) -> ImagerModel |
     if len(found) > 1:
         raise SiteError(f"{site.path}: {machine.name} has two imager models of {found[0].energy}")
     return found[0] if found else None
+
+
+def text_for(site: Site, machine: Machine | None, energy: str | None) -> tuple[str | None, str]:
+    """The model of a beam's energy as its file has it, or None and why there is none."""
+    if machine is None:
+        return None, "the site does not know the machine, so nor its imager"
+    if not machine.imager_model:
+        return None, "no imager model is fitted for this machine"
+    try:
+        model = of_energy(site, machine, energy)
+    except SiteError:
+        return None, "the imager model that the site names cannot be used: ask doctor"
+    if model is None:
+        return None, "no imager model is fitted for this energy"
+    return to_json(model), ""
