@@ -1,0 +1,324 @@
+"""The check on the logs: where an image saw each leaf, against where the log says it was.
+
+A log is the controller's own word: a worn drive leaves its numbers as they are while the leaf is
+elsewhere (T-nut wear of 0.5 to 1.2 mm, PMC12626751).  An image of the same beam is fitted by the
+log's picture (`image_leaf_fit`, which states what is fitted out and what thereby cannot be seen),
+and each leaf's offset from the log, image minus log along IEC X at the isocenter plane, is judged:
+its mean over the beam and, where edges stand, at each place.
+
+A leaf disagrees where the image cannot rule out 0.5 mm: the limit is narrowed by two standard
+errors (guard band, JCGM 106:2012).  A leaf with too large a standard error is not seen; what is not
+seen is counted, and where too few are the check has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat
+
+from analyzers.core import (
+    Analysis,
+    AnalysisError,
+    Analyzer,
+    Context,
+    LeafTable,
+    Limits,
+    Measurement,
+    Metric,
+    NotApplicable,
+    Settings,
+)
+from analyzers.field_shape import beam_on_samples, no_leaves, shaping_leaves
+from analyzers.image_leaf_fit import LeafFit, fit
+from analyzers.image_leaves import LogPicture, leaf_errors_mm, log_picture, seen
+from analyzers.image_log_match import beams_shown, is_same_delivery
+from analyzers.portal_images import ImageKind, PortalImage
+from analyzers.records import BoolArray, Delivery
+
+Array = NDArray[np.float64]
+KINDS = (ImageKind.PICKET_FENCE, ImageKind.PORTAL, ImageKind.VMAT_DRGS, ImageKind.VMAT_DRMLC)
+DISAGREES_MM = 0.5
+GUARD = 2.0
+"""Standard errors by which the limit is narrowed."""
+LEAST_EXPOSED = 0.02
+"""A leaf whose edge bounds the field for less of the meterset than this is not asked for."""
+LEAST_EXPLAINED = 0.9
+MOST_MISFIT = 0.12
+"""Share of the signal's range left over in a leaf's rows that no offset of leaves explains."""
+JUDGED = ("truebeam", "halcyon", "clinac", "elekta")
+
+
+def _limits(limits: Limits) -> dict[str, Limits]:
+    return dict.fromkeys(JUDGED, limits)
+
+
+LARGEST_DISAGREEMENT = Metric(
+    "largest_disagreement",
+    "mm",
+    "Largest offset of a leaf in the image from where its log says it was",
+    _limits(Limits.at_most(tolerance=0.3, action=0.5)),
+)
+LEAVES_DISAGREEING = Metric(
+    "leaves_disagreeing",
+    "1",
+    "Leaves for which the image cannot rule out that they were 0.5 mm or more off their log",
+    _limits(Limits.at_most(tolerance=0.0, action=0.0)),
+)
+LEAVES_SEEN = Metric(
+    "leaves_seen",
+    "%",
+    "Share of the leaves that shape the field whose offset the image tells well enough",
+    _limits(Limits(tolerance_low=90.0)),
+)
+LOG_ALSO_SEES = Metric(
+    "log_also_sees",
+    "1",
+    "Leaves that image and log both say were 0.5 mm or more from where they were wanted",
+)
+OFFSET_RMS = Metric("offset_rms", "mm", "RMS offset of the leaves that are seen")
+BANK_A_OFFSET = Metric(
+    "bank_a_offset", "mm", "What is common to bank A: of the imager, the leaf ends or the bank"
+)
+BANK_B_OFFSET = Metric(
+    "bank_b_offset", "mm", "What is common to bank B: of the imager, the leaf ends or the bank"
+)
+ROTATION = Metric("rotation", "deg", "Image turned against the log, counterclockwise")
+SHIFT_X = Metric("shift_x", "mm", "Image shifted against the log along IEC x")
+SHIFT_Y = Metric("shift_y", "mm", "Image shifted against the log along IEC y")
+MAGNIFICATION = Metric("magnification_error", "%", "Image larger than its distance says")
+
+
+class LeafLogCheckSettings(Settings):
+    """Settings of this analyzer."""
+
+    most_shift_mm: PositiveFloat = 5.0
+    """An image that lies further off its log's field is not fitted."""
+    most_standard_error_mm: PositiveFloat = 0.07
+    """A leaf with a larger standard error is not seen: 0.5 mm is to be seven of them."""
+    fewest_seen_percent: float = Field(default=70.0, gt=0.0, le=100.0)
+    """Of the leaves that shape the field; where fewer are seen, the check has failed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Leaves:
+    """All leaves of all layers; arrays are `(leaves,)`."""
+
+    names: NDArray[np.str_]
+    asked: BoolArray
+    seen: BoolArray
+    offset_mm: Array
+    error_mm: Array
+    worst_mm: Array
+    """The offset of largest magnitude: the mean one, or one at a place."""
+    worst_error_mm: Array
+    log_error_mm: Array
+
+    @property
+    def disagree(self) -> BoolArray:
+        return self.seen & (np.abs(self.worst_mm) + GUARD * self.worst_error_mm >= DISAGREES_MM)
+
+    @property
+    def log_sees(self) -> BoolArray:
+        """The image finds the leaf where the log has it, and that is not where it was wanted."""
+        wrong = np.abs(self.offset_mm + self.log_error_mm) >= DISAGREES_MM
+        return self.seen & ~self.disagree & wrong
+
+
+def analyze(image: PortalImage, context: Context[LeafLogCheckSettings]) -> Analysis:
+    """Hold one image against the log of the same beam."""
+    settings = context.settings
+    log = image.beside.log
+    if log is None:
+        raise NotApplicable(image.beside.lacking.get("log", "no log of the same beam is here"))
+    if not log.mlc:
+        raise no_leaves(log, context.machine_class)
+    beam_on_samples(log, 1)
+    name, picture, found, said = _best(image, log, settings)
+    _reject_unlike(image, found)
+    leaves = _leaves(log, picture, found, settings)
+    _reject_unseen(leaves, found, settings)
+    return Analysis(
+        measurements=[*_judged(leaves), *_common(picture, found)],
+        traces=_traces(picture, found, leaves),
+        notes=[*([f"shows {name}"] if name else []), said, *_notes(leaves)],
+        leaves=LeafTable(
+            leaves.names.tolist(),
+            {
+                "offset_mm": np.where(leaves.seen, leaves.offset_mm, np.nan),
+                "standard_error_mm": np.where(leaves.asked, leaves.error_mm, np.nan),
+                "worst_offset_mm": np.where(leaves.seen, leaves.worst_mm, np.nan),
+                "log_error_mm": leaves.log_error_mm,
+            },
+        ),
+    )
+
+
+def _best(
+    image: PortalImage, log: Delivery, settings: LeafLogCheckSettings
+) -> tuple[str | None, LogPicture, LeafFit, str]:
+    """The beam of the log that the image shows: of several, the one that explains most of it."""
+    same, said = is_same_delivery(image, log)
+    if not same:
+        raise AnalysisError(f"this image is not of this log: {said}")
+    fits: list[tuple[str | None, LogPicture, LeafFit]] = []
+    failed: list[AnalysisError] = []
+    for name, part in beams_shown(image, log):
+        try:
+            picture = log_picture(log, part)
+            found = fit(
+                picture,
+                seen(image, float(np.diff(picture.grid.x_edges_mm)[0])),
+                most_shift_mm=settings.most_shift_mm,
+                place_error_mm=settings.most_standard_error_mm,
+            )
+        except AnalysisError as why:
+            failed.append(why)
+        else:
+            fits.append((name, picture, found))
+    if not fits:
+        raise failed[0]
+    name, picture, found = max(fits, key=lambda beam: beam[2].explained)
+    return name, picture, found, f"image and log: {said}"
+
+
+def _reject_unlike(image: PortalImage, found: LeafFit) -> None:
+    if not found.explained >= LEAST_EXPLAINED:
+        if image.fraction is not None or image.beside.baseline is not None:
+            raise NotApplicable("the beam came through something: the log alone does not explain it")
+        raise AnalysisError(
+            f"this image is not of this log, or shows more than the beam: the log explains "
+            f"{100.0 * max(found.explained, 0.0):.0f} % of it"
+        )
+
+
+def _leaves(
+    log: Delivery, picture: LogPicture, found: LeafFit, settings: LeafLogCheckSettings
+) -> _Leaves:
+    beam_on = np.zeros_like(log.beam_on)
+    beam_on[picture.samples] = log.beam_on[picture.samples]
+    shaping = np.concatenate([shaping_leaves(log, layer, beam_on).ravel() for layer in log.mlc])
+    asked = shaping & (found.exposed >= LEAST_EXPOSED)
+    at_place = np.abs(found.place_mm) + GUARD * found.place_error_mm
+    is_place = at_place > np.abs(found.offset_mm) + GUARD * found.error_mm  # NaN is not greater
+    return _Leaves(
+        names=np.array(picture.names),
+        asked=asked,
+        seen=asked & (found.error_mm <= settings.most_standard_error_mm),
+        offset_mm=found.offset_mm,
+        error_mm=found.error_mm,
+        worst_mm=np.where(is_place, found.place_mm, found.offset_mm),
+        worst_error_mm=np.where(is_place, found.place_error_mm, found.error_mm),
+        log_error_mm=leaf_errors_mm(log, picture.samples),
+    )
+
+
+def _reject_unseen(leaves: _Leaves, found: LeafFit, settings: LeafLogCheckSettings) -> None:
+    if not leaves.asked.any():
+        raise NotApplicable("no leaf shapes the field: the jaws alone do")
+    share = 100.0 * leaves.seen.sum() / leaves.asked.sum()
+    if share < settings.fewest_seen_percent:
+        raise AnalysisError(
+            f"the image tells the offset of {leaves.seen.sum()} of {leaves.asked.sum()} leaves that "
+            f"shape the field, fewer than {settings.fewest_seen_percent:g} %"
+        )
+    # A leaf far off, or one that the log does not show in the field at all, is no small offset.
+    odd = (found.misfit > MOST_MISFIT) & ~leaves.disagree
+    if odd.any():
+        raise AnalysisError(
+            f"the image shows more in the rows of leaf {leaves.names[odd][0]} than offsets explain"
+        )
+
+
+def _judged(leaves: _Leaves) -> Iterator[Measurement]:
+    size = np.where(leaves.seen, np.abs(leaves.worst_mm), -1.0)
+    worst = int(size.argmax())
+    yield LARGEST_DISAGREEMENT.measured(size[worst], at=str(leaves.names[worst]))
+    disagreeing = np.flatnonzero(leaves.disagree)
+    first = int(disagreeing[size[disagreeing].argmax()]) if disagreeing.size else None
+    yield LEAVES_DISAGREEING.measured(
+        disagreeing.size, at=None if first is None else str(leaves.names[first])
+    )
+    yield LEAVES_SEEN.measured(100.0 * leaves.seen.sum() / leaves.asked.sum())
+    yield LOG_ALSO_SEES.measured(leaves.log_sees.sum())
+    yield OFFSET_RMS.measured(np.sqrt((leaves.offset_mm[leaves.seen] ** 2).mean()))
+
+
+def _common(picture: LogPicture, found: LeafFit) -> Iterator[Measurement]:
+    """What was fitted out; the shift in the image's frame, that of banks in the collimator's."""
+    placement, gap_mm = found.state.placement, found.state.stand.gap_mm
+    # A narrow picket tells a wider gap from a wider blur badly.
+    if found.gap_error_mm <= MOST_GAP_ERROR_MM:
+        yield BANK_A_OFFSET.measured(placement.shift_x_mm + gap_mm / 2.0)
+        yield BANK_B_OFFSET.measured(placement.shift_x_mm - gap_mm / 2.0)
+    angle = np.deg2rad(picture.collimator_deg)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    yield ROTATION.measured(np.rad2deg(placement.rotation_rad))
+    yield SHIFT_X.measured(placement.shift_x_mm * cosine - placement.shift_y_mm * sine)
+    yield SHIFT_Y.measured(placement.shift_x_mm * sine + placement.shift_y_mm * cosine)
+    yield MAGNIFICATION.measured(100.0 * placement.magnification)
+
+
+def _notes(leaves: _Leaves) -> Iterator[str]:
+    for what, which in (
+        ("log and image disagree", leaves.disagree),
+        ("not seen well enough", leaves.asked & ~leaves.seen),
+        ("image and log agree that it was not where it was wanted", leaves.log_sees),
+    ):
+        if which.any():
+            names = leaves.names[which]
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            yield f"{what}: leaf {', '.join(names[:MOST_NAMED])}{more}"
+    if np.isnan(leaves.log_error_mm).all():
+        yield "the log does not say where the leaves were wanted"
+
+
+def _traces(picture: LogPicture, found: LeafFit, leaves: _Leaves) -> dict[str, NDArray[np.generic]]:
+    known = found.known
+    layers = [(float(n), *layer.leaf_edges_mm) for n, layer in enumerate(picture.delivery.mlc)]
+    return {
+        "image": np.where(known, found.values, np.nan).astype(np.float32),
+        "log_picture": found.model.astype(np.float32),
+        "x_mm": picture.grid.x_mm,
+        "y_mm": picture.grid.y_mm,
+        "leaf": np.arange(len(leaves.names)),
+        "leaf_y_mm": picture.leaf_y_mm,
+        "leaf_in_bank_a": picture.in_bank_a,
+        "leaf_pairs": np.array([len(layer) - 2 for layer in layers]),
+        "offset_mm": leaves.offset_mm,
+        "worst_offset_mm": leaves.worst_mm,
+        "standard_error_mm": leaves.worst_error_mm,
+        "leaf_seen": leaves.seen,
+        "leaf_asked": leaves.asked,
+        "leaf_disagrees": leaves.disagree,
+    }
+
+
+MOST_NAMED = 8
+MOST_GAP_ERROR_MM = 0.1
+
+ANALYZER = Analyzer(
+    name="leaf_log_check",
+    title="Leaves in the image against their log",
+    version="1",
+    accepts=PortalImage,
+    settings=LeafLogCheckSettings,
+    metrics=(
+        LARGEST_DISAGREEMENT,
+        LEAVES_DISAGREEING,
+        LEAVES_SEEN,
+        LOG_ALSO_SEES,
+        OFFSET_RMS,
+        BANK_A_OFFSET,
+        BANK_B_OFFSET,
+        ROTATION,
+        SHIFT_X,
+        SHIFT_Y,
+        MAGNIFICATION,
+    ),
+    analyze=analyze,
+    applies=lambda image: image.kind in KINDS,
+)
