@@ -17,8 +17,12 @@ from analyzers.portal_images import Classified, ImageKind, PortalImage
 from analyzers.records import Delivery
 
 Array = NDArray[np.float64]
+Plane = tuple[Array, Array, Array, Array]
+"""x, y, and MU open and MU inside the jaws, `(rows, columns)`."""
 FINE_MM = 0.2
 ROW_MM = 0.25
+COARSE = (4, 5)
+"""Rows and columns of the fine plane in 1 mm."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,24 @@ def picture(
 
 
 def painted_plane(
-    delivery: Delivery, panel: Panel, offsets_mm: Mapping[str, float], substeps: int = 3
-) -> tuple[Array, Array, Array, Array]:
-    """MU for which each point of a fine plane in the collimator's frame was open; and by the jaws alone."""
+    delivery: Delivery,
+    panel: Panel,
+    offsets_mm: Mapping[str, float],
+    substeps: int = 3,
+    between_mm: tuple[float, float] = (-np.inf, np.inf),
+) -> Plane:
+    """MU for which each point of a fine plane in the collimator's frame was open; and by the jaws alone.
+
+    Only rows with y `between_mm`.
+    """
     unknown = set(offsets_mm) - {
         name for layer in delivery.mlc for bank in "AB" for name in layer.leaf_names(bank)
     }
     assert not unknown, unknown
-    reach_mm = 135.0
-    x_mm = np.arange(-reach_mm, reach_mm, FINE_MM) + FINE_MM / 2
-    y_mm = np.arange(-115.0, 115.0, ROW_MM) + ROW_MM / 2
+    x_reach_mm, y_reach_mm = _reach_mm(delivery)
+    x_mm = np.arange(-x_reach_mm, x_reach_mm, FINE_MM) + FINE_MM / 2
+    y_mm = np.arange(-y_reach_mm, y_reach_mm, ROW_MM) + ROW_MM / 2
+    y_mm = y_mm[(y_mm > between_mm[0]) & (y_mm < between_mm[1])]
     weight = delivery.weight
     assert weight is not None
     mu = np.asarray(weight.actual, np.float64)
@@ -112,8 +124,37 @@ def painted_plane(
                 in_y &= y_mm < _at(delivery.jaw_y2_mm.actual, k, t)
             below_above += in_y * rise / substeps
     # Y jaws stand still in these deliveries.
-    share = below_above / max(below_above.max(), 1e-9)
+    share = below_above / (mu[-1] - mu[0])
     return x_mm, y_mm, painted[where] * share[:, None], behind * share[:, None]
+
+
+def _reach_mm(delivery: Delivery) -> tuple[float, float]:
+    """Half a width and half a height that hold the field and its penumbra."""
+    if delivery.jaw_x1_mm is None:
+        return 135.0, 150.0
+    jaws = {name: np.abs(axis.actual).max() for name, axis in delivery.jaws_mm.items()}
+    whole = [np.ceil(max(jaws[side + "1"], jaws[side + "2"])) + 20.0 for side in "XY"]
+    return float(whole[0]), float(whole[1])
+
+
+def repainted(
+    delivery: Delivery, panel: Panel, plane: Plane, offsets_mm: Mapping[str, float], substeps: int = 3
+) -> Plane:
+    """A plane with some leaves moved: only the rows that they can touch are painted again."""
+    x_mm, y_mm, painted, behind = plane
+    painted = painted.copy()
+    for name in offsets_mm:
+        layer, pair = next(
+            (layer, layer.leaf_names(bank).index(name))
+            for layer in delivery.mlc
+            for bank in "AB"
+            if name in layer.leaf_names(bank)
+        )
+        edges = layer.leaf_edges_mm[pair : pair + 2]
+        between = float(edges[0]) - panel.groove_mm, float(edges[1]) + panel.groove_mm
+        rows = (y_mm > between[0]) & (y_mm < between[1])
+        painted[rows] = painted_plane(delivery, panel, offsets_mm, substeps, between)[2]
+    return x_mm, y_mm, painted, behind
 
 
 def _leaves_above(layer, y_mm: Array, groove_mm: float) -> NDArray[np.intp]:
@@ -131,17 +172,21 @@ def _at(values: Array, k: int, t: float) -> Array:
 
 
 def looked_at(
-    delivery: Delivery, panel: Panel, plane: tuple[Array, Array, Array, Array], kind: ImageKind
+    delivery: Delivery, panel: Panel, plane: Plane, kind: ImageKind
 ) -> PortalImage:
     """The plane as the panel shows it."""
     x_mm, y_mm, painted, behind = plane
     signal = (1.0 - panel.transmission) * painted + panel.transmission * behind
     spread = sum(w for _, w in panel.glare)
-    seen = (1.0 - spread) * _blurred(signal, panel.blur_mm)
+    horns = 1.0 + panel.horns * (x_mm[None, :] ** 2 + y_mm[:, None] ** 2) / 150.0**2
+    sharp = (1.0 - spread) * _blurred(signal, panel.blur_mm, (ROW_MM, FINE_MM)) * horns
+    # Glare is wide, and blurred on a plane of 1 mm.
+    down, across = (n // size * size for n, size in zip(signal.shape, COARSE, strict=True))
+    blocks = (down // COARSE[0], COARSE[0], across // COARSE[1], COARSE[1])
+    coarse, slow = ((part[:down, :across].reshape(blocks).mean(axis=(1, 3))) for part in (signal, horns))
+    glare = np.zeros_like(coarse)
     for sigma_mm, weight in panel.glare:
-        seen = seen + weight * _blurred(signal, sigma_mm)
-    radius2 = (x_mm[None, :] ** 2 + y_mm[:, None] ** 2) / 150.0**2
-    seen = seen * (1.0 + panel.horns * radius2)
+        glare += weight * _blurred(coarse, sigma_mm, (1.0, 1.0)) * slow
     rows, columns = panel.shape
     step_mm = panel.pixel_mm / (panel.sid_mm / 1000.0)
     u = (np.arange(columns) - (columns - 1) / 2) * step_mm - panel.shift_mm[0]
@@ -156,7 +201,11 @@ def looked_at(
             px = (uu * cosine - vv * sine) / (1.0 + panel.magnification)
             py = (uu * sine + vv * cosine) / (1.0 + panel.magnification)
             at = [(py - y_mm[0]) / ROW_MM, (px - x_mm[0]) / FINE_MM]
-            values += map_coordinates(seen, at, order=1, mode="nearest") / 4.0
+            values += map_coordinates(sharp, at, order=1, mode="nearest") / 4.0
+            if not panel.glare or du < 0.0 or dv < 0.0:
+                continue
+            at = [(place - (n - 1) / 2) / n for place, n in zip(at, COARSE, strict=True)]
+            values += map_coordinates(glare, at, order=1, mode="nearest")
     rng = np.random.default_rng(panel.seed)
     top = values.max()
     grain = panel.noise * np.sqrt(np.maximum(values, 0.02 * top) * top)
@@ -174,5 +223,5 @@ def looked_at(
     )
 
 
-def _blurred(signal: Array, sigma_mm: float) -> Array:
-    return gaussian_filter(signal, (sigma_mm / ROW_MM, sigma_mm / FINE_MM), mode="nearest")
+def _blurred(signal: Array, sigma_mm: float, step_mm: tuple[float, float]) -> Array:
+    return gaussian_filter(signal, [sigma_mm / step for step in step_mm], mode="nearest")
