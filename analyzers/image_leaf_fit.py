@@ -14,22 +14,17 @@ the imager's or the collimator's; a gap that is the same for all pairs is that o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.core import AnalysisError
+from analyzers.image_leaf_step import State, Step, in_px, step_at, steps_mm
 from analyzers.image_leaves import Array, LogPicture, Maps, Placement, Seen, Stand, exposure
 from analyzers.numerics.leaf_consensus import agreeing
-from analyzers.numerics.picture_columns import (
-    Patch,
-    band_patches,
-    bands,
-    blurred,
-    products,
-    smooth_terms,
-)
+from analyzers.numerics.picture_columns import bands, blurred
 from analyzers.records import BoolArray
 
 ROUNDS = 8
@@ -40,8 +35,7 @@ WORSE, MOST_HALVED = 1.02, 6
 SETTLED_MM = 0.004
 FIRST_BLUR_MM = 1.2
 LEAST_BLUR_MM, MOST_BLUR_MM = 0.3, 4.0
-GLARE_MM = (4.0, 20.0)
-ACROSS_MM = 200.0
+MOST_TURN_DEG, MOST_SIZE = 3.0, 0.03
 AGREE_MM = 0.12
 """Leaves this close to what most of them agree on are always taken as agreeing."""
 FARTHEST_LEAF_MM = 6.0
@@ -54,20 +48,8 @@ SHIFT_SD_MM, TURN_SD, SIZE_SD, GAP_SD_MM, BLUR_SD_MM, JAW_SD_MM, LEAF_SD_MM = (
 )  # fmt: skip
 TOGETHER = 30.0
 """What the picture does not explain runs over so many pixels: each says less than by its noise."""
-AT_JAW_PER_MM = 0.03
-"""Where this share of the meterset, per mm, lies at a jaw's edge, the image tells of the jaw."""
 LEAST_LIKENESS = 0.5
 """Correlation of image and log below which they have nothing to do with each other."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """One set of all that is fitted."""
-
-    placement: Placement
-    stand: Stand
-    blur_mm: tuple[float, float]
-    """Along x and y."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,32 +78,6 @@ class LeafFit:
     known: BoolArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Step:
-    """The linear problem around one state."""
-
-    values: Array
-    known: BoolArray
-    model: Array
-    normal: NDArray[np.float64]
-    right: NDArray[np.float64]
-    patches: list[Patch]
-    gains: Array
-    """Of the linear columns, the slow gains first, what comes through the leaves last."""
-    wholes: int
-    own: Array
-    """Gain where a leaf's edge counts, 0 where it does not."""
-    maps: Maps
-
-    @property
-    def rest(self) -> Array:
-        return np.asarray(np.where(self.known, self.values - self.model, 0.0))
-
-    @property
-    def variance(self) -> float:
-        return float((self.rest**2).sum() / max(np.count_nonzero(self.known), 1))
-
-
 def fit(
     picture: LogPicture,
     image: Seen,
@@ -138,18 +94,18 @@ def fit(
     """
     state, likeness = _first(picture, image, most_shift_mm)
     agrees = np.ones(len(picture.names), dtype=np.bool_)
-    step, halved = _step(picture, image, state, None), 0
+    step, halved = step_at(picture, image, state, None), 0
     for number in range(ROUNDS):
         loose = number >= ROUNDS_TOGETHER
         if loose:
             agrees = _agreeing(picture, step, state)
         after = _moved(picture, step, state, agrees, loose=loose)
         _check(after, most_shift_mm)
-        then = _step(picture, image, after, step.maps)
+        then = step_at(picture, image, after, step.maps)
         while then.variance > WORSE * step.variance and halved < MOST_HALVED:
             halved += 1
             after = _halfway(state, after)
-            then = _step(picture, image, after, step.maps)
+            then = step_at(picture, image, after, step.maps)
         moved_mm = _distance_mm(state, after)
         state, step = after, then
         if number > ROUNDS_TOGETHER and moved_mm < SETTLED_MM:
@@ -164,13 +120,19 @@ def _check(state: State, most_shift_mm: float) -> None:
         raise AnalysisError(
             f"the image lies {shift_mm:.1f} mm off the log's field, more than {most_shift_mm:g} mm"
         )
+    turn_deg = float(np.rad2deg(placement.rotation_rad))
+    if not (abs(turn_deg) <= MOST_TURN_DEG and abs(placement.magnification) <= MOST_SIZE):
+        raise AnalysisError(
+            f"the image would have to be turned by {turn_deg:.1f} degrees and "
+            f"{100.0 * placement.magnification:.1f} % larger than its log's field"
+        )
 
 
 def _first(picture: LogPicture, image: Seen, most_shift_mm: float) -> tuple[State, float]:
     """Placed by correlation alone."""
     plain = picture.opening(picture.still())
-    row_mm, column_mm = _steps_mm(picture)
-    blur_px = _in_px((FIRST_BLUR_MM, FIRST_BLUR_MM), (row_mm, column_mm))
+    row_mm, column_mm = steps_mm(picture)
+    blur_px = in_px((FIRST_BLUR_MM, FIRST_BLUR_MM), (row_mm, column_mm))
     drawn = blurred(picture.fluence(plain), blur_px)
     values, known = image.on(picture, Placement())
     if known.mean() < 0.5:
@@ -191,119 +153,11 @@ def _first(picture: LogPicture, image: Seen, most_shift_mm: float) -> tuple[Stat
         raise AnalysisError("the image shows nothing where the log has its field")
     likeness = float(np.corrcoef(seen_values, seen_drawn)[0, 1])
     if not likeness >= LEAST_LIKENESS:
-        raise AnalysisError(
-            f"this image is not of this log: they correlate by {likeness:.2f} only"
-        )
+        raise AnalysisError(f"this image is not of this log: they correlate by {likeness:.2f} only")
     return State(placement, picture.still(), (FIRST_BLUR_MM, FIRST_BLUR_MM)), likeness
 
 
-def _step(picture: LogPicture, image: Seen, state: State, before: Maps | None) -> _Step:
-    """Draw the picture at a state and set up its linear problem.
-
-    Gains are solved for at once, so that no other unknown moves to make up for them.
-    """
-    maps = picture.maps(state.stand, before)
-    grid = picture.grid
-    step_mm = _steps_mm(picture)
-    blur_px = _in_px(state.blur_mm[::-1], step_mm)
-    values, known = image.on(picture, state.placement)
-    terms = smooth_terms(grid.x_mm / ACROSS_MM, grid.y_mm / ACROSS_MM)
-    core = blurred(maps.open, blur_px)
-    linear = [term * core for term in terms]
-    linear += [blurred(maps.open, _in_px((mm, mm), step_mm)) for mm in GLARE_MM]
-    linear += [np.full_like(core, picture.meterset_mu), blurred(maps.behind, blur_px)]
-    gains = _gains(linear, np.where(known, values, 0.0), known)
-    gain = np.asarray(sum(c * term for c, term in zip(gains, terms, strict=False)))
-    model = np.asarray(sum(c * column for c, column in zip(gains, linear, strict=True)))
-    scale, through_leaves = float(gains[0]) or 1.0, float(gains[-1])
-    wholes = [
-        *(scale * column for column in linear),
-        *_placement_columns(model, grid.x_mm, grid.y_mm, step_mm),
-        gain * blurred(_gap_slopes(picture, maps), blur_px),
-        *_blur_columns(gain * core, state.blur_mm, step_mm),
-        *(
-            blurred(gain * through + through_leaves * behind, blur_px)
-            for through, behind in maps.jaws
-        ),
-    ]
-    own = gain * known * _away_from_jaws(picture, maps, blur_px)
-    patches = [
-        Patch(patch.rows, patch.values * own[patch.rows])
-        for patch in _leaf_patches(picture, maps, blur_px)
-    ]
-    rest = np.where(known, values - model, 0.0)
-    normal, right = products([column * known for column in wholes], patches, rest)
-    return _Step(values, known, model, normal, right, patches, gains, len(wholes), own, maps)
-
-
-def _gains(linear: list[Array], values: Array, known: BoolArray) -> Array:
-    """What each linear column is worth, everything else as it stands."""
-    flat = np.stack([(column * known).ravel() for column in linear])
-    normal = flat @ flat.T
-    # Columns may be alike: a background, and what comes through leaves without jaws.
-    normal += np.diag(1e-9 * np.diag(normal) + 1e-30)
-    return np.asarray(np.linalg.solve(normal, flat @ values.ravel()))
-
-
-def _away_from_jaws(picture: LogPicture, maps: Maps, blur_px: tuple[float, float]) -> BoolArray:
-    at_edge = np.zeros_like(maps.open)
-    for _, behind in maps.jaws:
-        at_edge += np.abs(blurred(behind, blur_px)) / picture.meterset_mu
-    return np.asarray(at_edge <= AT_JAW_PER_MM)
-
-
-def _steps_mm(picture: LogPicture) -> tuple[float, float]:
-    """Of the grid, (row, column)."""
-    grid = picture.grid
-    return float(np.diff(grid.y_edges_mm)[0]), float(np.diff(grid.x_edges_mm)[0])
-
-
-def _in_px(rows_columns_mm: tuple[float, float], step_mm: tuple[float, float]) -> tuple[float, float]:
-    return rows_columns_mm[0] / step_mm[0], rows_columns_mm[1] / step_mm[1]
-
-
-def _placement_columns(
-    model: Array, x_mm: Array, y_mm: Array, step_mm: tuple[float, float]
-) -> list[Array]:
-    """What the image differs by from the picture where it is shifted, turned, magnified."""
-    along_y, along_x = np.gradient(model, *step_mm)
-    across, up = np.meshgrid(x_mm, y_mm)
-    return [
-        -along_x,
-        -along_y,
-        up * along_x - across * along_y,
-        -(across * along_x + up * along_y),
-    ]
-
-
-def _blur_columns(
-    core: Array, blur_mm: tuple[float, float], step_mm: tuple[float, float]
-) -> list[Array]:
-    """A Gaussian's derivative by its width is the width times the second derivative (heat)."""
-    return [
-        blur_mm[0] * np.gradient(np.gradient(core, step_mm[1], axis=1), step_mm[1], axis=1),
-        blur_mm[1] * np.gradient(np.gradient(core, step_mm[0], axis=0), step_mm[0], axis=0),
-    ]
-
-
-def _gap_slopes(picture: LogPicture, maps: Maps) -> Array:
-    halves = [
-        (0.5 if n % 2 == 0 else -0.5) * slopes for n, slopes in enumerate(maps.banks)
-    ]
-    return np.asarray(sum(halves))
-
-
-def _leaf_patches(
-    picture: LogPicture, maps: Maps, blur_px: tuple[float, float]
-) -> list[Patch]:
-    return [
-        patch
-        for n, slopes in enumerate(maps.banks)
-        for patch in band_patches(slopes, picture.shares[n // 2], blur_px)
-    ]
-
-
-def _priors(picture: LogPicture, step: _Step, state: State) -> tuple[Array, Array]:
+def _priors(picture: LogPicture, step: Step, state: State) -> tuple[Array, Array]:
     """Standard deviations of all unknowns about zero, and where they stand now; NaN: no prior."""
     linear, jaws = len(step.gains), len(step.maps.jaws)
     placement = state.placement
@@ -329,7 +183,7 @@ def _priors(picture: LogPicture, step: _Step, state: State) -> tuple[Array, Arra
 
 
 def _with_priors(
-    picture: LogPicture, step: _Step, state: State
+    picture: LogPicture, step: Step, state: State
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     spread, now = _priors(picture, step, state)
     has = np.isfinite(spread)
@@ -340,7 +194,7 @@ def _with_priors(
     return normal, np.asarray(step.right - np.where(has, weight, 0.0) * now)
 
 
-def _agreeing(picture: LogPicture, step: _Step, state: State) -> BoolArray:
+def _agreeing(picture: LogPicture, step: Step, state: State) -> BoolArray:
     """Which leaves agree, all of them let loose."""
     normal, right = _with_priors(picture, step, state)
     own = slice(step.wholes, None)
@@ -356,7 +210,7 @@ def _agreeing(picture: LogPicture, step: _Step, state: State) -> BoolArray:
 
 
 def _moved(
-    picture: LogPicture, step: _Step, state: State, agrees: BoolArray, *, loose: bool
+    picture: LogPicture, step: Step, state: State, agrees: BoolArray, *, loose: bool
 ) -> State:
     """The state after a step: what is common by the agreeing leaves, then every leaf by itself."""
     normal, right = _with_priors(picture, step, state)
@@ -377,7 +231,7 @@ def _moved(
     return _changed(picture, step, state, change)
 
 
-def _changed(picture: LogPicture, step: _Step, state: State, change: Array) -> State:
+def _changed(picture: LogPicture, step: Step, state: State, change: Array) -> State:
     linear = len(step.gains)
     shift_x, shift_y, turn, size, gap, blur_x, blur_y = change[linear : linear + 7]
     placement, stand = state.placement, state.stand
@@ -450,7 +304,7 @@ def _distance_mm(before: State, after: State) -> float:
 
 def _read_off(
     picture: LogPicture,
-    step: _Step,
+    step: Step,
     state: State,
     agrees: BoolArray,
     likeness: float,
@@ -464,7 +318,9 @@ def _read_off(
     free = np.concatenate([np.ones(step.wholes, dtype=np.bool_), ~agrees])
     of_common = np.linalg.inv(normal[np.ix_(free, free)])[common, common]
     pull = inverse @ normal[own, common]
-    error_mm = np.sqrt(variance * (np.diag(inverse) + np.einsum("ij,jk,ik->i", pull, of_common, pull)))
+    error_mm = np.sqrt(
+        variance * (np.diag(inverse) + np.einsum("ij,jk,ik->i", pull, of_common, pull))
+    )
     place_mm, place_error_mm = _places(picture, step, state, variance, offset_mm, places)
     seen = step.known
     return LeafFit(
@@ -476,7 +332,11 @@ def _read_off(
         exposed=exposure(step.maps, picture),
         agrees=agrees,
         misfit=_misfit(picture, step),
-        explained=float(1.0 - (step.rest[seen] ** 2).sum() / ((step.values[seen] - step.values[seen].mean()) ** 2).sum()),
+        explained=float(
+            1.0
+            - (step.rest[seen] ** 2).sum()
+            / ((step.values[seen] - step.values[seen].mean()) ** 2).sum()
+        ),
         likeness=likeness,
         gap_error_mm=float(np.sqrt(variance * of_common[len(step.gains) + 4, len(step.gains) + 4])),
         values=step.values,
@@ -485,7 +345,7 @@ def _read_off(
     )
 
 
-def _correlated(step: _Step) -> float:
+def _correlated(step: Step) -> float:
     """By how much the variance of a leaf's offset is larger than that of white noise gives.
 
     What is left of the image is tried with each leaf's own column at all other places along the
@@ -498,7 +358,9 @@ def _correlated(step: _Step) -> float:
         if energy <= 0.0:
             continue
         tried = np.fft.irfft(
-            (np.fft.rfft(rest[patch.rows], axis=1) * np.conj(np.fft.rfft(patch.values, axis=1))).sum(axis=0),
+            (
+                np.fft.rfft(rest[patch.rows], axis=1) * np.conj(np.fft.rfft(patch.values, axis=1))
+            ).sum(axis=0),
             n=rest.shape[1],
         )
         ratios.append(float((tried**2).mean()) / energy)
@@ -507,7 +369,7 @@ def _correlated(step: _Step) -> float:
     return max(1.0, float(np.median(ratios)) / step.variance)
 
 
-def _misfit(picture: LogPicture, step: _Step) -> Array:
+def _misfit(picture: LogPicture, step: Step) -> Array:
     low, high = np.percentile(step.values[step.known], [1.0, 99.0])
     square = (step.rest**2).sum(axis=1)
     count = step.known.sum(axis=1)
@@ -520,7 +382,7 @@ def _misfit(picture: LogPicture, step: _Step) -> Array:
 
 def _places(
     picture: LogPicture,
-    step: _Step,
+    step: Step,
     state: State,
     variance: float,
     offset_mm: Array,
@@ -531,8 +393,8 @@ def _places(
     Both leaves of a pair are fitted at all places at once, the other pairs as they were found.
     """
     apart_mm, most_error_mm = places
-    step_mm = _steps_mm(picture)
-    blur_px = _in_px(state.blur_mm[::-1], step_mm)
+    step_mm = steps_mm(picture)
+    blur_px = in_px(state.blur_mm[::-1], step_mm)
     borders = _borders(step.maps, apart_mm / step_mm[1])
     found_mm = np.full(len(offset_mm), np.nan)
     found_error_mm = np.full(len(offset_mm), np.nan)
@@ -543,7 +405,7 @@ def _places(
         along = [
             _part(step.maps.banks[2 * layer + bank], start, stop, blur_px[1])
             for bank in (0, 1)
-            for start, stop in zip(borders[:-1], borders[1:], strict=True)
+            for start, stop in pairwise(borders)
         ]
         for pair, (rows, own, across) in enumerate(bands(shares, blur_px[0])):
             weight = step.own[rows]
@@ -569,7 +431,7 @@ def _part(slopes: Array, start: int, stop: int, sigma_px: float) -> Array:
     return blurred(part, (0.0, sigma_px))
 
 
-def _rest_after(step: _Step, more_mm: Array) -> Array:
+def _rest_after(step: Step, more_mm: Array) -> Array:
     """What is left of the image once the last, small offsets are taken in."""
     rest = step.rest.copy()
     for patch, by_mm in zip(step.patches, more_mm, strict=True):

@@ -125,6 +125,12 @@ class LogPicture:
         middles = [(m.leaf_edges_mm[:-1] + m.leaf_edges_mm[1:]) / 2 for m in self.delivery.mlc]
         return np.concatenate([np.tile(middle, 2) for middle in middles]).astype(np.float64)
 
+    @cached_property
+    def leaf_width_mm(self) -> Array:
+        """Width of each leaf."""
+        widths = [np.tile(np.diff(layer.leaf_edges_mm), 2) for layer in self.delivery.mlc]
+        return np.concatenate(widths).astype(np.float64)
+
     def still(self) -> Stand:
         """Everything where the log has it."""
         return Stand(0.0, np.zeros(len(self.names)), np.zeros(4))
@@ -302,7 +308,8 @@ def seen(image: PortalImage, step_mm: float) -> Seen:
         known &= ~full
     rows, columns = (n // block * block for n, block in zip(values.shape, blocks, strict=True))
     shape = rows // blocks[0], blocks[0], columns // blocks[1], blocks[1]
-    coarse = np.where(known, values, 0.0)[:rows, :columns].reshape(shape).mean(axis=(1, 3))
+    whole = np.where(known, values, 0.0)[:rows, :columns].reshape(shape)
+    coarse: Array = np.mean(whole, axis=(1, 3), dtype=np.float64)
     all_known = known[:rows, :columns].reshape(shape).all(axis=(1, 3))
     center_px = [
         (center - (block - 1) / 2.0) / block
@@ -310,7 +317,7 @@ def seen(image: PortalImage, step_mm: float) -> Seen:
     ]
     return Seen(
         coarse,
-        all_known.astype(np.float64),
+        np.asarray(all_known, np.float64),
         (pixel_mm[0] * blocks[0], pixel_mm[1] * blocks[1]),
         (center_px[0], center_px[1]),
     )

@@ -104,7 +104,10 @@ def _may_show(image: PortalImage, delivery: Delivery, part: slice) -> bool:
 
 
 def _passes(
-    stated_deg: float, axis: Axis, part: slice, beam_on: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    stated_deg: float,
+    axis: Axis,
+    part: slice,
+    beam_on: np.ndarray[tuple[int], np.dtype[np.bool_]],
     most_deg: float,
 ) -> bool:
     """Whether the axis was at the angle with the beam on; an image of an arc states one of it."""

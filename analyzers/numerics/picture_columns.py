@@ -33,7 +33,7 @@ def blurred(values: Array, sigma_px: tuple[float, float]) -> Array:
 
 
 def band_shares(edges: Array, row_edges: Array) -> Array:
-    """What share of each row of a grid lies in each band, shape `(bands, rows)`; both edges rise."""
+    """What share of each row of a grid lies in each band, `(bands, rows)`; both edges rise."""
     low = np.maximum(edges[:-1, np.newaxis], row_edges[np.newaxis, :-1])
     high = np.minimum(edges[1:, np.newaxis], row_edges[np.newaxis, 1:])
     return np.asarray(np.maximum(high - low, 0.0) / np.diff(row_edges))

@@ -15,6 +15,7 @@ from dashboards.web.draw_axes import axes
 from dashboards.web.draw_epid import field, planar, starshot, vmat
 from dashboards.web.draw_fluence import fluence
 from dashboards.web.draw_image import image
+from dashboards.web.draw_leaf_check import leaf_check
 from dashboards.web.draw_leaves import leaves
 from dashboards.web.draw_pickets import pickets
 from dashboards.web.draw_portal import portal
@@ -33,6 +34,7 @@ PICTURE = "image"
 DRAWN: dict[str, tuple[str, Draw]] = {
     "fluence": ("delivered_fluence", lambda arrays, _: fluence(arrays)),
     "leaves": ("mlc_positions", leaves),
+    "leaf-check": ("leaf_log_check", leaf_check),
     "axes": ("axes", lambda arrays, _: axes(arrays)),
     "picket-fence": ("picket_fence", pickets),
     "winston-lutz": ("winston_lutz", winston_lutz),

@@ -27,8 +27,11 @@ SAID_OF = {
     REPEATED: "  within one fraction; look at the treatment before the next one",
     TOO_MANY: "  look at the treatment before anything more of this plan is delivered",
 }
-SAID_BY = {"shape_agrees": "  the delivered shape is not the plan's"}
-"""Of metrics that answer yes or no, what a breach means."""
+SAID_BY = {
+    "shape_agrees": "  the delivered shape is not the plan's",
+    "leaves_disagreeing": "  log and image disagree{leaf}",
+}
+"""Of metrics that answer yes or no, or count, what a breach means; `{leaf}` names the worst."""
 # Where on the machine a value was found: leaf, jaw, direction.  Other words stay in the store.
 PLACE = re.compile(
     r"\d{0,2}[ABXY]\d{1,3}|sub-beam \d{1,4}|lateral|longitudinal|vertical|lat|lng|vrt"
@@ -136,12 +139,23 @@ def _breaches(analysis: StoredAnalysis) -> list[str]:
     bad = [
         m for m in analysis.measurements if m.verdict is not None and m.verdict >= Verdict.ACTION
     ]
-    lines = [SAID_BY.get(m.metric) or f"  {_value(m)}, {_limit(m)}" for m in bad]
+    lines = [_said(m) for m in bad]
     if (analysis.failure or "").startswith(MatchState.NEEDS_A_MATCH):
         lines.append("  nobody knows which plan it is of: a physicist has to choose")
     elif analysis.failure is not None or not lines:
         lines.append("  the test applies and could not be done")
     return lines
+
+
+def _said(measured: StoredMeasurement) -> str:
+    sentence = SAID_BY.get(measured.metric)
+    if sentence is None:
+        return f"  {_value(measured)}, {_limit(measured)}"
+    at = measured.at or ""
+    leaf = f": leaf {at}" if PLACE.fullmatch(at) else ""
+    others = int(measured.value) - 1
+    more = f" and {others} more" if leaf and others > 0 else ""
+    return sentence.format(leaf=leaf + more)
 
 
 def _value(measured: StoredMeasurement) -> str:

@@ -110,6 +110,25 @@ def test_a_number_is_short_but_on_its_own_side_of_the_limit(
     assert f"  {line}\n" in text.body
 
 
+@pytest.mark.parametrize(
+    ("leaves", "at", "line"),
+    [
+        (1.0, "B23", "  log and image disagree: leaf B23\n"),
+        (4.0, "28A3", "  log and image disagree: leaf 28A3 and 3 more\n"),
+        (1.0, "Doe", "  log and image disagree\n"),
+    ],
+)
+def test_a_leaf_that_is_not_where_its_log_says_is_named(
+    clinic: Clinic, leaves: float, at: str, line: str
+) -> None:
+    result = result_of(clinic, analysis(ACTION))
+    limits = Limits.at_most(tolerance=0.0, action=0.0)
+    measured = StoredMeasurement("leaves_disagreeing", leaves, "1", at, ACTION, limits)
+    said = replace(result.analyses[0], measurements=(measured,))
+    text = alarm(clinic, replace(result, analyses=(said,)), "mlc_positions", ACTION)
+    assert line in text.body
+
+
 def test_a_machine_name_cannot_add_lines(clinic: Clinic) -> None:
     report = AnalysisReport(
         analyzer="axes",

@@ -15,6 +15,7 @@ from analyzers.core import Limits
 from dashboards.figures import Figure, MapPanel, Panel, plotly
 from dashboards.web.draw_axes import axes
 from dashboards.web.draw_fluence import GAMMA, fluence
+from dashboards.web.draw_leaf_check import leaf_check
 from dashboards.web.draw_leaves import leaves
 from dashboards.web.picture import svg
 from dashboards.web.png import png_of
@@ -72,6 +73,58 @@ def test_maps_of_a_log_without_mu_are_in_percent_of_the_plan() -> None:
         assert f" {unit}; largest difference" in figure.summary
         units.add(unit)
     assert units == {"MU", "% of the plan"}
+
+
+def _leaf_check() -> tuple[dict[str, Any], StoredAnalysis]:
+    """Four pairs of 5 mm; B2 is 0.7 mm off, A4 is not seen."""
+    offset_mm = np.array([0.02, -0.35, 0.0, 3.0, 0.01, 0.7, -0.03, 0.0])
+    low_mm = np.tile(np.arange(-10.0, 10.0, 5.0), 2)
+    arrays_ = {
+        "image": np.ones((20, 30)) + np.eye(20, 30),
+        "log_picture": np.ones((20, 30)),
+        "x_mm": np.arange(-14.5, 15.0),
+        "y_mm": np.arange(-9.5, 10.0),
+        "pairs_of_layers": np.array([4]),
+        "leaf_low_mm": low_mm,
+        "leaf_high_mm": low_mm + 5.0,
+        "worst_offset_mm": offset_mm,
+        "standard_error_mm": np.full(8, 0.01),
+        "leaf_asked": np.ones(8, bool),
+        "leaf_seen": np.arange(8) != 3,
+        "leaf_disagrees": np.arange(8) == 5,
+    }
+    limits = Limits.at_most(tolerance=0.3, action=0.5)
+    said = StoredMeasurement("largest_disagreement", 0.7, "mm", "B2", Verdict.ACTION, limits)
+    return arrays_, StoredAnalysis("leaf_log_check", "1", Verdict.ACTION, None, None, (), (said,))
+
+
+def test_a_leaf_that_disagrees_is_framed_in_the_image_and_red_in_its_bank() -> None:
+    arrays_, said = _leaf_check()
+    figure = leaf_check(arrays_, said)
+    assert figure is not None
+    json.dumps(plotly(figure), allow_nan=False)
+    ET.fromstring(svg(figure))
+    image = figure.panels[0]
+    assert isinstance(image, MapPanel)
+    (frame,) = image.series
+    # B2 is the second row from below, and comes from the X1 side.
+    assert (frame.y.min(), frame.y.max()) == (-5.0, 0.0)
+    assert frame.x.max() <= 0.0
+    bank_a, bank_b = figure.panels[2:]
+    assert isinstance(bank_a, Panel) and isinstance(bank_b, Panel)
+    wrong = next(s for s in bank_b.series if s.name == "log and image disagree")
+    assert wrong.y[np.isfinite(wrong.y)].tolist() == [0.7]
+    unseen = next(s for s in bank_a.series if s.name == "not seen well enough")
+    assert unseen.x.tolist() == [4.0]
+    assert "leaf B2; 1 leaf disagrees" in figure.summary
+    assert "7 of 8 leaves in the field are seen" in figure.summary
+
+
+def test_arrays_that_do_not_fit_together_draw_no_leaf_check() -> None:
+    arrays_, said = _leaf_check()
+    assert leaf_check({**arrays_, "leaf_seen": np.ones(6, bool)}, said) is None
+    assert leaf_check({**arrays_, "image": np.ones((3, 3))}, said) is None
+    assert leaf_check({}, said) is None
 
 
 def test_the_difference_is_actual_minus_expected() -> None:

@@ -1,4 +1,4 @@
-"""Portal images of a delivery, drawn the slow and obvious way: nothing here knows the product's fluence.
+"""Portal images of a delivery, drawn the slow and obvious way, without the product's fluence.
 
 At many instants every row of a fine plane is painted where it is open; the painted plane is blurred
 and looked at through a panel that is shifted, turned and magnified.  All lengths at the isocenter.
@@ -7,7 +7,7 @@ and looked at through a panel that is shifted, turned and magnified.  All length
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def painted_plane(
     substeps: int = 3,
     between_mm: tuple[float, float] = (-np.inf, np.inf),
 ) -> Plane:
-    """MU for which each point of a fine plane in the collimator's frame was open; and by the jaws alone.
+    """MU for which each point of a fine plane, collimator's frame, was open; and by the jaws alone.
 
     Only rows with y `between_mm`.
     """
@@ -99,11 +99,12 @@ def painted_plane(
             continue
         for s in range(substeps):
             t = (s + 0.5) / substeps
-            inside = np.ones(len(x_mm), bool)
+            low = np.full(len(keys), -1e3)
+            high = -low
             if delivery.jaw_x1_mm is not None:
-                inside &= x_mm > _at(delivery.jaw_x1_mm.actual, k, t)
-                inside &= x_mm < _at(delivery.jaw_x2_mm.actual, k, t)
-            is_open = np.tile(inside, (len(keys), 1))
+                low[:] = _at(delivery.jaw_x1_mm.actual, k, t)
+                high[:] = _at(delivery.jaw_x2_mm.actual, k, t)
+            behind += _covered(low[:1], high[:1], x_mm)[0] * rise / substeps
             for n, layer in enumerate(delivery.mlc):
                 left, right = (
                     _at(axis.actual, k, t)
@@ -115,9 +116,8 @@ def painted_plane(
                     )
                 )
                 for leaf in keys[:, 2 * n : 2 * n + 2].T:
-                    is_open &= (x_mm > left[leaf][:, None]) & (x_mm < right[leaf][:, None])
-            painted += is_open * rise / substeps
-            behind += inside * rise / substeps
+                    low, high = np.maximum(low, left[leaf]), np.minimum(high, right[leaf])
+            painted += _covered(low, high, x_mm) * rise / substeps
             in_y = np.ones(len(y_mm), bool)
             if delivery.jaw_y1_mm is not None:
                 in_y &= y_mm > _at(delivery.jaw_y1_mm.actual, k, t)
@@ -138,7 +138,11 @@ def _reach_mm(delivery: Delivery) -> tuple[float, float]:
 
 
 def repainted(
-    delivery: Delivery, panel: Panel, plane: Plane, offsets_mm: Mapping[str, float], substeps: int = 3
+    delivery: Delivery,
+    panel: Panel,
+    plane: Plane,
+    offsets_mm: Mapping[str, float],
+    substeps: int = 3,
 ) -> Plane:
     """A plane with some leaves moved: only the rows that they can touch are painted again."""
     x_mm, y_mm, painted, behind = plane
@@ -167,13 +171,18 @@ def _leaves_above(layer, y_mm: Array, groove_mm: float) -> NDArray[np.intp]:
     return np.column_stack(own)
 
 
+def _covered(low: Array, high: Array, x_mm: Array) -> Array:
+    """What share of each fine pixel lies between the edges of each row."""
+    half = FINE_MM / 2
+    inside = np.minimum(high[:, None], x_mm + half) - np.maximum(low[:, None], x_mm - half)
+    return np.clip(inside / FINE_MM, 0.0, 1.0)
+
+
 def _at(values: Array, k: int, t: float) -> Array:
     return (1.0 - t) * np.asarray(values[k], np.float64) + t * np.asarray(values[k + 1], np.float64)
 
 
-def looked_at(
-    delivery: Delivery, panel: Panel, plane: Plane, kind: ImageKind
-) -> PortalImage:
+def looked_at(delivery: Delivery, panel: Panel, plane: Plane, kind: ImageKind) -> PortalImage:
     """The plane as the panel shows it."""
     x_mm, y_mm, painted, behind = plane
     signal = (1.0 - panel.transmission) * painted + panel.transmission * behind
@@ -183,7 +192,9 @@ def looked_at(
     # Glare is wide, and blurred on a plane of 1 mm.
     down, across = (n // size * size for n, size in zip(signal.shape, COARSE, strict=True))
     blocks = (down // COARSE[0], COARSE[0], across // COARSE[1], COARSE[1])
-    coarse, slow = ((part[:down, :across].reshape(blocks).mean(axis=(1, 3))) for part in (signal, horns))
+    coarse, slow = (
+        (part[:down, :across].reshape(blocks).mean(axis=(1, 3))) for part in (signal, horns)
+    )
     glare = np.zeros_like(coarse)
     for sigma_mm, weight in panel.glare:
         glare += weight * _blurred(coarse, sigma_mm, (1.0, 1.0)) * slow

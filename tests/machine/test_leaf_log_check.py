@@ -161,9 +161,28 @@ def test_of_two_layers_the_leaves_at_the_edge_are_seen() -> None:
     assert numbers(found)["leaves_disagreeing"][1] == "28A14"
 
 
+def test_a_leaf_in_the_field_that_the_log_keeps_out_of_it_is_no_pass() -> None:
+    # By its log the pair stays closed; in truth its leaf A lets a slit of 12 mm through.
+    log = pickets()
+    banks = [np.array(axis.actual) for axis in (log.mlc[0].bank_a_mm, log.mlc[0].bank_b_mm)]
+    for bank in banks:
+        bank[:, 29] = 20.0
+    closed = replace(
+        log.mlc[0], bank_a_mm=Axis(banks[0], banks[0]), bank_b_mm=Axis(banks[1], banks[1])
+    )
+    log = replace(log, mlc=(closed,))
+    plane = painted_plane(log, PANEL, {"A30": 12.0}, substeps=2)
+    picture = looked_at(log, PANEL, plane, ImageKind.PICKET_FENCE)
+    try:
+        found = checked(picture, log)
+    except AnalysisError:
+        return
+    assert verdicts(found)["leaves_disagreeing"] == "ACTION"
+
+
 def test_too_few_leaves_seen_is_no_pass() -> None:
     dim = replace(PANEL, noise=0.5)
-    with pytest.raises(AnalysisError, match="leaves that shape the field|is not of this log"):
+    with pytest.raises(AnalysisError, match=r"leaves that shape the field|is not of this log"):
         checked(image({}, dim), pickets())
 
 
@@ -197,7 +216,7 @@ def test_a_collimator_that_turns_is_refused() -> None:
         )
 
 
-NOON = datetime(2026, 3, 2, 12, 0)
+NOON = datetime(2026, 3, 2, 12, 0)  # noqa: DTZ001 - files carry local time without a zone
 
 
 @pytest.mark.parametrize(

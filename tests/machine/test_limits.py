@@ -9,6 +9,7 @@ from analyzers.machine import (
     axes,
     beam_holds,
     delivered_fluence,
+    leaf_log_check,
     meterset,
     mlc_positions,
     plan_agreement,
@@ -16,7 +17,15 @@ from analyzers.machine import (
 
 ANALYZERS = {
     module.ANALYZER.name: module.ANALYZER
-    for module in (mlc_positions, axes, meterset, beam_holds, delivered_fluence, plan_agreement)
+    for module in (
+        mlc_positions,
+        axes,
+        meterset,
+        beam_holds,
+        delivered_fluence,
+        plan_agreement,
+        leaf_log_check,
+    )
 }
 CLASSES = {"truebeam", "halcyon", "clinac", "elekta"}
 
@@ -25,6 +34,8 @@ AT_MOST = {
     "mlc_positions.worst_leaf_rms": ((0.15, 0.35), (1.0, 1.5), (0.6, 1.0)),
     "mlc_positions.error_p95": ((0.2, 0.5), (1.0, 2.0), (1.0, 2.0)),
     "mlc_positions.largest_error": ((0.5, 1.0), (2.0, 3.5), (5.0, 8.0)),
+    "leaf_log_check.largest_disagreement": ((0.3, 0.5),) * 3,
+    "leaf_log_check.leaves_disagreeing": ((0.0, 0.0),) * 3,
     "mlc_positions.parked_largest_error": ((0.5, 1.0), (2.0, 3.5), (5.0, 8.0)),
     "axes.gantry_largest_error": ((0.3, 0.5), (0.5, 1.0), (2.0, 3.0)),
     "axes.gantry_rms_error": ((0.2, 0.5), (0.5, 1.0), (0.5, 1.0)),
@@ -49,6 +60,7 @@ AT_MOST = {
     "plan_agreement.expected_jaw_largest_error": ((0.1, 0.5), (0.5, 1.0), (4.0, 6.0)),
 }
 AT_LEAST = {
+    "leaf_log_check.leaves_seen": ((90.0, 70.0),) * 3,
     "meterset.complete": ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0)),
     "delivered_fluence.gamma_pass": ((99.0, 95.0), (97.0, 90.0), (97.0, 90.0)),
     "plan_agreement.shape_agrees": ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0)),
@@ -121,6 +133,14 @@ WITHIN = {
     "plan_agreement.fluence_error": ((1.0, 2.0, None, None),) * 3,
 }
 TREND_ONLY = {
+    "leaf_log_check.log_also_sees",
+    "leaf_log_check.offset_rms",
+    "leaf_log_check.bank_a_offset",
+    "leaf_log_check.bank_b_offset",
+    "leaf_log_check.rotation",
+    "leaf_log_check.shift_x",
+    "leaf_log_check.shift_y",
+    "leaf_log_check.magnification_error",
     "mlc_positions.counted_leaves",
     "meterset.delivered_error_percent",
     "meterset.planned_error_percent",
@@ -184,6 +204,7 @@ def test_names_titles_and_units_are_those_of_the_contract() -> None:
         "beam_holds": "Beam holds",
         "delivered_fluence": "Delivered fluence",
         "plan_agreement": "Plan agreement",
+        "leaf_log_check": "Leaves in the image against their log",
     }
     contract = {
         "mlc_positions": "worst_leaf_rms mm, error_p95 mm, largest_error mm, "
