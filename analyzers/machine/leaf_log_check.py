@@ -44,13 +44,14 @@ from analyzers.records import BoolArray, Delivery
 Array = NDArray[np.float64]
 KINDS = (ImageKind.PICKET_FENCE, ImageKind.PORTAL, ImageKind.VMAT_DRGS, ImageKind.VMAT_DRMLC)
 DISAGREES_MM = 0.5
-GUARD = 2.0
-"""Standard errors by which the limit is narrowed."""
+GUARD, SURE = 2.0, 3.0
+"""Standard errors by which the limit is narrowed, and widened where an offset has to be sure."""
+THROUGH = "the beam came through something: the log alone does not explain the image"
 LEAST_EXPOSED = 0.02
 """A leaf whose edge bounds the field for less of the meterset than this is not asked for."""
 LEAST_EXPLAINED = 0.9
-MOST_MISFIT = 0.12
-"""Share of the signal's range left over in a leaf's rows that no offset of leaves explains."""
+MOST_MISFIT, MOST_MISFITS = 0.04, 4.0
+"""Share of the signal's range left over in a leaf's rows, and how many times that of most rows."""
 MOST_NAMED = 8
 MOST_GAP_ERROR_MM = 0.1
 JUDGED = ("truebeam", "halcyon", "clinac", "elekta")
@@ -123,7 +124,15 @@ class _Leaves:
 
     @property
     def disagree(self) -> BoolArray:
-        return self.seen & (_reach_mm(self.worst_mm, self.worst_error_mm) >= DISAGREES_MM)
+        """Of a leaf that is not seen well, or by its log is not in the field, only what is sure."""
+        may_mm = _reach_mm(self.worst_mm, self.worst_error_mm)
+        sure_mm = np.abs(self.worst_mm) - SURE * self.worst_error_mm
+        return np.where(self.seen, may_mm, sure_mm) >= DISAGREES_MM
+
+    @property
+    def told(self) -> BoolArray:
+        """Those of which the image says something that holds."""
+        return self.seen | self.disagree
 
     @property
     def log_sees(self) -> BoolArray:
@@ -144,7 +153,7 @@ def analyze(image: PortalImage, context: Context[LeafLogCheckSettings]) -> Analy
     name, picture, found, said = _best(image, log, settings)
     _reject_unlike(image, found)
     leaves = _leaves(log, picture, found, settings)
-    _reject_unseen(leaves, found, settings)
+    _reject_unseen(image, leaves, found, settings)
     return Analysis(
         measurements=[*_judged(leaves), *_common(picture, found)],
         traces=_traces(picture, found, leaves),
@@ -152,9 +161,9 @@ def analyze(image: PortalImage, context: Context[LeafLogCheckSettings]) -> Analy
         leaves=LeafTable(
             leaves.names.tolist(),
             {
-                "offset_mm": np.where(leaves.seen, leaves.offset_mm, np.nan),
-                "standard_error_mm": np.where(leaves.asked, leaves.error_mm, np.nan),
-                "worst_offset_mm": np.where(leaves.seen, leaves.worst_mm, np.nan),
+                "offset_mm": np.where(leaves.told, leaves.offset_mm, np.nan),
+                "standard_error_mm": np.where(leaves.told, leaves.error_mm, np.nan),
+                "worst_offset_mm": np.where(leaves.told, leaves.worst_mm, np.nan),
                 "log_error_mm": leaves.log_error_mm,
             },
         ),
@@ -189,12 +198,15 @@ def _best(
     return name, picture, found, f"image and log: {said}"
 
 
+def _is_of_fraction(image: PortalImage) -> bool:
+    """Then a patient is in the way, whose edges look like those of leaves."""
+    return image.fraction is not None or image.beside.baseline is not None
+
+
 def _reject_unlike(image: PortalImage, found: LeafFit) -> None:
     if not found.explained >= LEAST_EXPLAINED:
-        if image.fraction is not None or image.beside.baseline is not None:
-            raise NotApplicable(
-                "the beam came through something: the log alone does not explain it"
-            )
+        if _is_of_fraction(image):
+            raise NotApplicable(THROUGH)
         raise AnalysisError(
             f"this image is not of this log, or shows more than the beam: the log explains "
             f"{100.0 * max(found.explained, 0.0):.0f} % of it"
@@ -232,25 +244,33 @@ def _reach_mm(offset_mm: Array, error_mm: Array) -> Array:
     return np.abs(offset_mm) + GUARD * error_mm
 
 
-def _reject_unseen(leaves: _Leaves, found: LeafFit, settings: LeafLogCheckSettings) -> None:
-    if not leaves.asked.any():
-        raise NotApplicable("no leaf shapes the field: the jaws alone do")
-    share = 100.0 * leaves.seen.sum() / leaves.asked.sum()
-    if share < settings.fewest_seen_percent:
-        raise AnalysisError(
-            f"the image tells the offset of {leaves.seen.sum()} of {leaves.asked.sum()} leaves "
-            f"that shape the field, fewer than {settings.fewest_seen_percent:g} %"
-        )
-    # A leaf far off, or one that the log does not show in the field at all, is no small offset.
-    odd = (found.misfit > MOST_MISFIT) & ~leaves.disagree
+def _reject_unseen(
+    image: PortalImage, leaves: _Leaves, found: LeafFit, settings: LeafLogCheckSettings
+) -> None:
+    # A leaf that stands far off is no small offset.
+    most = max(MOST_MISFIT, MOST_MISFITS * float(np.median(found.misfit[found.misfit > 0.0])))
+    odd = (found.misfit > most) & ~leaves.disagree
     if odd.any():
         raise AnalysisError(
             f"the image shows more in the rows of leaf {leaves.names[odd][0]} than offsets explain"
         )
+    if not (leaves.asked | leaves.disagree).any():
+        raise NotApplicable("no leaf shapes the field: the jaws alone do")
+    if _seen_percent(leaves) < settings.fewest_seen_percent:
+        if _is_of_fraction(image):
+            raise NotApplicable(THROUGH)
+        raise AnalysisError(
+            f"the image tells the offset of {leaves.seen.sum()} of {leaves.asked.sum()} leaves "
+            f"that shape the field, fewer than {settings.fewest_seen_percent:g} %"
+        )
+
+
+def _seen_percent(leaves: _Leaves) -> float:
+    return 100.0 * float(leaves.seen.sum()) / max(float(leaves.asked.sum()), 1.0)
 
 
 def _judged(leaves: _Leaves) -> Iterator[Measurement]:
-    size = np.where(leaves.seen, np.abs(leaves.worst_mm), -1.0)
+    size = np.where(leaves.told, np.abs(leaves.worst_mm), -1.0)
     worst = int(size.argmax())
     yield LARGEST_DISAGREEMENT.measured(size[worst], at=str(leaves.names[worst]))
     disagreeing = np.flatnonzero(leaves.disagree)
@@ -258,9 +278,9 @@ def _judged(leaves: _Leaves) -> Iterator[Measurement]:
     yield LEAVES_DISAGREEING.measured(
         disagreeing.size, at=None if first is None else str(leaves.names[first])
     )
-    yield LEAVES_SEEN.measured(100.0 * leaves.seen.sum() / leaves.asked.sum())
+    yield LEAVES_SEEN.measured(_seen_percent(leaves))
     yield LOG_ALSO_SEES.measured(leaves.log_sees.sum())
-    yield OFFSET_RMS.measured(np.sqrt((leaves.offset_mm[leaves.seen] ** 2).mean()))
+    yield OFFSET_RMS.measured(np.sqrt((leaves.offset_mm[leaves.told] ** 2).mean()))
 
 
 def _common(picture: LogPicture, found: LeafFit) -> Iterator[Measurement]:
@@ -306,7 +326,7 @@ def _traces(picture: LogPicture, found: LeafFit, leaves: _Leaves) -> dict[str, N
         "worst_offset_mm": leaves.worst_mm,
         "standard_error_mm": leaves.worst_error_mm,
         "leaf_asked": leaves.asked,
-        "leaf_seen": leaves.seen,
+        "leaf_seen": leaves.told,
         "leaf_disagrees": leaves.disagree,
     }
 

@@ -99,7 +99,10 @@ def _bank(bank: str, leaves: Mapping[str, NDArray[Any]], part: slice, limits: Li
     reach = 1.1 * max(float(known.max(initial=0.0)), SMALLEST_REACH_MM)
     at = np.arange(1.0, part.stop - part.start + 1.0)
     series = [*_bars(offset_mm[part], seen[part], leaves["leaf_disagrees"][part], at, limits)]
-    for name, which in (("not seen well enough", asked & ~seen), ("not in the field", ~asked)):
+    for name, which in (
+        ("not seen well enough", asked & ~seen),
+        ("not in the field", ~asked & ~seen),
+    ):
         if which[part].any():
             mark = "triangle-up" if name.startswith("not seen") else "x-thin-open"
             zero = np.zeros(int(which[part].sum()))
@@ -147,7 +150,8 @@ def _bars(
 def _summary(leaves: Mapping[str, NDArray[Any]], pairs: list[int]) -> str:
     seen = np.asarray(leaves["leaf_seen"], bool)
     asked = plural(int(np.asarray(leaves["leaf_asked"], bool).sum()), "leaf", "leaves")
-    start = f"Frame of the collimator; imager shift, rotation and size fitted out. {seen.sum()} of "
+    told = int((seen & np.asarray(leaves["leaf_asked"], bool)).sum())
+    start = f"Frame of the collimator; imager shift, rotation and size fitted out. {told} of "
     if not seen.any():
         return f"{start}{asked} in the field are seen."
     size = np.where(seen, np.abs(leaves["worst_offset_mm"]), -1.0)
