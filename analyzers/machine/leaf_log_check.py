@@ -52,6 +52,8 @@ LEAST_EXPOSED = 0.02
 LEAST_EXPLAINED = 0.9
 MOST_MISFIT, MOST_MISFITS = 0.04, 4.0
 """Share of the signal's range left over in a leaf's rows, and how many times that of most rows."""
+NEXT_TO = 1.6
+"""Leaves whose middles are fewer widths apart are neighbors."""
 MOST_NAMED = 8
 MOST_GAP_ERROR_MM = 0.1
 JUDGED = ("truebeam", "halcyon", "clinac", "elekta")
@@ -121,6 +123,8 @@ class _Leaves:
     """The offset of largest magnitude: the mean one, or one at a place."""
     worst_error_mm: Array
     log_error_mm: Array
+    y_mm: Array
+    width_mm: Array
 
     @property
     def disagree(self) -> BoolArray:
@@ -236,6 +240,8 @@ def _leaves(
             np.where(is_place, found.place_error_mm, found.error_mm), scale * worst_mm
         ),
         log_error_mm=leaf_errors_mm(log, picture.samples),
+        y_mm=picture.leaf_y_mm,
+        width_mm=picture.leaf_width_mm,
     )
 
 
@@ -247,26 +253,35 @@ def _reach_mm(offset_mm: Array, error_mm: Array) -> Array:
 def _reject_unseen(
     image: PortalImage, leaves: _Leaves, found: LeafFit, settings: LeafLogCheckSettings
 ) -> None:
-    # A leaf that stands far off is no small offset.
+    few = _seen_percent(leaves) < settings.fewest_seen_percent
     most = max(MOST_MISFIT, MOST_MISFITS * float(np.median(found.misfit[found.misfit > 0.0])))
-    odd = (found.misfit > most) & ~leaves.disagree
+    odd = (found.misfit > most) & ~_beside_disagreeing(leaves)
+    if _is_of_fraction(image) and (few or odd.any()):
+        raise NotApplicable(THROUGH)
     if odd.any():
         raise AnalysisError(
             f"the image shows more in the rows of leaf {leaves.names[odd][0]} than offsets explain"
         )
-    if not (leaves.asked | leaves.disagree).any():
+    if leaves.disagree.any():
+        return  # whatever is not seen, this leaf has to be named
+    if not leaves.asked.any():
         raise NotApplicable("no leaf shapes the field: the jaws alone do")
-    if _seen_percent(leaves) < settings.fewest_seen_percent:
-        if _is_of_fraction(image):
-            raise NotApplicable(THROUGH)
+    if few:
         raise AnalysisError(
             f"the image tells the offset of {leaves.seen.sum()} of {leaves.asked.sum()} leaves "
             f"that shape the field, fewer than {settings.fewest_seen_percent:g} %"
         )
 
 
+def _beside_disagreeing(leaves: _Leaves) -> BoolArray:
+    """Leaves in the rows of one that disagrees, or in those that the blur takes from it."""
+    apart_mm = np.abs(leaves.y_mm[:, np.newaxis] - leaves.y_mm[leaves.disagree])
+    return np.asarray((apart_mm < NEXT_TO * leaves.width_mm[:, np.newaxis]).any(axis=1))
+
+
 def _seen_percent(leaves: _Leaves) -> float:
-    return 100.0 * float(leaves.seen.sum()) / max(float(leaves.asked.sum()), 1.0)
+    asked = float(leaves.asked.sum())
+    return 100.0 * float(leaves.seen.sum()) / asked if asked else 100.0
 
 
 def _judged(leaves: _Leaves) -> Iterator[Measurement]:

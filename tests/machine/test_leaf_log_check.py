@@ -183,8 +183,18 @@ def test_a_leaf_in_the_field_that_the_log_keeps_out_of_it_is_no_pass() -> None:
 def test_a_leaf_that_reaches_far_into_the_field_is_no_pass() -> None:
     log = deliver(static("millennium120", half_width_mm=35.0), interval_s=0.5)
     plane = painted_plane(log, PANEL, {"A30": -30.0}, substeps=1)
-    with pytest.raises(AnalysisError, match=r"rows of leaf [AB]30 than offsets explain"):
-        checked(looked_at(log, PANEL, plane, ImageKind.PORTAL), log)
+    found = checked(looked_at(log, PANEL, plane, ImageKind.PORTAL), log)
+    assert verdicts(found)["leaves_disagreeing"] == "ACTION"
+    assert numbers(found)["leaves_disagreeing"][1] in ("A30", "B30")
+
+
+def test_what_no_leaf_can_have_done_is_no_pass() -> None:
+    picture = image({}, PANEL)
+    # A bright bar of 4 mm along y beside the pickets, in the rows of pairs 28 to 30.
+    bar = (np.abs(picture.x_mm - 0.0) < 2.0) & (np.abs(picture.y_mm[:, np.newaxis] + 7.5) < 7.5)
+    bright = replace(picture, values=picture.values + 0.4 * np.ptp(picture.values) * bar)
+    with pytest.raises(AnalysisError, match=r"rows of leaf [AB](27|28|29|30|31) than offsets"):
+        checked(bright, pickets())
 
 
 def test_too_few_leaves_seen_is_no_pass() -> None:
