@@ -17,11 +17,12 @@ from analyzers.catalogue import Catalogue
 from analyzers.core import AnalysisError, ReadError
 from analyzers.image_pins import Pin
 from analyzers.imager_records import from_json
+from analyzers.mlc_geometry import with_model
 from analyzers.plan_records import Beam
 from analyzers.portal_images import Beside, Classified, ImageKind, PortalImage
 from analyzers.records import Delivery
 from qa_daemon.job_plans import as_named_file, read_plan
-from qa_daemon.model import Job, NamedPath, Resumption
+from qa_daemon.model import Job, NamedPath
 
 PICTURE = "image"
 """What the arrays of an image itself are called, beside those of its analyses."""
@@ -95,7 +96,7 @@ def _beside(image: PortalImage, job: Job, catalogue: Catalogue) -> Beside:
             lacking[name] = f"it cannot be read: {why.code}: {why}"
             return None
 
-    log = _log(partners.logs, catalogue, lacking)
+    log = _log(image, job, catalogue, lacking)
     imager = None if partners.imager is None else from_json(partners.imager)
     return Beside(
         open_image=partner("open_image", _given(partners.open_image)),
@@ -153,12 +154,15 @@ def _mean(images: Sequence[PortalImage]) -> PortalImage | None:
 
 
 def _log(
-    logs: Sequence[Resumption],
+    image: PortalImage,
+    job: Job,
     catalogue: Catalogue,
     lacking: dict[str, str],
 ) -> Delivery | None:
-    """The nearest log that can be read."""
-    for log in logs:
+    """The nearest log that can be of the image's delivery."""
+    from analyzers.image_log_match import is_same_delivery  # loads what workers alone need
+
+    for log in job.partners.logs:
         named = as_named_file(log.file)
         try:
             record = catalogue.recognize(named.path, named.name).format.read(
@@ -168,7 +172,10 @@ def _log(
             lacking["log"] = f"it cannot be read: {why.code}: {why}"
             continue
         if isinstance(record, Delivery):
-            return record
+            fits, why_not = is_same_delivery(image, record)
+            if fits:
+                return with_model(record, job.mlc)
+            lacking["log"] = f"no log near in time is of this image: {why_not}"
     return None
 
 

@@ -152,8 +152,8 @@ class Site:
         """The limits in force on a day: the machine's own, its class's own, the product's default.
 
         `metric` is `analyzer.metric`, `plan_class` a class of the site's radiosurgery plans, or
-        what stands in for one in tests of a machine that treats those: judged by the product's limits
-        for those as well, unless the site has its own for them.  None means trend-only.
+        what stands in for one in tests of a machine that treats those: judged by the product's
+        limits for those as well, unless the site has its own for them.  None means trend-only.
         """
         usual = self._limits_for(metric, machine_class, machine, on, plan_class)
         tighter = self.metrics[metric].radiosurgery
