@@ -1,7 +1,7 @@
 """What the service does with a file, for a test of the system-call filter.
 
-`python measure_one.py LOG` reads and measures the log in a worker and prints, as JSON, the report
-and the memory limit that the kernel holds the worker to.
+`python measure_one.py FILE [MLC]` reads and measures the file in a worker and prints, as JSON, the
+report and the memory limit that the kernel holds the worker to.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from qa_daemon.model import Job, NamedPath
 MEMORY_BYTES = 3 << 30
 
 
-def main(log: Path) -> None:
-    """Measure one log in one worker."""
+def main(file: Path, mlc: str | None = None) -> None:
+    """Measure one file in one worker."""
     workers = Workers(1, WorkerLimits(memory_bytes=MEMORY_BYTES))
     try:
-        report = workers.measure(Job(file=NamedPath(path=str(log), name=log.name)))
+        report = workers.measure(Job(file=NamedPath(path=str(file), name=file.name), mlc=mlc))
         limits = [_address_space(child.pid) for child in active_children()]
     finally:
         workers.close()
@@ -36,4 +36,4 @@ def _address_space(process: int | None) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -16,6 +16,7 @@ import pytest
 
 from analyzers.catalogue import load
 from analyzers.formats.varian_trajectory_log import read
+from qa_daemon.simulate import epid_picket_fence
 from qa_daemon.simulate.trajectory_log import simulate
 from tests.ingest.receiving import echoscu
 from tests.integration.daemon import write_site
@@ -127,6 +128,30 @@ def test_a_log_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None
     asked = load().analyzers_for(read(log))
     assert [a["failure"] for a in answer["report"]["analyses"]] == [None] * len(asked)
     assert answer["limits"] == [MEMORY_BYTES]
+
+
+def test_an_image_is_measured_under_the_unit_s_system_calls(tmp_path: Path) -> None:
+    """By libraries that would like to draw, to keep a cache and to look for fonts."""
+    allowed = _allowed_calls(tmp_path)
+    image = epid_picket_fence.simulate(tmp_path / "fence.dcm")
+
+    said = _run(
+        sys.executable,
+        HERE / "under_filter.py",
+        allowed,
+        sys.executable,
+        HERE / "measure_one.py",
+        image,
+        "millennium120",
+        PYTHONPATH=str(ROOT),
+        HOME="/nonexistent",
+        MPLCONFIGDIR=str(tmp_path / "matplotlib"),
+    )
+
+    assert said.returncode == 0, said.stderr
+    (check, fence) = json.loads(said.stdout)["report"]["analyses"]
+    assert fence["analyzer"] == "picket_fence" and fence["failure"] is None and fence["values"]
+    assert check["analyzer"] == "leaf_log_check" and check["not_applicable"]
 
 
 def test_the_daemon_lives_and_ends_under_the_unit_s_system_calls(tmp_path: Path) -> None:
