@@ -102,7 +102,7 @@ def test_a_leaf_beyond_its_limit_is_marked_where_it_is() -> None:
     image = figure.panels[0]
     assert isinstance(image, MapPanel)
     (marks,) = [s for s in image.series if s.kind == "points"]
-    assert marks.name == "beyond tolerance"
+    assert marks.name == "beyond action"
     # Pair 24 of a Millennium 120 lies at -32.5 mm, picket 2 at -20 mm; the gap's middle 0.5 mm on.
     assert marks.x == pytest.approx([-19.5], abs=0.05)
     assert marks.y == pytest.approx([-32.5], abs=0.05)
