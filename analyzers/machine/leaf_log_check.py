@@ -197,19 +197,27 @@ def _best(
         else:
             fits.append((name, picture, found))
     if not fits:
+        if _may_be_through(image):
+            raise NotApplicable(THROUGH)
         raise failed[0]
     name, picture, found = max(fits, key=lambda beam: beam[2].explained)
     return name, picture, found, f"image and log: {said}"
 
 
-def _is_of_fraction(image: PortalImage) -> bool:
-    """Then a patient is in the way, whose edges look like those of leaves."""
-    return image.fraction is not None or image.beside.baseline is not None
+def _may_be_through(image: PortalImage) -> bool:
+    """Whether a patient may be in the way, whose edges look like those of leaves.
+
+    One is in the image of a fraction; the first of a beam, for which a baseline was looked for in
+    vain, may be of one without saying so.
+    """
+    beside = image.beside
+    is_first = image.kind is ImageKind.PORTAL and "baseline" in beside.lacking
+    return image.fraction is not None or beside.baseline is not None or is_first
 
 
 def _reject_unlike(image: PortalImage, found: LeafFit) -> None:
     if not found.explained >= LEAST_EXPLAINED:
-        if _is_of_fraction(image):
+        if _may_be_through(image):
             raise NotApplicable(THROUGH)
         raise AnalysisError(
             f"this image is not of this log, or shows more than the beam: the log explains "
@@ -256,7 +264,7 @@ def _reject_unseen(
     few = _seen_percent(leaves) < settings.fewest_seen_percent
     most = max(MOST_MISFIT, MOST_MISFITS * float(np.median(found.misfit[found.misfit > 0.0])))
     odd = (found.misfit > most) & ~_beside_disagreeing(leaves)
-    if _is_of_fraction(image) and (few or odd.any()):
+    if _may_be_through(image) and (few or odd.any()):
         raise NotApplicable(THROUGH)
     if odd.any():
         raise AnalysisError(

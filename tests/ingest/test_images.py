@@ -54,7 +54,11 @@ def look(image: PortalImage, _context: Context[Settings]) -> Analysis:
         "baseline": beside.baseline,
     }
     told = [name if other else f"no {name}" for name, other in partners.items()]
-    lacking = [f"{name}: {why}" for name, why in sorted(beside.lacking.items()) if name != "log"]
+    lacking = [
+        f"{name}: {why}"
+        for name, why in sorted(beside.lacking.items())
+        if name in ("baseline", "open_image")
+    ]
     first = image.label or ""
     mean = 0.0 if beside.baseline is None else float(beside.baseline.values.mean())
     return Analysis(

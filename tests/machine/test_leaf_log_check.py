@@ -220,6 +220,11 @@ def test_a_beam_that_came_through_something_is_not_measured() -> None:
     # Of a fraction, a patient is in the way: the question does not apply.
     with pytest.raises(NotApplicable, match="came through something"):
         checked(replace(through, fraction=3), pickets())
+    # So it may be in the first image of a beam, which has no baseline to show for it.
+    beside = Beside(log=pickets(), lacking={"baseline": "it is the first"})
+    kind = replace(through.classified, kind=ImageKind.PORTAL)
+    with pytest.raises(NotApplicable, match="came through something"):
+        run(ANALYZER, replace(through, classified=kind, beside=beside))
 
 
 def test_without_a_log_the_question_is_not_asked() -> None:
