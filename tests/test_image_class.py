@@ -14,8 +14,8 @@ from analyzers.records import Identity
 from tests.portal_pictures import MACHINE, NOTHING, TINY_PANELS, open_field, picket_fence
 from tests.portal_pictures_clinical import CLINICAL, UNKNOWN
 
-MANY = 40
-MOST_UNCLASSIFIED = 2
+MANY = 16
+MOST_UNCLASSIFIED = 1
 OF_A_PLAN = Identity(plan_uid="1.2.3", beam_number=1)
 
 

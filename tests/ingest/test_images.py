@@ -123,7 +123,7 @@ def notes(result: StoredResult) -> Sequence[str]:
 SET = {f"wl{n}.dcm": image(f"WL {n}", 2.0 * n, gantry_deg=90.0 * n) for n in range(4)}
 
 
-@pytest.mark.parametrize("order", list(permutations(SET))[::5])
+@pytest.mark.parametrize("order", list(permutations(SET))[::8])
 def test_a_set_is_one_result_in_every_order(clinic: Clinic, order: Sequence[str]) -> None:
     for name in order:
         arrive(clinic, name, SET[name])
@@ -186,7 +186,7 @@ def test_an_image_that_is_taken_out_of_a_set_leaves_it(clinic: Clinic) -> None:
     assert {name: seen(r) for name, r in found(clinic).items()} == {"wl0.dcm": 3}
 
 
-@pytest.mark.parametrize("order", list(permutations(["open", "test", "late"])))
+@pytest.mark.parametrize("order", list(permutations(["open", "test", "late"]))[::2])
 def test_a_vmat_test_takes_its_open_field_whatever_comes_first(
     clinic: Clinic, order: Sequence[str]
 ) -> None:
@@ -219,7 +219,7 @@ def beam(label: str, minutes: float, level: float = 1000.0, number: int = 1) -> 
     return image(label, minutes, level, identity=whose)
 
 
-@pytest.mark.parametrize("order", list(permutations(["day1", "day2", "predicted"])))
+@pytest.mark.parametrize("order", list(permutations(["day1", "day2", "predicted"]))[::2])
 def test_a_clinical_image_is_held_against_the_first_of_its_beam(
     clinic: Clinic, order: Sequence[str]
 ) -> None:
