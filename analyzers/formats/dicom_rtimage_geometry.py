@@ -27,6 +27,7 @@ FURTHEST_MM = 1000.0
 FURTHEST_LEAF_MM = 300.0
 MOST_PAIRS = 200
 ALIGNED = 1e-4
+SAME_SID_MM = 10.0
 TURNED_PANEL_DEG = 0.5
 SAME_AXIS_PX = 1.0
 JAWS = {"X": "x", "ASYMX": "x", "Y": "y", "ASYMY": "y"}
@@ -159,7 +160,20 @@ def _distances(root: Item, *, needs_sid: bool) -> tuple[float | None, float]:
             "SID",
             f"RTImageSID is {sid_mm:g} mm with an axis at {sad_mm:g} mm, 500 to 3000 expected",
         )
+    height_mm = _panel_height(root)
+    if height_mm and abs(abs(sid_mm - sad_mm) - abs(height_mm)) > SAME_SID_MM:
+        raise root.error(
+            "SID",
+            f"RTImageSID is {sid_mm:g} mm, and the panel's translation has the panel {height_mm:g} "
+            f"mm from the axis at {sad_mm:g} mm: no length in the image is known",
+        )
     return sid_mm, sad_mm
+
+
+def _panel_height(root: Item) -> float | None:
+    """Of the panel above the isocenter; systems that do not know it leave it out or at 0."""
+    given = root.numbers("XRayImageReceptorTranslation")
+    return None if given is None or len(given) != 3 else float(given[2])
 
 
 def _by_position(

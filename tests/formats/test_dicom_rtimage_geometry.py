@@ -63,6 +63,23 @@ def test_the_panels_shift_tells_the_axis_where_no_position_does(tmp_path: Path) 
     assert found.geometry_is_consistent
 
 
+@pytest.mark.parametrize("height_mm", ["0", "-508", "500"])
+def test_the_panels_height_agrees_with_the_distance(tmp_path: Path, height_mm: str) -> None:
+    data = small_image(sid_mm=1500.0)
+    data.XRayImageReceptorTranslation = ["0", "0", height_mm]
+    assert image_in(data, tmp_path).sid_mm == 1500.0
+
+
+@pytest.mark.parametrize("height_mm", ["-0.04", "-1000"])
+def test_a_distance_that_the_panels_height_contradicts_is_refused(
+    tmp_path: Path, height_mm: str
+) -> None:
+    """Every length would be wrong by a third, and a leaf's error with them."""
+    data = small_image(sid_mm=1500.0)
+    data.XRayImageReceptorTranslation = ["0", "0", height_mm]
+    assert refusal_of(data, tmp_path).code == "RTIMAGE_SID"
+
+
 @pytest.mark.parametrize(("off_px", "is_consistent"), [(0.9, True), (1.1, False), (-1.1, False)])
 def test_position_and_shift_have_to_agree_within_a_pixel(
     tmp_path: Path, off_px: float, is_consistent: bool
