@@ -39,6 +39,8 @@ from analyzers.pylinac_winston_lutz import Set, Shot, measure, shift_by_least_sq
 MOST_APART_MM = 1.0
 """Between the two ways of finding a ball or a field; on real images they are within 0.1 mm."""
 CARDINAL_WITHIN_DEG = 10.0
+LEAST_NOISE = 0.001
+"""Of the signal, from pixel to pixel; real images have 0.005."""
 REACH_MM = 25.0
 
 
@@ -116,7 +118,7 @@ class WinstonLutzSettings(Settings):
 def analyze(image: PortalImage, context: Context[WinstonLutzSettings]) -> Analysis:
     """Measure the whole set that an image belongs to."""
     settings = context.settings
-    images = [_with_angles(one, settings) for one in (image, *image.set_with)]
+    images = _distinct([_with_angles(one, settings) for one in (image, *image.set_with)])
     seen = {id(one): find(one, settings.ball_diameter_mm) for one in images}
     if max(one.fields for one in seen.values()) > 1:
         return _several(images, settings)
@@ -147,6 +149,35 @@ def _with_angles(image: PortalImage, settings: WinstonLutzSettings) -> PortalIma
             "or say with `missing_angles_are_zero` that they stood at 0"
         )
     return replace(image, collimator_deg=known[0] or 0.0, couch_rotation_deg=known[1] or 0.0)
+
+
+def _distinct(images: Sequence[PortalImage]) -> list[PortalImage]:
+    """Each image once: no two exposures have the same noise.
+
+    Raises `AnalysisError` where one picture is there with several angles.
+    """
+    kept: list[PortalImage] = []
+    for one in images:
+        same = next((k for k in kept if np.array_equal(k.stored, one.stored)), None)
+        if same is None or not _is_noisy(one):
+            kept.append(one)
+        elif _angles_deg(same) != _angles_deg(one):
+            raise AnalysisError(
+                "one picture is in the set twice, with other angles: export the set anew"
+            )
+    return kept
+
+
+def _is_noisy(image: PortalImage) -> bool:
+    """Whether the lit part has the noise of a measurement; what is computed may well repeat."""
+    low, high = np.percentile(image.values, [1.0, 99.9])
+    lit = image.values[:, 1:-1] > (low + high) / 2.0
+    bends = np.abs(np.diff(image.values, 2, axis=1))[lit]
+    return bool(bends.size) and float(np.median(bends)) > LEAST_NOISE * (high - low)
+
+
+def _angles_deg(image: PortalImage) -> tuple[float | None, ...]:
+    return image.gantry_deg, image.collimator_deg, image.couch_rotation_deg
 
 
 def _check(shot: Shot, again: BallAndField) -> None:

@@ -49,6 +49,12 @@ def shot(
     return epid.image(0.02 + 0.9 * field * (1 - ball), STEP_MM, gantry_deg=gantry_deg, **known)
 
 
+def noisy(image: PortalImage) -> PortalImage:
+    noise = np.random.default_rng(round(image.gantry_deg or 0.0)).normal(0.0, 200.0, image.shape)
+    stored = np.round(image.stored + noise).astype(np.uint16)
+    return replace(image, stored=stored, values=stored.astype(np.float64))
+
+
 def gathered(shots: list[PortalImage]) -> PortalImage:
     first = epid.judged(shots[0], ImageKind.WINSTON_LUTZ)
     return replace(first, set_with=tuple(shots[1:]))
@@ -103,6 +109,20 @@ def test_what_the_set_has_no_images_for_is_absent_not_zero() -> None:
     alone = run(ANALYZER, gathered([shot()]), ball_diameter_mm=6.0)
     assert not {"gantry_3d_iso_diameter", "shift_left"} & numbers(alone).keys()
     assert any("one image alone" in note for note in alone.notes)
+
+
+def test_one_picture_with_several_angles_is_no_set() -> None:
+    """An export that repeats an image shows a ball that stands still, whatever the machine does."""
+    first = noisy(shot((0.5, 0.0, 0.0)))
+    copies = [replace(first, gantry_deg=gantry) for gantry in CARDINAL]
+    with pytest.raises(AnalysisError, match="one picture is in the set twice"):
+        run(ANALYZER, gathered(copies), ball_diameter_mm=6.0)
+
+
+def test_a_copy_of_an_image_is_not_counted_again() -> None:
+    shots = [noisy(shot(gantry_deg=gantry)) for gantry in CARDINAL]
+    found = run(ANALYZER, gathered([*shots, replace(shots[2])]), ball_diameter_mm=6.0)
+    assert numbers(found)["images"] == 4
 
 
 def test_two_images_that_face_each_other_tell_no_height() -> None:
