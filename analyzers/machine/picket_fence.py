@@ -102,10 +102,26 @@ PICKETS = Metric("number_of_pickets", "1", "Pickets found")
 PAIRS = Metric("leaf_pairs", "1", "Leaf pairs measured at every picket")
 SPACING = Metric("mean_picket_spacing", "mm", "Mean distance between neighboring pickets")
 OFFSET = Metric(
-    "largest_offset_from_raster", "mm", "Largest distance of a picket from an even raster"
+    "largest_offset_from_raster",
+    "mm",
+    "Largest distance of a picket from an even raster",
+    # All leaves of a picket that went to a wrong place: no leaf is off its own picket then.
+    _for_all(
+        Limits.at_most(
+            tolerance=0.5, action=0.8, source=f"product default; {TG142}, the raster is drawn too"
+        )
+    ),
 )
 SKEW = Metric(
-    "mlc_skew", "deg", "Mean turn of the pickets, counterclockwise as seen from the source"
+    "mlc_skew",
+    "deg",
+    "Mean turn of the pickets, counterclockwise as seen from the source",
+    # Of leaves and imager together: imagers are turned by up to 0.7 deg on real images.
+    _for_all(
+        Limits.within(
+            tolerance=0.9, action=1.5, source="product default; TG-142 Table II (collimator 1 deg)"
+        )
+    ),
 )
 
 
@@ -116,6 +132,8 @@ class PicketFenceSettings(Settings):
     """Gap of the pickets as this imager shows it on a delivery that is known to be good."""
     halcyon_layer: Literal["28", "29"] | None = None
     """Layer of a dual-layer head that shapes the pickets, by its number of pairs."""
+    pickets: int | None = Field(None, ge=1, le=100)
+    """How many the plan has; a fence with another number is doubted."""
 
 
 def analyze(image: PortalImage, context: Context[PicketFenceSettings]) -> Analysis:
@@ -127,6 +145,9 @@ def analyze(image: PortalImage, context: Context[PicketFenceSettings]) -> Analys
     leaf_edges_mm = _leaf_edges_mm(image, context.settings)
     found = measure(image, leaf_edges_mm, context.settings.nominal_gap_mm)
     doubts = faults(image, found, leaf_edges_mm)
+    wanted = context.settings.pickets
+    if wanted is not None and len(found.place_mm) != wanted:
+        doubts.append(f"{len(found.place_mm)} pickets are seen, the plan has {wanted}")
     return Analysis(
         measurements=[
             *_together(found),

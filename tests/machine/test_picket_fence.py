@@ -213,3 +213,40 @@ def test_single_leaves_read_as_pylinac_reads_them_from_the_file() -> None:
         peer = PicketFence(stream)
         peer.analyze(separate_leaves=True, nominal_gap_mm=2.5)
     assert ours["max_leaf_error"] == pytest.approx(peer.max_error, rel=1e-6)
+
+
+ALL_LEAVES = [(bank, pair) for bank in "AB" for pair in range(15, 47)]
+
+
+@pytest.mark.parametrize(
+    ("off_mm", "expected"), [(0.2, "PASS"), (0.8, "TOLERANCE"), (1.2, "ACTION")]
+)
+def test_a_picket_that_all_leaves_put_to_a_wrong_place_is_seen(
+    off_mm: float, expected: str
+) -> None:
+    """No leaf is off the line of its own picket."""
+    found = run(ANALYZER, fence({(bank, pair, 2): off_mm for bank, pair in ALL_LEAVES}))
+    assert worst(found) == expected
+    assert numbers(found)["max_leaf_deviation"] < 0.1
+
+
+def test_a_picket_that_is_not_there_is_missed() -> None:
+    closed = {("A", pair, 3): -GAP_MM for pair in range(15, 47)}
+    found = run(ANALYZER, fence(closed), pickets=len(PLACES_MM))
+    assert numbers(found)["number_of_pickets"] == len(PLACES_MM) - 1
+    assert worst(found) == "ACTION"
+    assert any("4 pickets are seen, the plan has 5" in note for note in found.notes)
+    assert worst(run(ANALYZER, fence(), pickets=len(PLACES_MM))) == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("turn_deg", "expected"), [(0.5, "PASS"), (1.2, "TOLERANCE"), (2.0, "ACTION")]
+)
+def test_pickets_that_stand_aslant_are_seen(turn_deg: float, expected: str) -> None:
+    from scipy import ndimage
+
+    upright = fence()
+    values = ndimage.rotate(upright.values, turn_deg, reshape=False, order=1, mode="nearest")
+    found = run(ANALYZER, replace(upright, values=values, stored=values))
+    value = {m.metric.name: verdict(m) for m in found.measurements}
+    assert value["mlc_skew"] == expected
