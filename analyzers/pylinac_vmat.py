@@ -31,6 +31,7 @@ LEAST_DOSE = 0.5
 REACH_MM = 110.0
 MOST_OFF_MIDDLE_MM = 3.0
 """A segment is three times as wide as what is averaged in it."""
+MOST_ASLANT_DEG = 3.0
 
 MAX_DEVIATION = Metric(
     "max_deviation",
@@ -93,8 +94,11 @@ def measure(
         at_px = np.array([(s.center.x, s.center.y) for s in found.segments])
         ratio = np.asarray(found.ratio_image, np.float64)
         opened = np.asarray(found.open_image.array, np.float64)
+        dynamic = np.asarray(found.dmlc_image.array, np.float64)
     _check_lit(opened, at_px)
     _check_center(opened, at_px, offsets_mm, image)
+    _check_together(opened, dynamic, at_px, image)
+    _check_direction(image)
     if not np.isfinite(deviation).all():
         raise AnalysisError(f"{CANNOT}: a pixel of the open image holds no dose")
     x_mm = np.interp(at_px[:, 0], np.arange(image.shape[1]), image.x_mm)
@@ -151,16 +155,52 @@ def _check_center(
     opened: FloatArray, at_px: NDArray[np.float64], offsets_mm: Sequence[float], image: PortalImage
 ) -> None:
     """The segments are placed from the field's middle: it is looked for again, at half height."""
-    row = round(float(at_px[0, 1]))
-    line = opened[max(row - 5, 0) : row + 6].mean(axis=0)
-    lit = np.flatnonzero(line > 0.5 * np.percentile(line, 90))
     step_mm = image.spacing_mm[1] / image.magnification
     taken_px = float(at_px[:, 0].mean()) - float(np.mean(offsets_mm)) / step_mm
-    off_mm = ((lit[0] + lit[-1]) / 2.0 - taken_px) * step_mm
+    off_mm = (_middle_px(opened, at_px) - taken_px) * step_mm
     if abs(off_mm) > MOST_OFF_MIDDLE_MM:
         raise AnalysisError(
             f"{CANNOT}: the middle of the open field was taken {abs(off_mm):.1f} mm from where its "
             "edges have it"
+        )
+
+
+def _check_together(
+    opened: FloatArray, dynamic: FloatArray, at_px: NDArray[np.float64], image: PortalImage
+) -> None:
+    """Between the two images neither imager nor field may move: segments are placed on both."""
+    step_mm = image.spacing_mm[1] / image.magnification
+    apart_mm = (_middle_px(dynamic, at_px) - _middle_px(opened, at_px)) * step_mm
+    if abs(apart_mm) > MOST_OFF_MIDDLE_MM:
+        raise AnalysisError(
+            f"the middle of this field lies {abs(apart_mm):.1f} mm from that of the open image: "
+            "the imager or the field has moved between the two"
+        )
+
+
+def _middle_px(values: FloatArray, at_px: NDArray[np.float64]) -> float:
+    """Column in the middle of the field at half height, along the row of the segments."""
+    row = round(float(at_px[0, 1]))
+    line = values[max(row - 5, 0) : row + 6].mean(axis=0)
+    lit = np.flatnonzero(line > 0.5 * np.percentile(line, 90))
+    return float(lit[0] + lit[-1]) / 2.0
+
+
+def _check_direction(image: PortalImage) -> None:
+    """Segments across the strips would each be a mean of all of them, and alike."""
+    from analyzers.numerics.image_patterns import picture_of
+    from analyzers.numerics.image_stripes import seams
+
+    spacing_mm = float(np.mean(image.spacing_mm)) / image.magnification
+    shown = picture_of(image.values, spacing_mm, image.center_px, None)
+    found = None if shown is None or shown.field is None else seams(shown, shown.field)
+    if found is None or not found.pitch_mm:
+        return
+    aslant_deg = min(found.angle_deg, 180.0 - found.angle_deg)
+    if aslant_deg > MOST_ASLANT_DEG:
+        raise AnalysisError(
+            f"the strips lie side by side {aslant_deg:.0f} deg from the image's x, along which "
+            "the segments are: check the collimator angle and the turn of the image"
         )
 
 

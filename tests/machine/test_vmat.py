@@ -21,10 +21,13 @@ TESTS: dict[str, tuple[Analyzer[Any, Any], ImageKind]] = {
 }
 
 
-def pair(dose: dict[int, float] | None = None, **known: Any) -> PortalImage:
-    """Seven strips of 18 mm by rising x, with a share of the dose each; the open field beside."""
+def pair(dose: dict[int, float] | None = None, side: float = 120.0, **known: Any) -> PortalImage:
+    """Seven strips of 18 mm by rising x, with a share of the dose each; the open field beside.
+
+    Both are `side` mm high.
+    """
     x_mm, y_mm = epid.places_mm(220, STEP_MM), epid.places_mm(200, STEP_MM)
-    height = epid.slit(y_mm, -60.0, 60.0)[:, None]
+    height = epid.slit(y_mm, -side / 2.0, side / 2.0)[:, None]
     strips = sum(
         (dose or {}).get(k, 1.0) * epid.slit(x_mm, x - 9.0, x + 9.0)
         for k, x in enumerate(np.arange(-60.0, 61.0, 20.0), start=1)
@@ -75,6 +78,33 @@ def test_images_that_do_not_belong_together_are_refused() -> None:
         odd = epid.judged(image, ImageKind.VMAT_DRGS, open_image=other)
         with pytest.raises(AnalysisError, match=words):
             run(vmat_drgs.ANALYZER, odd)
+
+
+def turned(image: PortalImage, turn: int) -> PortalImage:
+    values = np.rot90(image.values, turn)
+    return replace(image, values=values, stored=np.rot90(image.stored, turn))
+
+
+def test_strips_along_the_segments_are_refused() -> None:
+    """Each segment would be a mean of all strips: alike, whatever their doses are."""
+    image = pair({3: 1.06}, side=150.0)
+    opened = image.beside.open_image
+    assert opened is not None
+    with pytest.raises(AnalysisError, match="the strips lie side by side 90 deg from"):
+        across = epid.judged(turned(image, 1), ImageKind.VMAT_DRGS, open_image=turned(opened, 1))
+        run(vmat_drgs.ANALYZER, across)
+
+
+@pytest.mark.parametrize("columns", [5, -5])
+def test_a_field_beside_its_open_one_is_refused(columns: int) -> None:
+    image = pair()
+    moved = replace(
+        image,
+        values=np.roll(image.values, columns, axis=1),
+        stored=np.roll(image.stored, columns, axis=1),
+    )
+    with pytest.raises(AnalysisError, match=r"lies 5\.0 mm from that of the open image"):
+        run(vmat_drgs.ANALYZER, moved)
 
 
 def test_segments_beside_the_open_field_are_refused() -> None:
