@@ -36,6 +36,7 @@ from analyzers.field_profiles import Profile, constancy_percent, cut_off, profil
 from analyzers.image_traces import picture
 from analyzers.portal_images import Aperture, ImageKind, Pixels, Polarity, PortalImage
 from analyzers.pylinac_adapter import dicom_stream, pylinac_at_work
+from analyzers.records import FloatArray
 
 CANNOT = "the field could not be measured"
 MOST_APART_MM = 5.0
@@ -43,6 +44,8 @@ MOST_APART_MM = 5.0
 flattening filter."""
 ROOM_MM = 10.0
 """Left beside a field that is to end within the image."""
+MOST_ASLANT_DEG = 1.0
+"""Of jaws, for their distance to be the field's width."""
 CLASSES = tuple(name for name in MACHINE_CLASSES if name != "srt")
 AXES = {"horizontal": "x", "vertical": "y"}
 
@@ -249,12 +252,26 @@ def _size_errors(
     return said
 
 
+def _jaws_along(image: PortalImage) -> tuple[FloatArray | None, FloatArray | None]:
+    """The jaws that end the field along x and along y of the image; None where they are aslant.
+
+    The collimator turns them; where its angle is not told, 0 is taken.
+    """
+    aperture = image.aperture or Aperture()
+    angle_deg = image.collimator_deg or 0.0
+    if abs((angle_deg + 45.0) % 90.0 - 45.0) > MOST_ASLANT_DEG:
+        return None, None
+    if round(angle_deg / 90.0) % 2:
+        return aperture.jaw_y_mm, aperture.jaw_x_mm
+    return aperture.jaw_x_mm, aperture.jaw_y_mm
+
+
 def _wanted_mm(image: PortalImage, settings: FieldSettings) -> dict[str, float | None]:
     """How wide the field should be, by the settings, else by the jaws; None: nobody says it."""
-    aperture = image.aperture or Aperture()
+    jaw_x_mm, jaw_y_mm = _jaws_along(image)
     told = {
-        "horizontal": (settings.nominal_x_mm, aperture.jaw_x_mm),
-        "vertical": (settings.nominal_y_mm, aperture.jaw_y_mm),
+        "horizontal": (settings.nominal_x_mm, jaw_x_mm),
+        "vertical": (settings.nominal_y_mm, jaw_y_mm),
     }
     wanted: dict[str, float | None] = {}
     for axis, (nominal_mm, jaws_mm) in told.items():

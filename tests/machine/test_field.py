@@ -53,6 +53,24 @@ def test_places_count_from_the_beam_axis() -> None:
     assert found["cax_to_right"].value == pytest.approx(49.0, abs=0.3)
 
 
+@pytest.mark.parametrize("collimator_deg", [90.0, 270.0, 89.9])
+def test_a_turned_collimator_turns_the_jaws(collimator_deg: float) -> None:
+    """The X jaws end the field along y of the image then."""
+    jaws = Aperture(jaw_x_mm=np.array([-60.0, 60.0]), jaw_y_mm=np.array([-50.0, 50.0]))
+    found = measured(ANALYZER, field(aperture=jaws, collimator_deg=collimator_deg))
+    assert worst(found) == "PASS"
+    jaws = Aperture(jaw_x_mm=np.array([-50.0, 50.0]), jaw_y_mm=np.array([-60.0, 60.0]))
+    found = measured(ANALYZER, field(aperture=jaws, collimator_deg=collimator_deg))
+    assert worst(found) == "ACTION"
+
+
+def test_jaws_that_stand_aslant_tell_no_width() -> None:
+    jaws = Aperture(jaw_x_mm=np.array([-50.0, 50.0]), jaw_y_mm=np.array([-60.0, 60.0]))
+    assert "field_size_error_horizontal" not in measured(
+        ANALYZER, field(aperture=jaws, collimator_deg=45.0)
+    )
+
+
 def test_a_jaw_2_5_mm_off_is_at_action() -> None:
     jaws = Aperture(jaw_x_mm=np.array([-50.0, 50.0]), jaw_y_mm=np.array([-60.0, 60.0]))
     right = measured(ANALYZER, field(aperture=jaws))
