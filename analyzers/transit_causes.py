@@ -218,20 +218,26 @@ def _percent(now: float | None, before: float | None, least: float = 0.0) -> flo
     return 100.0 * (now / before - 1.0)
 
 
-def _turned(image: PortalImage, baseline: PortalImage) -> str | None:
+def stated_differences(image: PortalImage, other: PortalImage) -> list[str]:
+    """Angles and energy that two images of one beam state, and not alike, in words."""
     said = []
     for name, now, before in (
-        ("gantry", image.gantry_deg, baseline.gantry_deg),
-        ("collimator", image.collimator_deg, baseline.collimator_deg),
-        ("couch", image.couch_rotation_deg, baseline.couch_rotation_deg),
+        ("gantry", image.gantry_deg, other.gantry_deg),
+        ("collimator", image.collimator_deg, other.collimator_deg),
+        ("couch", image.couch_rotation_deg, other.couch_rotation_deg),
     ):
         if now is None or before is None:
             continue
         away = abs((now - before + 180.0) % 360.0 - 180.0)
         if away > TURNED_DEG:
             said.append(f"{name} {away:.1f} deg off")
-    if image.energy and baseline.energy and image.energy != baseline.energy:
-        said.append(f"{image.energy} instead of {baseline.energy}")
+    if image.energy and other.energy and image.energy.casefold() != other.energy.casefold():
+        said.append(f"{image.energy} instead of {other.energy}")
+    return said
+
+
+def _turned(image: PortalImage, baseline: PortalImage) -> str | None:
+    said = stated_differences(image, baseline)
     return ", ".join(said) or None
 
 

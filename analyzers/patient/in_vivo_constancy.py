@@ -39,7 +39,7 @@ from analyzers.portal_comparison import (
     refuse_unsure_polarity,
 )
 from analyzers.portal_images import ImageKind, PortalImage
-from analyzers.transit_causes import Change, causes_of, change_of
+from analyzers.transit_causes import Change, causes_of, change_of, stated_differences
 
 CLASSES = ("truebeam", "halcyon", "clinac", "elekta")
 FIRST = "first image of this beam: it is the baseline"
@@ -102,6 +102,13 @@ SATURATED = Metric(
     "Share of pixels at the largest value there is",
     _same(Limits.at_most(tolerance=0.01, action=0.1, source=SIMULATED)),
 )
+STATED_DIFFERENCES = Metric(
+    "stated_differences",
+    "1",
+    "Number of angles, and the energy, that the image states and the baseline states otherwise",
+    # One may be a slip of the system that wrote it; a picture that agrees is no proof of the beam.
+    _same(Limits.at_most(tolerance=0.0, action=1.0, source="images of one beam agree")),
+)
 RATIO_SPREAD = Metric(
     "ratio_spread", "%", "Standard deviation of the ratio to the baseline over squares of 1 cm"
 )
@@ -152,7 +159,9 @@ def analyze(image: PortalImage, context: Context[InVivoConstancySettings]) -> An
         notes.append("the field is too small to look inside: no local change, no shift of anatomy")
     notes += [str(cause) for cause in causes_of(change)]
     traces = drawn(found, gamma)
-    return Analysis(_measured(image, found, gamma, change, absolute), traces=traces, notes=notes)
+    different = len(stated_differences(image, baseline))
+    measurements = _measured(image, found, gamma, change, absolute, different)
+    return Analysis(measurements, traces=traces, notes=notes)
 
 
 def _refuse_other_distance(image: PortalImage, baseline: PortalImage) -> None:
@@ -171,9 +180,11 @@ def _measured(
     gamma: FieldGamma,
     change: Change,
     absolute: bool,
+    different: int,
 ) -> list[Measurement]:
     measured = [PATTERN_CORRELATION.measured(found.correlation)]
     measured.append(SATURATED.measured(image.saturated_percent))
+    measured.append(STATED_DIFFERENCES.measured(different))
     if not math.isnan(found.shift_mm):
         measured.append(REGISTRATION_SHIFT.measured(found.shift_mm))
     if absolute:
@@ -214,6 +225,7 @@ ANALYZER = Analyzer(
         ANATOMY_SHIFT,
         PATTERN_CORRELATION,
         SATURATED,
+        STATED_DIFFERENCES,
         RATIO_SPREAD,
         SIGNAL_PER_MU_CHANGE,
         METERSET_CHANGE,

@@ -39,6 +39,7 @@ from analyzers.portal_comparison import (
     refuse_unsure_polarity,
 )
 from analyzers.portal_images import ImageKind, PortalImage
+from analyzers.transit_causes import stated_differences
 
 CLASSES = ("truebeam", "halcyon", "clinac", "elekta")
 CRITERIA = [(3.0, 2.0), (2.0, 2.0), (2.0, 1.0)]
@@ -94,6 +95,12 @@ LOCAL_ERROR = Metric(
     # A pass rate does not see what is wrong in few points: one leaf, a corner of the field.
     _same(Limits.within(tolerance=5.0, action=10.0, source=PRODUCT)),
 )
+STATED_DIFFERENCES = Metric(
+    "stated_differences",
+    "1",
+    "Number of angles, and the energy, that the image states and the prediction states otherwise",
+    _same(Limits.at_most(tolerance=0.0, action=1.0, source="images of one beam agree")),
+)
 LARGEST_DIFFERENCE = Metric(
     "difference_p95", "%", "95th percentile of the difference in the field, of the maximum"
 )
@@ -143,9 +150,12 @@ def analyze(image: PortalImage, context: Context[PortalDoseSettings]) -> Analysi
         _refuse_transit(image, found, settings)
     gammas = gammas_of(found, CRITERIA)
     notes += [str(gammas[0]), *_remarks(image, found, settings)]
-    return Analysis(
-        _measured(found, gammas, absolute=absolute), traces=drawn(found, gammas[0]), notes=notes
-    )
+    measurements = _measured(found, gammas, absolute=absolute)
+    if beside.predicted is not None:
+        different = stated_differences(image, beside.predicted)
+        measurements.append(STATED_DIFFERENCES.measured(len(different)))
+        notes += [f"not as predicted: {one}" for one in different]
+    return Analysis(measurements, traces=drawn(found, gammas[0]), notes=notes)
 
 
 def _lacking(image: PortalImage) -> str:
@@ -271,6 +281,7 @@ ANALYZER = Analyzer(
         REGISTRATION_SHIFT,
         SHIFT_X,
         SHIFT_Y,
+        STATED_DIFFERENCES,
         RELATIVE_GAMMA_PASS,
     ),
     analyze=analyze,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,6 +126,22 @@ def test_another_gantry_angle_is_told() -> None:
     assert first_cause(record) == "a wrong beam or plan"
     notes = run(ANALYZER, record).notes
     assert any("gantry 90.0 deg off" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "said", [{"gantry_deg": 90.0}, {"collimator_deg": 90.0}, {"energy": "15x"}], ids=str
+)
+def test_a_beam_that_states_otherwise_is_no_pass(said: dict[str, Any]) -> None:
+    """The picture of a symmetric field is the same."""
+    assert worst(measured(ANALYZER, replace(fraction(), **said))) == "TOLERANCE"
+    assert (
+        worst(measured(ANALYZER, replace(fraction(), **said, couch_rotation_deg=45.0))) == "ACTION"
+    )
+
+
+def test_an_energy_is_the_same_however_it_is_written() -> None:
+    assert BASELINE.energy is not None
+    assert values(replace(fraction(), energy=BASELINE.energy.upper()))["stated_differences"] == 0
 
 
 def test_saturation_is_told_and_judged() -> None:

@@ -57,6 +57,15 @@ def test_a_change_of_output_is_told_with_its_sign(percent: float, passes: bool, 
         assert value(found, "gamma_pass") < 40.0
 
 
+@pytest.mark.parametrize("said", [{"gantry_deg": 90.0}, {"energy": "15x"}], ids=str)
+def test_a_prediction_that_states_otherwise_is_no_pass(said: dict[str, object]) -> None:
+    predicted = replace(image(square()), gantry_deg=0.0, energy="6X")
+    alike = compared(square(), predicted, gantry_deg=0.4, energy="6x")
+    assert verdict(alike["stated_differences"]) == "PASS"
+    found = compared(square(), predicted, **{"gantry_deg": 0.0, "energy": "6x"} | said)
+    assert verdict(found["stated_differences"]) == "TOLERANCE"
+
+
 @pytest.mark.parametrize(("dx_mm", "dy_mm"), [(0.6, 0.0), (-0.5, 0.7), (0.0, -1.6)])
 def test_a_shift_within_the_limit_is_taken_back_and_told(dx_mm: float, dy_mm: float) -> None:
     found = compared(square(dx_mm, dy_mm))
@@ -135,7 +144,13 @@ def test_an_image_without_unit_is_compared_by_its_pattern_alone() -> None:
         beside=Beside(predicted=image(square())),
     )
     found = measured(ANALYZER, record)
-    assert set(found) == {"relative_gamma_pass", "registration_shift", "shift_x", "shift_y"}
+    assert set(found) == {
+        "relative_gamma_pass",
+        "registration_shift",
+        "shift_x",
+        "shift_y",
+        "stated_differences",
+    }
     assert value(found, "relative_gamma_pass") == 100.0
     assert any("dose is not" in note for note in run(ANALYZER, record).notes)
     worse = replace(
