@@ -163,11 +163,13 @@ class Images:
         others: Sequence[int],
         report: Report,
         saved: Saved,
+        at_ns: int,
         used: FoundImages | None,
     ) -> None:
         """Store what an image shows in the transaction that stores its result.
 
-        Queues what has to be judged again because of it.
+        `at_ns` is when it was made: the point of its trend may lie beside it, where another result
+        has that point.  Queues what has to be judged again because of it.
         """
         keys = report.keys
         connection.execute(delete(images).where(images.c.file == file.id))
@@ -187,14 +189,14 @@ class Images:
                 machine=saved.machine,
                 energy=report.energy,
                 patient=self._pseudonyms.of(keys.patient_id),
-                point_ns=saved.point_ns,
+                point_ns=at_ns,
                 awaits=awaits,
                 has_waited=not awaits,
                 used="" if used is None else used.used,
                 **keys.model_dump(exclude={"patient_id", "gantry_deg"}),
             )
         )
-        seen = self._seen(keys, file, saved.machine, report.energy, saved.point_ns)
+        seen = self._seen(keys, file, saved.machine, report.energy, at_ns)
         self._join(connection, seen, {file.id, *others}, awaits=awaits)
         if used is not None and self._find(connection, keys, seen).used != used.used:
             move(connection, file.id, Event.INPUT_CAME)

@@ -94,8 +94,9 @@ class Results:
             superseded = self._set_aside(connection, [file, *companions])
             at = made.performed_at.isoformat() if made.performed_at else None
             # Other content, machine or time is another point, with an instant of its own.
+            made_ns = _instant(made.performed_at, file)
             point_ns = superseded.get((file.sha256, made.machine, at)) or _free_instant(
-                connection, made.machine, _instant(made.performed_at, file), file.sha256
+                connection, made.machine, made_ns, file.sha256
             )
             identity = connection.execute(
                 insert(results)
@@ -125,7 +126,7 @@ class Results:
             if self._plans is not None:
                 self._plans.keep(connection, file, others, report, saved, used.plans)
             if self._images is not None:
-                self._images.keep(connection, file, others, report, saved, used.images)
+                self._images.keep(connection, file, others, report, saved, made_ns, used.images)
             self._hand_on(connection, identity)
             audit.record(
                 connection,
