@@ -11,7 +11,8 @@ from analyzers.portal_images import ImageKind
 from qa_daemon.image_sets import NANO, VMAT_TESTS, SeenImage, open_field_of, set_of
 from qa_daemon.model import ImageKeys, NamedPath, Partners, Report, Resumption
 from qa_daemon.site.site import Site
-from qa_daemon.store.images import FIRST_OF_BEAM, MOST_LOGS, NO_BEAM, WITH_LOG
+from qa_daemon.store.image_users import WITH_LOG
+from qa_daemon.store.images import FIRST_OF_BEAM, MOST_LOGS, NO_BEAM
 
 NOT_GIVEN = "it is not among the files that were given"
 PORTAL, PREDICTED = ImageKind.PORTAL.value, ImageKind.PREDICTED.value

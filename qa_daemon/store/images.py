@@ -21,6 +21,7 @@ from qa_daemon.model import DeliveryKeys, Event, ImageKeys, Report, State
 from qa_daemon.site.settings import Images as ImagesSection
 from qa_daemon.store.baselines import baseline_of
 from qa_daemon.store.copies import LIVE
+from qa_daemon.store.image_users import WITH_LOG
 from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
 from qa_daemon.store.plans import Saved
 from qa_daemon.store.pseudonyms import Pseudonyms
@@ -33,12 +34,6 @@ MOST_OF_A_BEAM = 60
 """So many images of one beam are judged again when an earlier one or a predicted one comes."""
 MOST_LOGS = 4
 LONGEST_SET = timedelta(hours=3)
-WITH_LOG = (
-    ImageKind.PICKET_FENCE.value,
-    ImageKind.PORTAL.value,
-    ImageKind.VMAT_DRGS.value,
-    ImageKind.VMAT_DRMLC.value,
-)
 JUDGED = (State.DONE.value, State.WAITING.value)
 PORTAL, PREDICTED = ImageKind.PORTAL.value, ImageKind.PREDICTED.value
 FIRST_OF_BEAM = "it is the first image of this beam: later ones are held against it"
@@ -165,14 +160,18 @@ class Images:
         saved: Saved,
         at_ns: int,
         used: FoundImages | None,
+        users: Sequence[int] = (),
     ) -> None:
         """Store what an image shows in the transaction that stores its result.
 
         `at_ns` is when it was made: the point of its trend may lie beside it, where another result
-        has that point.  Queues what has to be judged again because of it.
+        has that point.  `users` were held against it as it was before.  Queues what has to be
+        judged again because of it.
         """
         keys = report.keys
         connection.execute(delete(images).where(images.c.file == file.id))
+        if not isinstance(keys, ImageKeys):
+            self._recheck_all(connection, users)
         if isinstance(keys, DeliveryKeys):
             self._recheck(connection, self._near_log(connection, saved))
         if not isinstance(keys, ImageKeys):
@@ -200,6 +199,7 @@ class Images:
         self._join(connection, seen, {file.id, *others}, awaits=awaits)
         if used is not None and self._find(connection, keys, seen).used != used.used:
             move(connection, file.id, Event.INPUT_CAME)
+        self._recheck_all(connection, users)
         self._recheck(connection, self._held_against(connection, seen, keys))
 
     # -- finding ---------------------------------------------------------------------------------
@@ -316,6 +316,11 @@ class Images:
             images.c.point_ns.between(log.point_ns - reach, log.point_ns + reach),
         )
         return connection.execute(query.limit(MOST_NEAR)).all()
+
+    def _recheck_all(self, connection: Connection, identities: Sequence[int]) -> None:
+        if identities:
+            query = _live_images().where(images.c.file.in_(identities))
+            self._recheck(connection, connection.execute(query).all())
 
     def _recheck(self, connection: Connection, rows: Iterable[Row[Any]]) -> None:
         """Queue the images whose partners are others now."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from qa_daemon.model import Event, State, after
 from qa_daemon.store import audit
 from qa_daemon.store.copies import LIVE, copies, counterparts, duplicate, hand_over, original
+from qa_daemon.store.image_users import users_of
 from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
@@ -326,6 +327,8 @@ def _makes_a_pair(connection: Connection, known: RowMapping, arrival: Arrival) -
 def _replace(connection: Connection, old: RowMapping, new: int) -> None:
     """Set a revised file aside: its result, and those it was read with, pass on."""
     move(connection, old["id"], Event.REVISED)
+    # Images that were held against it are judged again: what comes now may be no partner at all.
+    queue_all(connection, users_of(connection, old["id"]))
     # A plan that was here once stays the plan of its logs; what was delivered is another thing now.
     for table in (deliveries, delivered_beams, recorded_beams, images):
         connection.execute(delete(table).where(table.c.file == old["id"]))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from qa_daemon.model import Event, MatchState, Report, State, Verdict
 from qa_daemon.store import audit, leaf_errors
+from qa_daemon.store.image_users import users_of
 from qa_daemon.store.images import FoundImages, Images
 from qa_daemon.store.ledger import LedgerFile, attach, move
 from qa_daemon.store.plans import FoundPlans, Plans, Saved
@@ -123,10 +124,13 @@ class Results:
             self._attach(connection, file, companions)
             saved = Saved(identity, made.machine, point_ns)
             others = [companion.id for companion in companions]
+            users = [] if self._images is None else users_of(connection, file.id)
             if self._plans is not None:
                 self._plans.keep(connection, file, others, report, saved, used.plans)
             if self._images is not None:
-                self._images.keep(connection, file, others, report, saved, made_ns, used.images)
+                self._images.keep(
+                    connection, file, others, report, saved, made_ns, used.images, users
+                )
             self._hand_on(connection, identity)
             audit.record(
                 connection,

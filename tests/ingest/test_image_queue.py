@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
+from analyzers.portal_images import ImageKind
+from qa_daemon.store import image_kinds
 from qa_daemon.store.schema import deliveries, files, images, results
 from tests.ingest.clinic import Clinic
 from tests.ingest.test_images import (
     AT,
     CATALOGUE,
-    SET,
     arrive,
     beam,
     found,
     image,
     notes,
-    seen,
     site,
 )
 
@@ -66,3 +66,30 @@ def test_two_of_one_second_are_not_judged_without_end(clinic: Clinic) -> None:
     with clinic.store.read() as connection:
         instants = set(connection.execute(select(images.c.point_ns)).scalars())
     assert len(instants) == 1
+
+
+def test_what_a_physicist_calls_something_else_is_no_partner_any_more(clinic: Clinic) -> None:
+    arrive(clinic, "open.dcm", image("VOPEN", 0.0))
+    arrive(clinic, "test.dcm", image("DRGS", 5.0))
+    for day in range(3):
+        arrive(clinic, f"{day}.dcm", beam("CLINIC", 1440.0 * day, 1000.0 * (day + 1)))
+    before = found(clinic)
+    assert notes(before["test.dcm"])[0].startswith("open,")
+    for name in ("open.dcm", "0.dcm"):
+        said = (ImageKind.OTHER, None, "A", "the beam was cut")
+        image_kinds.say(clinic.store, before[name].id, *said)
+    clinic.judge()
+    after = found(clinic)
+    assert notes(after["test.dcm"])[0].startswith("no open,")
+    assert notes(after["1.dcm"])[0].endswith("no baseline")
+    second = beam("CLINIC", 1440.0, 2000.0).values.mean()
+    assert notes(after["2.dcm"])[-1] == f"baseline of {second:.1f}"
+
+
+def test_a_partner_that_is_written_over_is_one_no_more(clinic: Clinic) -> None:
+    arrive(clinic, "open.dcm", image("VOPEN", 0.0))
+    arrive(clinic, "test.dcm", image("DRGS", 5.0))
+    clinic.drop("open.dcm", b"\0" * 128 + b"DICM, and then nothing that is an image")
+    clinic.process()
+    assert clinic.states() == {"open.dcm": "quarantined", "test.dcm": "done"}
+    assert notes(found(clinic)["test.dcm"])[0].startswith("no open,")

@@ -1,0 +1,62 @@
+"""Which images were held against a file: they are judged again when it is not what it was."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select
+
+from analyzers.portal_images import ImageKind
+from qa_daemon.image_sets import NANO, OPEN_FIELDS, VMAT_TESTS
+from qa_daemon.store.schema import deliveries, images
+
+REACH_NS = int(timedelta(days=2).total_seconds()) * NANO
+"""Longer than any site lets partners be apart."""
+MOST_USERS = 2000
+OF_A_BEAM = (ImageKind.PORTAL.value, ImageKind.PREDICTED.value)
+WITH_LOG = (
+    ImageKind.PICKET_FENCE.value,
+    ImageKind.PORTAL.value,
+    ImageKind.VMAT_DRGS.value,
+    ImageKind.VMAT_DRMLC.value,
+)
+
+
+def users_of(connection: Connection, file: int) -> list[int]:
+    """The files of the images that an image or a log was a partner of, as long as it is stored.
+
+    A signed-off baseline is none: what it was held against keeps its verdict.
+    """
+    image = connection.execute(select(images).where(images.c.file == file)).first()
+    log = connection.execute(select(deliveries).where(deliveries.c.file == file)).first()
+    if image is not None and image.kind in OPEN_FIELDS:
+        near = _around(image, VMAT_TESTS)
+    elif image is not None and image.kind in OF_A_BEAM and image.plan_uid is not None:
+        near = [
+            images.c.plan_uid == image.plan_uid,
+            images.c.beam_number == image.beam_number,
+            images.c.kind == ImageKind.PORTAL.value,
+        ]
+    elif log is not None:
+        near = _around(log, WITH_LOG)
+    else:
+        return []
+    query = select(images.c.file, images.c.used).where(*near, images.c.file != file)
+    rows = connection.execute(query.order_by(images.c.point_ns.desc()).limit(MOST_USERS))
+    return [row.file for row in rows if file in _numbers(json.loads(row.used or "[]"))]
+
+
+def _around(one: Row[Any], kinds: tuple[str, ...]) -> list[ColumnElement[bool]]:
+    return [
+        images.c.machine == one.machine,
+        images.c.kind.in_(kinds),
+        images.c.point_ns.between(one.point_ns - REACH_NS, one.point_ns + REACH_NS),
+    ]
+
+
+def _numbers(used: Any) -> set[int]:
+    if isinstance(used, list):
+        return {number for one in used for number in _numbers(one)}
+    return {used} if isinstance(used, int) else set()
