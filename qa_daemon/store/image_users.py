@@ -25,10 +25,7 @@ WITH_LOG = (
 
 
 def users_of(connection: Connection, file: int) -> list[int]:
-    """The files of the images that an image or a log was a partner of, as long as it is stored.
-
-    A signed-off baseline is none: what it was held against keeps its verdict.
-    """
+    """The files of the images that an image or a log was a partner of, as long as it is stored."""
     image = connection.execute(select(images).where(images.c.file == file)).first()
     log = connection.execute(select(deliveries).where(deliveries.c.file == file)).first()
     if image is not None and image.kind in OPEN_FIELDS:

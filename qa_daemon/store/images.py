@@ -39,6 +39,7 @@ PORTAL, PREDICTED = ImageKind.PORTAL.value, ImageKind.PREDICTED.value
 FIRST_OF_BEAM = "it is the first image of this beam: later ones are held against it"
 NO_BEAM = "the image names no plan and beam"
 NO_OPEN = "no image of the open field was made within the time that the site allows"
+SIGNED = "signed"
 NO_LOG = "no log of this machine is near in time"
 
 
@@ -77,6 +78,8 @@ class FoundImages:
     logs: tuple[LogFile, ...] = ()
     plan: LedgerFile | None = None
     lacking: dict[str, str] = field(default_factory=dict)
+    is_signed: bool = False
+    """Whether a physicist signed the baseline off."""
 
     @property
     def used(self) -> str:
@@ -87,8 +90,19 @@ class FoundImages:
                 [None if file is None else file.id for file in single],
                 [file.id for file in self.baseline],
                 [[log.main.id, *(c.id for c in log.companions)] for log in self.logs],
+                [SIGNED] if self.is_signed else [],
             ]
         )
+
+    def is_what(self, used: str) -> bool:
+        """Whether it is what an image was judged with, as far as that may change its verdict.
+
+        A baseline that is signed off, or withdrawn, counts from then on: not for what was judged.
+        """
+        now, then = json.loads(self.used), json.loads(used or "[]")
+        if SIGNED in (*now[3], *(then[3] if len(then) == len(now) else ())):
+            del now[1::2], then[1::2]
+        return bool(now == then)
 
 
 class Images:
@@ -221,6 +235,7 @@ class Images:
             predicted = _predicted(connection, keys)
             plan = _plan(connection, keys)
         baseline = baseline_of(connection, keys, image)
+        is_signed = bool(baseline)
         if image.kind == PORTAL and not baseline:
             first = _first_of_beam(connection, keys, image)
             baseline = [first] if first is not None else []
@@ -229,7 +244,9 @@ class Images:
         logs = self._logs(connection, keys, image) if image.kind in WITH_LOG else []
         if image.kind in WITH_LOG and not logs:
             lacking["log"] = NO_LOG
-        return FoundImages(open_image, predicted, tuple(baseline), tuple(logs), plan, lacking)
+        return FoundImages(
+            open_image, predicted, tuple(baseline), tuple(logs), plan, lacking, is_signed
+        )
 
     def _near(self, connection: Connection, image: SeenImage, within: timedelta) -> list[SeenImage]:
         """The images of its machine around one in time."""
@@ -329,7 +346,7 @@ class Images:
             for row in rows
             if row.state in JUDGED
             and not row.awaits
-            and self._find(connection, _keys(row), _seen_row(row)).used != row.used
+            and not self._find(connection, _keys(row), _seen_row(row)).is_what(row.used)
         ]
         queue_all(connection, changed)
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from analyzers.portal_images import ImageKind
-from qa_daemon.store import image_kinds
+from qa_daemon.store import baselines, image_kinds
 from qa_daemon.store.schema import deliveries, files, images, results
 from tests.ingest.clinic import Clinic
 from tests.ingest.test_images import (
@@ -93,3 +93,21 @@ def test_a_partner_that_is_written_over_is_one_no_more(clinic: Clinic) -> None:
     clinic.process()
     assert clinic.states() == {"open.dcm": "quarantined", "test.dcm": "done"}
     assert notes(found(clinic)["test.dcm"])[0].startswith("no open,")
+
+
+def test_a_baseline_that_is_signed_off_or_withdrawn_changes_no_older_verdict(
+    clinic: Clinic,
+) -> None:
+    for day in range(3):
+        arrive(clinic, f"{day}.dcm", beam("CLINIC", 1440.0 * day, 1000.0 * (day + 1)))
+    first = found(clinic)
+    baselines.sign(clinic.store, first["1.dcm"].id, "A", "the set-up was corrected")
+    arrive(clinic, "3.dcm", beam("CLINIC", 3 * 1440.0, 4000.0))
+    signed = found(clinic)
+    assert signed["2.dcm"].id == first["2.dcm"].id
+    baselines.withdraw(clinic.store, signed["3.dcm"].id, "A", "it was not")
+    arrive(clinic, "4.dcm", beam("CLINIC", 4 * 1440.0, 5000.0))
+    assert found(clinic)["3.dcm"].id == signed["3.dcm"].id
+    # What else changes is looked at all the same.
+    arrive(clinic, "predicted.dcm", beam("PREDICTION", 0.0))
+    assert notes(found(clinic)["3.dcm"])[0].startswith("no open, predicted")
