@@ -8,7 +8,7 @@ the others; then they are judged with what is here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from analyzers.catalogue import Catalogue
@@ -37,9 +37,13 @@ AWAITS_OPEN = "the image of its open field may still come"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job that is ready to be measured, or (`report`) what is said of it meanwhile."""
+    """A job that is ready to be measured, or (`report`) what is said of it meanwhile.
+
+    `group` is what it is of: less than was asked for where a set is none any more.
+    """
 
     job: Job
+    group: Group
     used: FoundImages | None = None
     report: Report | None = None
 
@@ -60,7 +64,7 @@ class ImageDesk:
         file_format = group.main.format
         # What this version could not tell when the file came is told by reading it.
         if file_format is not None and not self._is_image(file_format):
-            return Prepared(job)
+            return Prepared(job, group)
         said = self.images.said_kind(group.main.sha256)
         told = {
             "pins": as_messages(self.site.image_pins),
@@ -68,8 +72,14 @@ class ImageDesk:
         }
         job = job.model_copy(update=told)
         read = measure(job.model_copy(update={"only_keys": True}))
+        is_of_a_set = isinstance(read.keys, ImageKeys) and read.keys.gathers
+        if group.resumed_by and file_format is not None and not is_of_a_set:
+            # It is called something else now, or cannot be read: the others are judged without it.
+            self.images.break_up([more.main.id for more in group.resumed_by])
+            group = replace(group, resumed_by=())
+            job = job.model_copy(update={"resumed_by": ()})
         if not isinstance(read.keys, ImageKeys):
-            return Prepared(job, report=read if read.error_code is not None else None)
+            return Prepared(job, group, report=read if read.error_code is not None else None)
         machine = machine or self.site.machine_told(read.machine_serial, read.machine_name)
         name = machine.name if machine else read.machine_serial
         at_ns = instant_ns(read.performed_at, group.main, self.site)
@@ -77,13 +87,13 @@ class ImageDesk:
         awaits = self._awaits(read.keys, group, found)
         if awaits is not None:
             said_meanwhile = read.model_copy(update={"awaits": awaits, "not_judged": awaits})
-            return Prepared(job, found, said_meanwhile)
+            return Prepared(job, group, found, said_meanwhile)
         updated = {
             "partners": with_imager(self._partners(found), read, self.site, machine),
             "mlc": machine.mlc if machine else job.mlc,
             "machine_class": machine.machine_class if machine else job.machine_class,
         }
-        return Prepared(job.model_copy(update=updated), found)
+        return Prepared(job.model_copy(update=updated), group, found)
 
     def end_waiting(self, *, at_once: bool = False) -> int:
         """Queue the images that have waited for as long as the site says; how many."""

@@ -12,6 +12,8 @@ from analyzers.portal_images import ImageKind
 
 NANO = 1_000_000_000
 SAME_SID_MM = 2.0
+MOST_OF_A_SET = 200
+"""More images than this without a pause are no set, whatever they are called: each is alone."""
 VMAT_TESTS = (ImageKind.VMAT_DRGS.value, ImageKind.VMAT_DRMLC.value)
 OPEN_FIELDS = (ImageKind.VMAT_OPEN.value, ImageKind.OPEN_FIELD.value)
 """An open partner that nothing calls one looks like any open field."""
@@ -64,7 +66,8 @@ def set_of(image: SeenImage, others: Sequence[SeenImage], gap_ns: int) -> list[S
     last = place
     while last + 1 < len(ordered) and ordered[last + 1].at_ns - ordered[last].at_ns <= gap_ns:
         last += 1
-    return ordered[first : last + 1]
+    found = ordered[first : last + 1]
+    return found if len(found) <= MOST_OF_A_SET else [image]
 
 
 def open_field_of(test: SeenImage, others: Sequence[SeenImage], gap_ns: int) -> SeenImage | None:

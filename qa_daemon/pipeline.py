@@ -49,7 +49,7 @@ class Pipeline:
         try:
             job, used = self.plans.beside(job, file, machine, self.measure)
             ready = self.images.beside(job, group, machine, self.measure)
-            beside = ready.used
+            group, beside = ready.group, ready.used
             report = ready.report or self.measure(ready.job)
         except WorkerDied as why:
             if self.ledger.crashed(file) < MOST_CRASHES:

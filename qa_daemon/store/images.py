@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.image_sets import NANO, OPEN_FIELDS, VMAT_TESTS, SeenImage, open_field_of, set_of
@@ -151,19 +151,32 @@ class Images:
                 images, images.c.file == files.c.id
             )
             rows = connection.execute(
-                waiting.where(images.c.awaits, files.c.state == State.WAITING.value).limit(
-                    MOST_NEAR
-                )
+                waiting.where(images.c.awaits, files.c.state == State.WAITING.value)
+                .order_by(files.c.arrived_at)
+                .limit(MOST_NEAR)
             ).all()
             ended = [
                 row.id
                 for row in rows
                 if _newest_arrival(connection, row.main_file or row.id) <= arrived_before
             ]
+            # Those that wait as one have all waited.
+            of_them = select(files.c.id).where(
+                or_(files.c.id.in_(ended), files.c.main_file.in_(ended))
+            )
             connection.execute(
-                update(images).where(images.c.file.in_(ended)).values(awaits=False, has_waited=True)
+                update(images)
+                .where(images.c.file.in_(of_them))
+                .values(awaits=False, has_waited=True)
             )
             return queue_all(connection, ended)
+
+    def break_up(self, members: Sequence[int]) -> None:
+        """Let images be of no set any more: each is judged for itself, and finds its set anew."""
+        with self._store.write() as connection:
+            alone = update(files).where(files.c.id.in_(members)).values(main_file=None)
+            connection.execute(alone)
+            queue_all(connection, members)
 
     def keep(
         self,
@@ -225,7 +238,9 @@ class Images:
         if image.kind in VMAT_TESTS:
             found = open_field_of(
                 image,
-                self._near(connection, image, self._gaps.of_open_field),
+                self._near(
+                    connection, image, self._gaps.of_open_field, (*OPEN_FIELDS, *VMAT_TESTS)
+                ),
                 _ns(self._gaps.of_open_field),
             )
             open_image = None if found is None else _file(connection, found.file)
@@ -248,13 +263,17 @@ class Images:
             open_image, predicted, tuple(baseline), tuple(logs), plan, lacking, is_signed
         )
 
-    def _near(self, connection: Connection, image: SeenImage, within: timedelta) -> list[SeenImage]:
-        """The images of its machine around one in time."""
+    def _near(
+        self, connection: Connection, image: SeenImage, within: timedelta, kinds: Sequence[str]
+    ) -> list[SeenImage]:
+        """The images of its machine around one in time, the nearest of these kinds."""
         query = _live_images().where(
             images.c.machine == image.machine,
+            images.c.kind.in_(kinds),
             images.c.point_ns.between(image.at_ns - _ns(within), image.at_ns + _ns(within)),
         )
-        rows = connection.execute(query.order_by(images.c.point_ns).limit(MOST_NEAR)).all()
+        nearest = (func.abs(images.c.point_ns - image.at_ns), files.c.sha256)
+        rows = connection.execute(query.order_by(*nearest).limit(MOST_NEAR)).all()
         return [_seen_row(row) for row in rows]
 
     def _logs(self, connection: Connection, keys: ImageKeys, image: SeenImage) -> list[LogFile]:
@@ -289,7 +308,9 @@ class Images:
 
         The set is queued where it was `judged` without some of them, unless it waits for more.
         """
-        near = self._near(connection, image, LONGEST_SET)
+        if not image.gathers:
+            return
+        near = self._near(connection, image, LONGEST_SET, (image.kind,))
         first, *rest = set_of(image, near, self._gap_ns(image.kind))
         if not rest:
             return

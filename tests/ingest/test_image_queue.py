@@ -7,20 +7,23 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from analyzers.portal_images import ImageKind
+from qa_daemon import image_sets
 from qa_daemon.store import baselines, image_kinds
 from qa_daemon.store.schema import deliveries, files, images, results
 from tests.ingest.clinic import Clinic
 from tests.ingest.test_images import (
     AT,
     CATALOGUE,
+    SET,
     arrive,
     beam,
     found,
     image,
     notes,
+    seen,
     site,
 )
 
@@ -111,3 +114,76 @@ def test_a_baseline_that_is_signed_off_or_withdrawn_changes_no_older_verdict(
     # What else changes is looked at all the same.
     arrive(clinic, "predicted.dcm", beam("PREDICTION", 0.0))
     assert notes(found(clinic)["3.dcm"])[0].startswith("no open, predicted")
+
+
+def numbers(clinic: Clinic) -> dict[str, float | None]:
+    return {name: seen(result) for name, result in found(clinic).items()}
+
+
+def test_a_set_whose_first_image_is_called_something_else_is_judged_without_it(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    for name, one in SET.items():
+        arrive(clinic, name, one)
+    (result,) = found(clinic).values()
+    clinic.close()
+    rule = '[[image_rule]]\nkind = "open_field"\nlabel_contains = ["WL 0"]\n'
+    text = site().replace("[[image_rule]]", f"{rule}[[image_rule]]", 1)
+    again = Clinic(tmp_path, text=text, catalogue=CATALOGUE, settle_time=0.0)
+    try:
+        again.ledger.release([result.file], "A")
+        again.judge()
+        assert numbers(again) == {"wl0.dcm": 1, "wl1.dcm": 3}
+        assert set(again.states().values()) == {"done"}
+        again.assert_sound()
+    finally:
+        again.close()
+
+
+def test_a_set_is_found_among_the_many_images_of_a_day(clinic: Clinic) -> None:
+    arrive(clinic, "other.dcm", image("FLAT", -170.0))
+    with clinic.store.write() as connection:
+        row = dict(connection.execute(select(files)).mappings().one())
+        shown = dict(connection.execute(select(images)).mappings().one())
+        del row["id"]
+        for number in range(310):
+            said = {"path": f"/{number}", "name": f"{number}", "sha256": f"{number:064}"}
+            file = connection.execute(
+                insert(files).values(**{**row, **said}).returning(files.c.id)
+            ).scalar_one()
+            at = {"kind": "portal", "point_ns": shown["point_ns"] + number * SECOND}
+            connection.execute(insert(images).values(**{**shown, **at, "file": file}))
+    for name, one in SET.items():
+        arrive(clinic, name, one)
+    assert numbers(clinic)["wl0.dcm"] == 4
+    assert len(numbers(clinic)) == 2
+
+
+def test_more_than_a_set_can_be_is_not_judged_without_end(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_sets, "MOST_OF_A_SET", 3)
+    for name, one in SET.items():
+        arrive(clinic, name, one)
+    assert numbers(clinic) == {"wl0.dcm": 3, "wl3.dcm": 1}
+    assert set(clinic.states().values()) == {"done"}
+
+
+def test_a_set_that_waits_as_one_has_waited_as_one(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path, text=site("30 s"), catalogue=CATALOGUE, settle_time=0.0)
+    try:
+        for name, one in SET.items():
+            arrive(clinic, name, one)
+        clinic.pipeline.end_waiting(at_once=True)
+        clinic.judge()
+        with clinic.store.write() as connection:
+            connection.execute(update(images).values(has_waited=False))
+        clinic.ledger.release([result.file for result in found(clinic).values()], "A")
+        clinic.judge()
+        assert clinic.states()["wl0.dcm"] == "waiting"
+        assert clinic.pipeline.end_waiting(at_once=True) == 1
+        clinic.judge()
+        assert clinic.pipeline.end_waiting(at_once=True) == 0
+        assert numbers(clinic) == {"wl0.dcm": 4}
+    finally:
+        clinic.close()
