@@ -113,7 +113,9 @@ def _partners(
     earlier = [
         (one.order, other)
         for one, other in of_beam
-        if one.kind == PORTAL and one.order < image.order and one.rows == image.rows
+        if one.kind == PORTAL
+        and one.at_ns < image.at_ns
+        and (one.rows, one.columns) == (image.rows, image.columns)
     ]
     baseline = min(earlier, key=lambda e: e[0])[1] if earlier else None
     partners = Partners(

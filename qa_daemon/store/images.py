@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, selec
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.image_sets import NANO, OPEN_FIELDS, VMAT_TESTS, SeenImage, open_field_of, set_of
-from qa_daemon.model import DeliveryKeys, Event, ImageKeys, Report, State
+from qa_daemon.model import DeliveryKeys, Event, ImageKeys, PlanKeys, Report, State
 from qa_daemon.site.settings import Images as ImagesSection
 from qa_daemon.store.baselines import baseline_of
 from qa_daemon.store.copies import LIVE
@@ -32,6 +32,7 @@ MOST_NEAR = 300
 """So many images around one in time are looked at."""
 MOST_OF_A_BEAM = 60
 """So many images of one beam are judged again when an earlier one or a predicted one comes."""
+MOST_OF_A_PLAN = 500
 MOST_LOGS = 4
 LONGEST_SET = timedelta(hours=3)
 JUDGED = (State.DONE.value, State.WAITING.value)
@@ -201,6 +202,8 @@ class Images:
             self._recheck_all(connection, users)
         if isinstance(keys, DeliveryKeys):
             self._recheck(connection, self._near_log(connection, saved))
+        if isinstance(keys, PlanKeys):
+            self._recheck(connection, _of_plan(connection, file.id))
         if not isinstance(keys, ImageKeys):
             return
         awaits = report.awaits is not None
@@ -407,6 +410,13 @@ def _of_beam(keys: ImageKeys, kind: str) -> Select[Any]:
     )
 
 
+def _of_plan(connection: Connection, plan: int) -> Sequence[Row[Any]]:
+    """The newest images that name a plan, or one that it takes the place of."""
+    uids = select(plan_uids.c.uid).where(plan_uids.c.file == plan)
+    query = _live_images().where(images.c.plan_uid.in_(uids), images.c.kind == PORTAL)
+    return connection.execute(query.order_by(images.c.point_ns.desc()).limit(MOST_OF_A_PLAN)).all()
+
+
 def _beam_is_told(keys: ImageKeys) -> bool:
     return keys.plan_uid is not None and keys.beam_number is not None
 
@@ -421,16 +431,19 @@ def _predicted(connection: Connection, keys: ImageKeys) -> LedgerFile | None:
 
 
 def _first_of_beam(connection: Connection, keys: ImageKeys, image: SeenImage) -> LedgerFile | None:
-    """The earliest image of the beam with the same panel; None where that is this one."""
+    """The earliest image of the beam with the same panel; None where no other is earlier.
+
+    One of the same instant is of the same exposure, as it came over the network and in a folder.
+    """
     if not _beam_is_told(keys):
         return None
     query = _of_beam(keys, PORTAL).where(
         images.c.rows == image.rows,
         images.c.columns == image.columns,
-        images.c.point_ns <= image.at_ns,
+        images.c.point_ns < image.at_ns,
     )
     row = connection.execute(query.order_by(images.c.point_ns, files.c.sha256).limit(1)).first()
-    return None if row is None or row.file == image.file else _file(connection, row.file)
+    return None if row is None else _file(connection, row.file)
 
 
 def _plan(connection: Connection, keys: ImageKeys) -> LedgerFile | None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
 
-from analyzers.portal_images import ImageKind
+from analyzers.catalogue import Catalogue
+from analyzers.core import Analysis, Context, Settings
+from analyzers.formats import dicom_rtimage, dicom_rtplan
+from analyzers.portal_images import ImageKind, PortalImage
+from analyzers.records import Identity
 from qa_daemon import image_sets
+from qa_daemon.simulate.rtplan import write_rtplan
 from qa_daemon.store import baselines, image_kinds
 from qa_daemon.store.schema import deliveries, files, images, results
+from tests.formats.small_plans import shapes
 from tests.ingest.clinic import Clinic
 from tests.ingest.test_images import (
+    ANALYZER,
     AT,
     CATALOGUE,
     SET,
@@ -22,6 +30,7 @@ from tests.ingest.test_images import (
     beam,
     found,
     image,
+    look,
     notes,
     seen,
     site,
@@ -187,3 +196,43 @@ def test_a_set_that_waits_as_one_has_waited_as_one(tmp_path: Path) -> None:
         assert numbers(clinic) == {"wl0.dcm": 4}
     finally:
         clinic.close()
+
+
+@pytest.mark.parametrize("plan_first", [True, False])
+def test_an_image_is_judged_with_its_plan_whatever_comes_first(
+    tmp_path: Path, *, plan_first: bool
+) -> None:
+    told: list[bool] = []
+
+    def planned(shown: PortalImage, context: Context[Settings]) -> Analysis:
+        told.append(shown.beside.planned is not None)
+        return look(shown, context)
+
+    analyzer = replace(ANALYZER, analyze=planned)
+    catalogue = Catalogue((dicom_rtimage.FORMAT, dicom_rtplan.FORMAT), (analyzer,))
+    clinic = Clinic(tmp_path, text=site(), catalogue=catalogue, settle_time=0.0)
+    try:
+        whose = Identity(patient_id="CANARY", plan_uid="1.2.9", beam_number=1)
+
+        def send_plan() -> None:
+            write_rtplan(clinic.incoming / "plan.dcm", shapes(), whose)
+            clinic.process()
+
+        if plan_first:
+            send_plan()
+        arrive(clinic, "image.dcm", beam("CLINIC", 0.0))
+        if not plan_first:
+            assert told == [False]
+            send_plan()
+        assert told[-1]
+        assert set(clinic.states().values()) == {"done"}
+    finally:
+        clinic.close()
+
+
+def test_the_same_exposure_twice_is_no_baseline_of_itself(clinic: Clinic) -> None:
+    arrive(clinic, "folder.dcm", beam("CLINIC", 0.0))
+    # As a receiver keeps it: equal pixels, other bytes before them.
+    arrive(clinic, "network.dcm", beam("CLINIC", 0.0, study_uid="1.2.4"))
+    for result in found(clinic).values():
+        assert "the first image of this beam" in notes(result)[1]

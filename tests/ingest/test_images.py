@@ -214,9 +214,11 @@ def test_a_vmat_test_without_open_field_says_so(clinic: Clinic) -> None:
     assert said[1].startswith("open_image: no image of the open field")
 
 
-def beam(label: str, minutes: float, level: float = 1000.0, number: int = 1) -> PortalImage:
+def beam(
+    label: str, minutes: float, level: float = 1000.0, number: int = 1, **said: object
+) -> PortalImage:
     whose = Identity(patient_id="CANARY", plan_uid="1.2.9", beam_number=number)
-    return image(label, minutes, level, identity=whose)
+    return image(label, minutes, level, identity=whose, **said)
 
 
 @pytest.mark.parametrize("order", list(permutations(["day1", "day2", "predicted"]))[::2])
