@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, update
 
 from analyzers.catalogue import Catalogue
 from analyzers.core import Analysis, Context, Settings
@@ -236,3 +237,21 @@ def test_the_same_exposure_twice_is_no_baseline_of_itself(clinic: Clinic) -> Non
     arrive(clinic, "network.dcm", beam("CLINIC", 0.0, study_uid="1.2.4"))
     for result in found(clinic).values():
         assert "the first image of this beam" in notes(result)[1]
+
+
+def test_the_first_of_a_beam_is_looked_up_among_its_own(clinic: Clinic) -> None:
+    asked: list[tuple[str, Any]] = []
+    engine = clinic.store._engine
+
+    def listen(*said: Any) -> None:
+        asked.append((said[2], said[3]))
+
+    event.listen(engine, "before_cursor_execute", listen)
+    arrive(clinic, "one.dcm", beam("CLINIC", 0.0))
+    event.remove(engine, "before_cursor_execute", listen)
+    of_images = [q for q in asked if "images.rows =" in q[0] and "images.plan_uid =" in q[0]]
+    assert of_images
+    with engine.connect() as connection:
+        for text, values in of_images:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+            assert "images_by_beam" in " ".join(str(row) for row in rows)
