@@ -130,7 +130,7 @@ class Workers:
 
     def _new_pool(self) -> ProcessPool:
         # Read when NumPy is loaded, which in a worker is before anything of ours runs there.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(self._limits.threads))
+        os.environ["OPENBLAS_NUM_THREADS"] = str(self._limits.threads)
         return ProcessPool(
             max_workers=self._count,
             max_tasks=500,  # a fresh process now and then: libraries leak
