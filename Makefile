@@ -28,23 +28,24 @@ bench: $(VENV)/.dev $(PEERS)/.pymedphys
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# pip checks every hash of the lock; the project itself is installed in place, without its dependencies,
+# pip checks every hash of the lock, which holds all that is needed: nothing is looked up beside it.  The
+# project itself is installed in place, without its dependencies,
 # and its kernels are compiled, so that the first log does not wait for it.
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c "from analyzers.numerics.warm_up import compile_kernels; compile_kernels()"
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 # What we measure ourselves against has an environment of its own, built anew when its lock changes.
 $(PEERS)/.pymedphys: tests/bench/peers/pymedphys.lock
 	rm -rf $(PEERS)
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 # Needs a resolver that writes hashes for every platform; the result names no index.
