@@ -127,6 +127,11 @@ class Limits:
         )
 
 
+def for_linacs(limits: Limits) -> dict[str, Limits]:
+    """The same limits for every machine class but the kV units."""
+    return {name: limits for name in MACHINE_CLASSES if name != "srt"}
+
+
 def at_most_by_class(
     truebeam: tuple[float, float],
     clinac: tuple[float, float],

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.core import (
-    MACHINE_CLASSES,
     Analysis,
     AnalysisError,
     Limits,
     Metric,
+    for_linacs,
 )
 from analyzers.image_traces import picture
 from analyzers.portal_images import PortalImage
@@ -37,13 +37,9 @@ MAX_DEVIATION = Metric(
     "max_deviation",
     "%",
     "Largest magnitude of a segment's deviation from the mean of all segments",
-    {
-        name: Limits.at_most(
-            tolerance=1.5, action=3.0, source="maker's procedure; Jorgensen 2011 (3 %)"
-        )
-        for name in MACHINE_CLASSES
-        if name != "srt"
-    },
+    for_linacs(
+        Limits.at_most(tolerance=1.5, action=3.0, source="maker's procedure; Jorgensen 2011 (3 %)")
+    ),
 )
 MEAN_DEVIATION = Metric("mean_deviation", "%", "Mean magnitude of the segments' deviations")
 

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from analyzers.core import (
-    MACHINE_CLASSES,
     Analysis,
     AnalysisError,
     Analyzer,
@@ -31,6 +30,7 @@ from analyzers.core import (
     Metric,
     NotApplicable,
     Settings,
+    for_linacs,
 )
 from analyzers.field_profiles import Profile, constancy_percent, cut_off, profiles
 from analyzers.image_traces import picture
@@ -46,13 +46,11 @@ ROOM_MM = 10.0
 """Left beside a field that is to end within the image."""
 MOST_ASLANT_DEG = 1.0
 """Of jaws, for their distance to be the field's width."""
-CLASSES = tuple(name for name in MACHINE_CLASSES if name != "srt")
 AXES = {"horizontal": "x", "vertical": "y"}
 
 
 def _change(tolerance: float, action: float, source: str) -> dict[str, Limits]:
-    limits = Limits.within(tolerance=tolerance, action=action, source=source)
-    return dict.fromkeys(CLASSES, limits)
+    return for_linacs(Limits.within(tolerance=tolerance, action=action, source=source))
 
 
 SIZES = {
@@ -90,9 +88,7 @@ CONSTANCY = Metric(
     "profile_constancy",
     "%",
     "Mean magnitude of the change of off-axis ratios from the baseline, the larger of both axes",
-    dict.fromkeys(
-        CLASSES, Limits.at_most(tolerance=1.0, action=2.0, source="TG-142 Table II (1 %)")
-    ),
+    for_linacs(Limits.at_most(tolerance=1.0, action=2.0, source="TG-142 Table II (1 %)")),
 )
 FLATNESS_CHANGE = Metric(
     "flatness_change",
@@ -110,8 +106,7 @@ CENTER_SHIFT = Metric(
     "center_shift",
     "mm",
     "Distance of the field's middle from that of the baseline",
-    dict.fromkeys(
-        CLASSES,
+    for_linacs(
         Limits.at_most(
             tolerance=0.5, action=1.0, source="machine performance check (0.5 mm); product default"
         ),

@@ -33,6 +33,7 @@ from analyzers.core import (
     Metric,
     NotApplicable,
     Settings,
+    for_linacs,
 )
 from analyzers.field_shape import beam_on_samples, no_leaves, shaping_leaves
 from analyzers.image_leaf_fit import LeafFit, fit
@@ -56,30 +57,23 @@ NEXT_TO = 1.6
 """Leaves whose middles are fewer widths apart are neighbors."""
 MOST_NAMED = 8
 MOST_GAP_ERROR_MM = 0.1
-JUDGED = ("truebeam", "halcyon", "clinac", "elekta")
-
-
-def _limits(limits: Limits) -> dict[str, Limits]:
-    return dict.fromkeys(JUDGED, limits)
-
-
 LARGEST_DISAGREEMENT = Metric(
     "largest_disagreement",
     "mm",
     "Largest offset of a leaf in the image from where its log says it was",
-    _limits(Limits.at_most(tolerance=0.3, action=0.5)),
+    for_linacs(Limits.at_most(tolerance=0.3, action=0.5)),
 )
 LEAVES_DISAGREEING = Metric(
     "leaves_disagreeing",
     "1",
     "Leaves for which the image cannot rule out that they were 0.5 mm or more off their log",
-    _limits(Limits.at_most(tolerance=0.0, action=0.0)),
+    for_linacs(Limits.at_most(tolerance=0.0, action=0.0)),
 )
 LEAVES_SEEN = Metric(
     "leaves_seen",
     "%",
     "Share of the leaves that shape the field whose offset the image tells well enough",
-    _limits(Limits.at_least(tolerance=90.0, action=70.0)),
+    for_linacs(Limits.at_least(tolerance=90.0, action=70.0)),
 )
 LOG_ALSO_SEES = Metric(
     "log_also_sees",

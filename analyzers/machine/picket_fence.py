@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from analyzers.core import (
-    MACHINE_CLASSES,
     Analysis,
     AnalysisError,
     Analyzer,
@@ -31,6 +30,7 @@ from analyzers.core import (
     Measurement,
     Metric,
     Settings,
+    for_linacs,
 )
 from analyzers.image_traces import picture
 from analyzers.mlc_geometry import LEAF_EDGES_MM
@@ -42,21 +42,16 @@ from analyzers.records import FloatArray
 PASSING_MM = 0.5
 """What pylinac calls passing, by default: strictly less."""
 MARGIN_MM = 15.0
-CLASSES = tuple(name for name in MACHINE_CLASSES if name != "srt")
 TG142 = "TG-142 Table V (leaf position 1 mm)"
 JORGENSEN = "Jorgensen 2011"
 SEPARATE = f"product default; {TG142} as it reads beside a line that is drawn towards the leaf"
-
-
-def _for_all(limits: Limits) -> dict[str, Limits]:
-    return dict.fromkeys(CLASSES, limits)
 
 
 MAX_ERROR = Metric(
     "max_error",
     "mm",
     "Largest distance of the middle of a gap from its picket; an error of one leaf shows as half",
-    _for_all(
+    for_linacs(
         Limits.at_most(tolerance=0.3, action=0.5, source=f"{JORGENSEN}; {TG142}, halved by pairs")
     ),
 )
@@ -67,7 +62,7 @@ LEAVES_PASSING = Metric(
     "leaves_passing",
     "%",
     f"Share of gaps whose middle is less than {PASSING_MM} mm from the picket",
-    _for_all(
+    for_linacs(
         Limits.at_least(
             tolerance=100.0, action=95.0, source="pylinac's own tolerance; product default"
         )
@@ -77,25 +72,25 @@ MAX_LEAF_ERROR = Metric(
     "max_leaf_error",
     "mm",
     "Largest distance of a leaf from its picket and half the nominal gap",
-    _for_all(Limits.at_most(tolerance=0.4, action=0.8, source=SEPARATE)),
+    for_linacs(Limits.at_most(tolerance=0.4, action=0.8, source=SEPARATE)),
 )
 MAX_LEAF_DEVIATION = Metric(
     "max_leaf_deviation",
     "mm",
     "Largest distance of a leaf from its picket and half the median gap of this image",
-    _for_all(Limits.at_most(tolerance=0.4, action=0.8, source=SEPARATE)),
+    for_linacs(Limits.at_most(tolerance=0.4, action=0.8, source=SEPARATE)),
 )
 GAP_DEVIATION = Metric(
     "gap_deviation",
     "mm",
     "Largest difference of a gap from the median gap of its picket",
-    _for_all(Limits.at_most(tolerance=0.5, action=1.0, source=f"{JORGENSEN}; product default")),
+    for_linacs(Limits.at_most(tolerance=0.5, action=1.0, source=f"{JORGENSEN}; product default")),
 )
 DOUBTS = Metric(
     "doubts",
     "1",
     "Number of reasons to think that a picket or a leaf was missed or taken for another",
-    _for_all(Limits.at_most(tolerance=0.0, action=0.0, source="nothing may go unmeasured")),
+    for_linacs(Limits.at_most(tolerance=0.0, action=0.0, source="nothing may go unmeasured")),
 )
 MEDIAN_GAP = Metric("median_gap", "mm", "Median width of the gaps at half height")
 PICKETS = Metric("number_of_pickets", "1", "Pickets found")
@@ -106,7 +101,7 @@ OFFSET = Metric(
     "mm",
     "Largest distance of a picket from an even raster",
     # All leaves of a picket that went to a wrong place: no leaf is off its own picket then.
-    _for_all(
+    for_linacs(
         Limits.at_most(
             tolerance=0.5, action=0.8, source=f"product default; {TG142}, the raster is drawn too"
         )
@@ -117,7 +112,7 @@ SKEW = Metric(
     "deg",
     "Mean turn of the pickets, counterclockwise as seen from the source",
     # Of leaves and imager together: imagers are turned by up to 0.7 deg on real images.
-    _for_all(
+    for_linacs(
         Limits.within(
             tolerance=0.9, action=1.5, source="product default; TG-142 Table II (collimator 1 deg)"
         )

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from analyzers.core import (
-    MACHINE_CLASSES,
     Analysis,
     AnalysisError,
     Analyzer,
@@ -26,6 +25,7 @@ from analyzers.core import (
     Limits,
     Metric,
     Settings,
+    for_linacs,
 )
 from analyzers.image_traces import picture
 from analyzers.portal_images import ImageKind, PortalImage
@@ -41,13 +41,11 @@ DIAMETER = Metric(
     "circle_diameter",
     "mm",
     "Diameter of the smallest circle that all spokes touch",
-    {
-        name: Limits.at_most(
+    for_linacs(
+        Limits.at_most(
             tolerance=1.0, action=2.0, source="pylinac's own; TG-142 Table V (1 mm radius)"
         )
-        for name in MACHINE_CLASSES
-        if name != "srt"
-    },
+    ),
 )
 CENTER_X = Metric("circle_center_x", "mm", "The circle's middle along +x from the beam's axis")
 CENTER_Y = Metric("circle_center_y", "mm", "The circle's middle along +y from the beam's axis")

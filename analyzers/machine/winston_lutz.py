@@ -21,7 +21,6 @@ from pydantic import Field
 
 from analyzers.ball_and_field import BallAndField, find
 from analyzers.core import (
-    MACHINE_CLASSES,
     Analysis,
     AnalysisError,
     Analyzer,
@@ -30,6 +29,7 @@ from analyzers.core import (
     Measurement,
     Metric,
     Settings,
+    for_linacs,
 )
 from analyzers.image_traces import picture
 from analyzers.portal_images import ImageKind, PortalImage
@@ -45,8 +45,7 @@ REACH_MM = 25.0
 
 
 def _at_most(tolerance: float, action: float, source: str) -> dict[str, Limits]:
-    limits = Limits.at_most(tolerance=tolerance, action=action, source=source)
-    return {name: limits for name in MACHINE_CLASSES if name != "srt"}
+    return for_linacs(Limits.at_most(tolerance=tolerance, action=action, source=source))
 
 
 ISOCENTER = _at_most(1.0, 2.0, "TG-142 Table III (1 mm, as a radius); product default")

@@ -26,6 +26,7 @@ from analyzers.core import (
     Metric,
     NotApplicable,
     Settings,
+    for_linacs,
 )
 from analyzers.portal_comparison import (
     FieldGamma,
@@ -41,17 +42,12 @@ from analyzers.portal_comparison import (
 from analyzers.portal_images import ImageKind, PortalImage
 from analyzers.transit_causes import Change, causes_of, change_of, stated_differences
 
-CLASSES = ("truebeam", "halcyon", "clinac", "elekta")
 FIRST = "first image of this beam: it is the baseline"
 SIMULATED = "product default (by simulation, docs/reference/portal-dosimetry.md)"
 SAME_SID_MM = 5.0
 
 
-def _same(limits: Limits) -> dict[str, Limits]:
-    return dict.fromkeys(CLASSES, limits)
-
-
-_GAMMA = _same(Limits.at_least(tolerance=95.0, action=85.0, source=SIMULATED))
+_GAMMA = for_linacs(Limits.at_least(tolerance=95.0, action=85.0, source=SIMULATED))
 
 GAMMA_PASS = Metric(
     "gamma_pass", "%", "Share of the field's points with gamma at most 1, 3 %/3 mm", _GAMMA
@@ -67,7 +63,7 @@ MEAN_SIGNAL_CHANGE = Metric(
     "mean_signal_change",
     "%",
     "Signal of all of the field, change from the baseline",
-    _same(Limits.within(tolerance=2.2, action=5.0, source=SIMULATED)),
+    for_linacs(Limits.within(tolerance=2.2, action=5.0, source=SIMULATED)),
 )
 CENTRAL_SIGNAL_CHANGE = Metric(
     "central_signal_change", "%", "Change of the mean signal over 1 cm x 1 cm on the axis"
@@ -76,38 +72,38 @@ LARGEST_LOCAL_CHANGE = Metric(
     "largest_local_change",
     "%",
     "Largest change over 1 cm x 1 cm inside the field, beyond that of the whole field",
-    _same(Limits.within(tolerance=3.0, action=10.0, source=SIMULATED)),
+    for_linacs(Limits.within(tolerance=3.0, action=10.0, source=SIMULATED)),
 )
 REGISTRATION_SHIFT = Metric(
     "registration_shift",
     "mm",
     "How far the field's edges lie from those of the baseline, at the isocenter plane",
-    _same(Limits.at_most(tolerance=1.5, action=3.0, source=SIMULATED)),
+    for_linacs(Limits.at_most(tolerance=1.5, action=3.0, source=SIMULATED)),
 )
 ANATOMY_SHIFT = Metric(
     "anatomy_shift",
     "mm",
     "How far what is seen inside the field moved against its edges",
-    _same(Limits.at_most(tolerance=2.7, action=5.0, source=SIMULATED)),
+    for_linacs(Limits.at_most(tolerance=2.7, action=5.0, source=SIMULATED)),
 )
 PATTERN_CORRELATION = Metric(
     "pattern_correlation",
     "1",
     "Correlation with the baseline where the signal is steep",
-    _same(Limits.at_least(tolerance=0.95, action=0.9, source=SIMULATED)),
+    for_linacs(Limits.at_least(tolerance=0.95, action=0.9, source=SIMULATED)),
 )
 SATURATED = Metric(
     "saturated_pixels",
     "%",
     "Share of pixels at the largest value there is",
-    _same(Limits.at_most(tolerance=0.01, action=0.1, source=SIMULATED)),
+    for_linacs(Limits.at_most(tolerance=0.01, action=0.1, source=SIMULATED)),
 )
 STATED_DIFFERENCES = Metric(
     "stated_differences",
     "1",
     "Number of angles, and the energy, that the image states and the baseline states otherwise",
     # One may be a slip of the system that wrote it; a picture that agrees is no proof of the beam.
-    _same(Limits.at_most(tolerance=0.0, action=1.0, source="images of one beam agree")),
+    for_linacs(Limits.at_most(tolerance=0.0, action=1.0, source="images of one beam agree")),
 )
 RATIO_SPREAD = Metric(
     "ratio_spread", "%", "Standard deviation of the ratio to the baseline over squares of 1 cm"

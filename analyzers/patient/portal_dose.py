@@ -25,6 +25,7 @@ from analyzers.core import (
     Metric,
     NotApplicable,
     Settings,
+    for_linacs,
 )
 from analyzers.imager_model import predicted_cu
 from analyzers.portal_comparison import (
@@ -41,7 +42,6 @@ from analyzers.portal_comparison import (
 from analyzers.portal_images import ImageKind, PortalImage
 from analyzers.transit_causes import stated_differences
 
-CLASSES = ("truebeam", "halcyon", "clinac", "elekta")
 CRITERIA = [(3.0, 2.0), (2.0, 2.0), (2.0, 1.0)]
 SATURATED_PERCENT = 0.01
 """Dead pixels at the largest value are fewer."""
@@ -53,15 +53,11 @@ TG218 = "AAPM TG-218 (universal limits, 3 %/2 mm)"
 PRODUCT = "product default"
 
 
-def _same(limits: Limits) -> dict[str, Limits]:
-    return dict.fromkeys(CLASSES, limits)
-
-
 GAMMA_PASS = Metric(
     "gamma_pass",
     "%",
     "Share of the field's points with gamma at most 1 at 3 %/2 mm",
-    _same(Limits.at_least(tolerance=95.0, action=90.0, source=TG218)),
+    for_linacs(Limits.at_least(tolerance=95.0, action=90.0, source=TG218)),
 )
 GAMMA_PASS_2_2 = Metric("gamma_pass_2_2", "%", "The same at 2 %/2 mm")
 GAMMA_PASS_2_1 = Metric(
@@ -78,13 +74,13 @@ MEAN_DOSE_ERROR = Metric(
     "mean_dose_error",
     "%",
     "Measured minus predicted signal over the predicted, all of the field",
-    _same(Limits.within(tolerance=2.0, action=3.0, source=PRODUCT)),
+    for_linacs(Limits.within(tolerance=2.0, action=3.0, source=PRODUCT)),
 )
 REGISTRATION_SHIFT = Metric(
     "registration_shift",
     "mm",
     "How far the measured pattern lies from the predicted one, at the isocenter plane",
-    _same(Limits.at_most(tolerance=1.0, action=2.0, source=PRODUCT)),
+    for_linacs(Limits.at_most(tolerance=1.0, action=2.0, source=PRODUCT)),
 )
 SHIFT_X = Metric("shift_x", "mm", "The same along x")
 SHIFT_Y = Metric("shift_y", "mm", "The same along y")
@@ -93,13 +89,13 @@ LOCAL_ERROR = Metric(
     "%",
     "Measured minus predicted over 1 cm x 1 cm where it is largest, of the maximum",
     # A pass rate does not see what is wrong in few points: one leaf, a corner of the field.
-    _same(Limits.within(tolerance=5.0, action=10.0, source=PRODUCT)),
+    for_linacs(Limits.within(tolerance=5.0, action=10.0, source=PRODUCT)),
 )
 STATED_DIFFERENCES = Metric(
     "stated_differences",
     "1",
     "Number of angles, and the energy, that the image states and the prediction states otherwise",
-    _same(Limits.at_most(tolerance=0.0, action=1.0, source="images of one beam agree")),
+    for_linacs(Limits.at_most(tolerance=0.0, action=1.0, source="images of one beam agree")),
 )
 LARGEST_DIFFERENCE = Metric(
     "difference_p95", "%", "95th percentile of the difference in the field, of the maximum"
@@ -108,7 +104,7 @@ RELATIVE_GAMMA_PASS = Metric(
     "relative_gamma_pass",
     "%",
     "As gamma_pass, after the scale was taken from the images: the pattern alone, no dose",
-    _same(Limits.at_least(tolerance=95.0, action=90.0, source=TG218)),
+    for_linacs(Limits.at_least(tolerance=95.0, action=90.0, source=TG218)),
 )
 
 
