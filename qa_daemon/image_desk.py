@@ -30,6 +30,7 @@ from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.images import FoundImages, Images
 from qa_daemon.store.ledger import Group, LedgerFile
+from qa_daemon.store.results import instant_ns
 
 AWAITS_SET = "the rest of its set may still come"
 AWAITS_OPEN = "the image of its open field may still come"
@@ -82,7 +83,7 @@ class ImageDesk:
             return Prepared(job, group, report=read if read.error_code is not None else None)
         machine = machine or self.site.machine_told(read.machine_serial, read.machine_name)
         name = machine.name if machine else read.machine_serial
-        at_ns = instant_ns(read.performed_at, group.main, self.site)
+        at_ns = instant_ns(self.site.zoned(read.performed_at), group.main)
         found = self.images.partners_of(read.keys, group.main, name, read.energy, at_ns)
         awaits = self._awaits(read.keys, group, found)
         if awaits is not None:
@@ -118,11 +119,11 @@ class ImageDesk:
         return Partners(
             open_image=self._named(found.open_image),
             predicted=self._named(found.predicted),
-            baseline=tuple(self._path(file) for file in found.baseline),
+            baseline=tuple(self.archive.named(file) for file in found.baseline),
             logs=tuple(
                 Resumption(
-                    file=self._path(log.main),
-                    companions=tuple(self._path(file) for file in log.companions),
+                    file=self.archive.named(log.main),
+                    companions=tuple(self.archive.named(file) for file in log.companions),
                 )
                 for log in found.logs
             ),
@@ -131,10 +132,7 @@ class ImageDesk:
         )
 
     def _named(self, file: LedgerFile | None) -> NamedPath | None:
-        return None if file is None else self._path(file)
-
-    def _path(self, file: LedgerFile) -> NamedPath:
-        return NamedPath(path=str(self.archive.path_of(file.sha256)), name=file.name)
+        return None if file is None else self.archive.named(file)
 
 
 def with_imager(partners: Partners, read: Report, site: Site, machine: Machine | None) -> Partners:
@@ -145,11 +143,3 @@ def with_imager(partners: Partners, read: Report, site: Site, machine: Machine |
     if text is not None:
         return partners.model_copy(update={"imager": text})
     return partners.model_copy(update={"lacking": {**partners.lacking, "imager": why}})
-
-
-def instant_ns(performed_at: datetime | None, file: LedgerFile, site: Site) -> int:
-    """When an image was made; one that does not say counts at its own time of writing."""
-    if performed_at is None:
-        return file.mtime_ns // 1_000_000 * 1_000_000
-    zoned = performed_at.replace(tzinfo=site.zone, fold=0)
-    return int(zoned.timestamp()) * 1_000_000_000

@@ -39,7 +39,6 @@ def image_keys(image: PortalImage) -> ImageKeys:
         fraction=image.fraction,
         study_uid=image.study_uid,
         meterset_mu=_finite(image.meterset_mu),
-        gantry_deg=_finite(image.gantry_deg),
         rows=image.shape[0],
         columns=image.shape[1],
         sid_mm=_finite(image.sid_mm),

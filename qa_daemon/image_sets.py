@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from analyzers.portal_images import ImageKind
 
-NANO = 1_000_000_000
 SAME_SID_MM = 2.0
 MOST_OF_A_SET = 200
 """More images than this without a pause are no set, whatever they are called: each is alone."""

@@ -210,7 +210,6 @@ class ImageKeys(Message):
     fraction: int | None = None
     study_uid: str | None = None
     meterset_mu: FiniteFloat | None = None
-    gantry_deg: FiniteFloat | None = None
     rows: int
     columns: int
     sid_mm: FiniteFloat | None = None

@@ -152,11 +152,10 @@ def _plan_class(report: Report, site: Site) -> str | None:
 
 
 def _made(report: Report, site: Site, machine: Machine | None) -> Provenance:
-    local = report.performed_at
     return Provenance(
         software=SOFTWARE,
         site_hash=site.fingerprint,
         machine=machine.name if machine else report.machine_serial,
         machine_class=machine.machine_class if machine else report.machine_class,
-        performed_at=local.replace(tzinfo=site.zone, fold=0) if local else None,
+        performed_at=site.zoned(report.performed_at),
     )

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from analyzers.catalogue import Catalogue
 from analyzers.records import Delivery
-from qa_daemon.model import DeliveryKeys, Job, MatchState, NamedPath, Report
+from qa_daemon.model import DeliveryKeys, Job, MatchState, Report
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
@@ -58,10 +58,7 @@ class PlanDesk:
         self, found: FoundPlans, file: LedgerFile, machine: Machine | None
     ) -> dict[str, object]:
         told: dict[str, object] = {
-            "plans": tuple(
-                NamedPath(path=str(self.archive.path_of(plan.sha256)), name=plan.name)
-                for plan in found.files
-            ),
+            "plans": tuple(self.archive.named(plan) for plan in found.files),
             "plan_is_chosen": found.is_chosen,
             "is_chosen_for_field": found.is_for_field,
             "doubt": found.doubt,

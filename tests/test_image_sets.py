@@ -6,7 +6,8 @@ from dataclasses import replace
 from itertools import permutations
 
 from analyzers.portal_images import ImageKind
-from qa_daemon.image_sets import NANO, SeenImage, open_field_of, set_of
+from qa_daemon.fractions import NANO
+from qa_daemon.image_sets import SeenImage, open_field_of, set_of
 
 MINUTE_NS = 60 * NANO
 GAP_NS = 4 * MINUTE_NS

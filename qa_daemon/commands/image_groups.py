@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 from analyzers.portal_images import ImageKind
-from qa_daemon.image_sets import NANO, VMAT_TESTS, SeenImage, open_field_of, set_of
+from qa_daemon.fractions import NANO
+from qa_daemon.image_sets import VMAT_TESTS, SeenImage, open_field_of, set_of
 from qa_daemon.model import ImageKeys, NamedPath, Partners, Report, Resumption
 from qa_daemon.site.site import Site
 from qa_daemon.store.image_users import WITH_LOG
-from qa_daemon.store.images import FIRST_OF_BEAM, MOST_LOGS, NO_BEAM
+from qa_daemon.store.images import FIRST_OF_BEAM, MOST_LOGS, NO_BEAM, gaps_of, may_be_of
 
 NOT_GIVEN = "it is not among the files that were given"
 PORTAL, PREDICTED = ImageKind.PORTAL.value, ImageKind.PREDICTED.value
@@ -61,20 +62,18 @@ def groups_of(
 ) -> list[ImageGroup]:
     """Every image in exactly one group, in the order of the first of each."""
     seen = [_seen(place, image) for place, image in enumerate(given)]
-    gaps, taken, found = site.file.images, set[int](), []
+    gaps, taken, found = gaps_of(site.file.images), set[int](), []
     for image in seen:
         if image.file in taken:
             continue
         others = [one for one in seen if one.file not in taken]
-        is_starshot = image.kind == ImageKind.STARSHOT.value
-        gap = gaps.starshot_gap if is_starshot else gaps.set_gap
-        members = set_of(image, others, _ns(gap.total_seconds()))
+        members = set_of(image, others, _ns(gaps.within(image.kind).total_seconds()))
         taken |= {one.file for one in members}
         first = given[members[0].file]
         partners, beside = _partners(members[0], first, seen, given, site)
         partners = partners.model_copy(
             update={
-                "logs": _logs(first, logs, gaps.log_within.total_seconds()),
+                "logs": _logs(first, logs, gaps.of_log.total_seconds()),
                 "plan": plan_of(first.keys.plan_uid) if first.keys.kind == PORTAL else None,
             }
         )
@@ -133,11 +132,7 @@ def _logs(image: GivenImage, logs: Sequence[GivenLog], within_s: float) -> tuple
     for log in logs:
         if None not in (log.machine, image.machine) and log.machine != image.machine:
             continue
-        uids = (log.plan_uid, image.keys.plan_uid)
-        beams = (log.beam_number, image.keys.beam_number)
-        if None not in uids and (
-            uids[0] != uids[1] or (None not in beams and beams[0] != beams[1])
-        ):
+        if not may_be_of(image.keys, log.plan_uid, log.beam_number):
             continue
         known = at is not None and log.performed_at is not None
         apart_s = abs((at - log.performed_at).total_seconds()) if known else 0.0  # type: ignore[operator]

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from analyzers.image_pins import Pin
 from analyzers.portal_images import ImageKind
+from qa_daemon.site.values import Model
 
 KINDS = {kind.name.lower(): kind for kind in ImageKind if kind is not ImageKind.UNCLASSIFIED}
 """By the name that the site file uses: `picket_fence`, `winston_lutz`, `vmat_open` …"""
 
 
-class ImageRule(BaseModel):
+class ImageRule(Model):
     """`[[image_rule]]`: images that meet all of its conditions are of this kind.
 
     Rules are tried in the order of the file, before any of the product's own.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
     """picket_fence, winston_lutz, vmat_open, vmat_drgs, vmat_drmlc, open_field, starshot,

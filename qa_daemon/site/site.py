@@ -120,6 +120,10 @@ class Site:
             "machine_names_are_all": bool(machine.plan_names),
         }
 
+    def zoned(self, wall_time: datetime | None) -> datetime | None:
+        """A machine's wall time as the clinic's; of an hour that comes twice, the first."""
+        return wall_time.replace(tzinfo=self.zone, fold=0) if wall_time else None
+
     def today(self) -> datetime:
         """The clinic's wall time now; only for records that do not say when they were made."""
         return self.clock().astimezone(self.zone)

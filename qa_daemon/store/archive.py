@@ -94,12 +94,12 @@ class Archive:
     def job(self, group: Group, machine: Machine | None, site: Site) -> Job:
         """What a worker needs to know to read and measure the files of a group."""
         return Job(
-            file=self._named(group.main),
-            companions=tuple(self._named(c) for c in group.companions),
+            file=self.named(group.main),
+            companions=tuple(self.named(c) for c in group.companions),
             resumed_by=tuple(
                 Resumption(
-                    file=self._named(more.main),
-                    companions=tuple(self._named(c) for c in more.companions),
+                    file=self.named(more.main),
+                    companions=tuple(self.named(c) for c in more.companions),
                 )
                 for more in group.resumed_by
             ),
@@ -109,7 +109,8 @@ class Archive:
             scratch=str(self.scratch),
         )
 
-    def _named(self, file: LedgerFile) -> NamedPath:
+    def named(self, file: LedgerFile) -> NamedPath:
+        """Where the bytes of a file are, and what it was called."""
         folder = file.folder.rpartition("/")[2] or None
         return NamedPath(path=str(self.path_of(file.sha256)), name=file.name, folder=folder)
 

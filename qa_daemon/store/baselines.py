@@ -59,7 +59,7 @@ def signed_for(store: Store, result: int) -> Signed | None:
     """The baseline in force for what the image of a result is of."""
     with store.read() as connection:
         row = _image_of(connection, result)
-        return None if row is None else _signed(connection, _keys(row), row.machine, row.energy)
+        return None if row is None else _signed(connection, keys_of(row), row.machine, row.energy)
 
 
 def sign(store: Store, result: int, actor: str, reason: str, *, add: bool = False) -> None:
@@ -68,12 +68,10 @@ def sign(store: Store, result: int, actor: str, reason: str, *, add: bool = Fals
     Raises `CannotSign`.
     """
     with store.write() as connection:
-        row = _image_of(connection, result)
-        if row is None:
-            raise CannotSign("this result is no longer the newest of its image: look again")
+        row = _newest(connection, result)
         if row.kind not in WITH_BASELINE:
             raise CannotSign(f"nothing is held against an image of this kind: {row.kind}")
-        before = _signed(connection, _keys(row), row.machine, row.energy) if add else None
+        before = _signed(connection, keys_of(row), row.machine, row.energy) if add else None
         listed = [*(before.images if before else ()), row.sha256]
         chosen = list(dict.fromkeys(listed))
         if len(chosen) > MOST_IMAGES:
@@ -84,9 +82,7 @@ def sign(store: Store, result: int, actor: str, reason: str, *, add: bool = Fals
 def withdraw(store: Store, result: int, actor: str, reason: str) -> None:
     """From now on there is no signed-off baseline for what the image of a result is of."""
     with store.write() as connection:
-        row = _image_of(connection, result)
-        if row is None:
-            raise CannotSign("this result is no longer the newest of its image: look again")
+        row = _newest(connection, result)
         _write(connection, store, row, [], actor, reason)
 
 
@@ -155,6 +151,13 @@ def _same_field(row: Row[Any], keys: ImageKeys, energy: str | None) -> bool:
     return all(a is not None and b is not None and abs(a - b) <= SAME_FIELD_MM for a, b in sizes)
 
 
+def _newest(connection: Connection, result: int) -> Row[Any]:
+    row = _image_of(connection, result)
+    if row is None:
+        raise CannotSign("this result is no longer the newest of its image: look again")
+    return row
+
+
 def _image_of(connection: Connection, result: int) -> Row[Any] | None:
     query = (
         select(images, files.c.sha256)
@@ -166,6 +169,7 @@ def _image_of(connection: Connection, result: int) -> Row[Any] | None:
     return connection.execute(query).first()
 
 
-def _keys(row: Row[Any]) -> ImageKeys:
-    names = set(ImageKeys.model_fields) - {"patient_id", "gantry_deg"}
+def keys_of(row: Row[Any]) -> ImageKeys:
+    """The keys of a row of `images`; whose it is stands there under a pseudonym alone."""
+    names = set(ImageKeys.model_fields) - {"patient_id"}
     return ImageKeys(**{name: getattr(row, name) for name in names})

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from analyzers.portal_images import ImageKind
-from qa_daemon.image_sets import NANO, OPEN_FIELDS, VMAT_TESTS
+from qa_daemon.fractions import NANO
+from qa_daemon.image_sets import OPEN_FIELDS, VMAT_TESTS
 from qa_daemon.store.schema import deliveries, images
 
 REACH_NS = int(timedelta(days=2).total_seconds()) * NANO

@@ -16,10 +16,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from analyzers.portal_images import ImageKind
-from qa_daemon.image_sets import NANO, OPEN_FIELDS, VMAT_TESTS, SeenImage, open_field_of, set_of
+from qa_daemon.fractions import NANO
+from qa_daemon.image_sets import OPEN_FIELDS, VMAT_TESTS, SeenImage, open_field_of, set_of
 from qa_daemon.model import DeliveryKeys, Event, ImageKeys, PlanKeys, Report, State
 from qa_daemon.site.settings import Images as ImagesSection
-from qa_daemon.store.baselines import baseline_of
+from qa_daemon.store.baselines import baseline_of, keys_of
 from qa_daemon.store.copies import LIVE
 from qa_daemon.store.image_users import WITH_LOG
 from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
@@ -52,6 +53,10 @@ class Gaps:
     of_starshot: timedelta
     of_open_field: timedelta
     of_log: timedelta
+
+    def within(self, kind: str) -> timedelta:
+        """The longest pause in a set of this kind."""
+        return self.of_starshot if kind == ImageKind.STARSHOT.value else self.of_set
 
 
 def gaps_of(section: ImagesSection) -> Gaps:
@@ -222,7 +227,7 @@ class Images:
                 awaits=awaits,
                 has_waited=not awaits,
                 used="" if used is None else used.used,
-                **keys.model_dump(exclude={"patient_id", "gantry_deg"}),
+                **keys.model_dump(exclude={"patient_id"}),
             )
         )
         seen = self._seen(keys, file, saved.machine, report.energy, at_ns)
@@ -296,8 +301,7 @@ class Images:
         rows = [
             row
             for row in connection.execute(query).mappings()
-            if None in (row["plan_uid"], keys.plan_uid)
-            or (row["plan_uid"] == keys.plan_uid and _may_be(row["beam_number"], keys.beam_number))
+            if may_be_of(keys, row["plan_uid"], row["beam_number"])
         ]
         rows.sort(key=lambda row: (abs(row["point_ns"] - image.at_ns), row["sha256"]))
         return [_log_file(connection, file_of(row)) for row in rows[:MOST_LOGS]]
@@ -314,7 +318,7 @@ class Images:
         if not image.gathers:
             return
         near = self._near(connection, image, LONGEST_SET, (image.kind,))
-        first, *rest = set_of(image, near, self._gap_ns(image.kind))
+        first, *rest = set_of(image, near, _ns(self._gaps.within(image.kind)))
         if not rest:
             return
         members = [one.file for one in rest]
@@ -324,10 +328,6 @@ class Images:
         connection.execute(own)
         if not awaits and not judged.issuperset([first.file, *members]):
             queue_all(connection, [first.file])
-
-    def _gap_ns(self, kind: str) -> int:
-        is_starshot = kind == ImageKind.STARSHOT.value
-        return _ns(self._gaps.of_starshot if is_starshot else self._gaps.of_set)
 
     def _held_against(
         self, connection: Connection, image: SeenImage, keys: ImageKeys
@@ -370,7 +370,7 @@ class Images:
             for row in rows
             if row.state in JUDGED
             and not row.awaits
-            and not self._find(connection, _keys(row), _seen_row(row)).is_what(row.used)
+            and not self._find(connection, keys_of(row), _seen_row(row)).is_what(row.used)
         ]
         queue_all(connection, changed)
 
@@ -497,13 +497,12 @@ def _seen_row(row: Row[Any]) -> SeenImage:
     )
 
 
-def _keys(row: Row[Any]) -> ImageKeys:
-    names = set(ImageKeys.model_fields) - {"patient_id", "gantry_deg"}
-    return ImageKeys(**{name: getattr(row, name) for name in names})
-
-
-def _may_be(one: int | None, other: int | None) -> bool:
-    return one is None or other is None or one == other
+def may_be_of(image: ImageKeys, plan_uid: str | None, beam_number: int | None) -> bool:
+    """Whether a log of that plan and beam may be an image's: what one does not tell may be so."""
+    if None in (plan_uid, image.plan_uid):
+        return True
+    beams = (beam_number, image.beam_number)
+    return plan_uid == image.plan_uid and (None in beams or beams[0] == beams[1])
 
 
 def _ns(span: timedelta) -> int:

@@ -95,7 +95,7 @@ class Results:
             superseded = self._set_aside(connection, [file, *companions])
             at = made.performed_at.isoformat() if made.performed_at else None
             # Other content, machine or time is another point, with an instant of its own.
-            made_ns = _instant(made.performed_at, file)
+            made_ns = instant_ns(made.performed_at, file)
             point_ns = superseded.get((file.sha256, made.machine, at)) or _free_instant(
                 connection, made.machine, made_ns, file.sha256
             )
@@ -307,7 +307,7 @@ def _keep_latest(
         connection.execute(update(latest).where(*here).values(**values))
 
 
-def _instant(performed_at: datetime | None, file: LedgerFile) -> int:
+def instant_ns(performed_at: datetime | None, file: LedgerFile) -> int:
     """When it was delivered; a file that does not say counts at its own time of writing."""
     if performed_at is None:
         return file.mtime_ns // 1_000_000 * 1_000_000
