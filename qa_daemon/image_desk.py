@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from analyzers.catalogue import Catalogue
 from analyzers.portal_images import ImageKind, PortalImage
-from qa_daemon.image_keys import as_messages
+from qa_daemon.image_keys import told
 from qa_daemon.image_sets import VMAT_TESTS
 from qa_daemon.model import (
     ImageKeys,
@@ -22,7 +22,6 @@ from qa_daemon.model import (
     Partners,
     Report,
     Resumption,
-    SaidKind,
 )
 from qa_daemon.site import imager_models
 from qa_daemon.site.settings import Machine
@@ -66,13 +65,12 @@ class ImageDesk:
         # What this version could not tell when the file came is told by reading it.
         if file_format is not None and not self._is_image(file_format):
             return Prepared(job, group)
-        said = self.images.said_kind(group.main.sha256)
-        told = {
-            "pins": as_messages(self.site.image_pins),
-            "said_kind": None if said is None else SaidKind(kind=said[0], phantom=said[1]),
+        first = {
+            "pins": self.site.image_pins,
+            "told_kind": self.images.said_kind(group.main.sha256),
+            "only_keys": True,
         }
-        job = job.model_copy(update=told)
-        read = measure(job.model_copy(update={"only_keys": True}))
+        read = measure(job.model_copy(update=first))
         is_of_a_set = isinstance(read.keys, ImageKeys) and read.keys.gathers
         if group.resumed_by and file_format is not None and not is_of_a_set:
             # It is called something else now, or cannot be read: the others are judged without it.
@@ -90,6 +88,7 @@ class ImageDesk:
             said_meanwhile = read.model_copy(update={"awaits": awaits, "not_judged": awaits})
             return Prepared(job, group, found, said_meanwhile)
         updated = {
+            "told_kind": told(read.keys),
             "partners": with_imager(self._partners(found), read, self.site, machine),
             "mlc": machine.mlc if machine else job.mlc,
             "machine_class": machine.machine_class if machine else job.machine_class,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from analyzers.image_pins import Pin
 from analyzers.portal_images import ImageKind, PortalImage
-from qa_daemon.model import ImageKeys, ImagePin
+from qa_daemon.model import ImageKeys, ToldKind
 
 MIDDLE_SHARE = 0.02
 """Of the rows and columns, so many around the axis make the profile that a field is told by."""
@@ -47,19 +45,9 @@ def image_keys(image: PortalImage) -> ImageKeys:
     )
 
 
-def as_messages(pins: Sequence[Pin]) -> tuple[ImagePin, ...]:
-    """The clinic's rules of what images show, as a job carries them."""
-    return tuple(
-        ImagePin(
-            kind=pin.kind.value,
-            phantom=pin.phantom,
-            label_contains=pin.label_contains,
-            station=pin.station,
-            folder=pin.folder,
-            plan_label_contains=pin.plan_label_contains,
-        )
-        for pin in pins
-    )
+def told(keys: ImageKeys) -> ToldKind:
+    """What an image shows, so that a further reading need not find it out again."""
+    return ToldKind(kind=keys.kind, rule=keys.rule, evidence=keys.evidence, phantom=keys.phantom)
 
 
 def _finite(value: float | None) -> float | None:

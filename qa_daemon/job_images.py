@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analyzers.catalogue import Catalogue
 from analyzers.core import AnalysisError, ReadError
-from analyzers.image_pins import Pin
+from analyzers.image_traces import block_mean
 from analyzers.imager_records import from_json
 from analyzers.mlc_geometry import with_model
 from analyzers.plan_records import Beam
@@ -28,7 +28,6 @@ PICTURE = "image"
 """What the arrays of an image itself are called, beside those of its analyses."""
 PREVIEW_PX = 256
 NO_PLAN = "the plan that it is of is not here"
-SAID = "a physicist said so"
 NOT_JUDGED = {
     ImageKind.VMAT_OPEN: "the open field of a VMAT test: judged with the image of its test",
     ImageKind.PREDICTED: "a predicted image: measured ones are held against it",
@@ -38,14 +37,17 @@ NOT_JUDGED = {
 
 
 def classified(image: PortalImage, job: Job) -> PortalImage:
-    """The image with its kind: what a physicist said, else the clinic's and the product's rules."""
-    if job.said_kind is not None:
-        said = job.said_kind
-        return _of_kind(image, Classified(ImageKind(said.kind), "said", SAID, said.phantom))
+    """The image with its kind: what is known already, else what the rules say.
+
+    Those of the clinic go before the product's.
+    """
+    if job.told_kind is not None:
+        told = job.told_kind
+        kind = ImageKind(told.kind)
+        return _of_kind(image, Classified(kind, told.rule, told.evidence, told.phantom))
     from analyzers.image_class import classify  # loads what workers alone need
 
-    pins = [Pin(**{**pin.model_dump(), "kind": ImageKind(pin.kind)}) for pin in job.pins]
-    return _of_kind(image, classify(image, pins, job.file.folder))
+    return _of_kind(image, classify(image, job.pins, job.file.folder))
 
 
 def beside_partners(image: PortalImage, job: Job, catalogue: Catalogue) -> PortalImage:
@@ -64,11 +66,10 @@ def beside_partners(image: PortalImage, job: Job, catalogue: Catalogue) -> Porta
 def preview(image: PortalImage) -> dict[str, NDArray[Any]]:
     """The image for people to look at: at most `PREVIEW_PX` each way, in % of its brightest."""
     step = max(1, -(-max(image.shape) // PREVIEW_PX))
-    rows, columns = (count // step for count in image.shape)
-    if not rows or not columns:
+    small = block_mean(image.values, step)
+    if not small.size:
         return {}
-    whole = image.values[: rows * step, : columns * step]
-    small = whole.reshape(rows, step, columns, step).mean(axis=(1, 3))
+    rows, columns = small.shape
     low, high = np.percentile(small, (0.5, 99.5))
     if not high > low:
         return {}
@@ -134,8 +135,7 @@ def _given(file: NamedPath | None) -> list[NamedPath]:
 
 
 def _image(file: NamedPath, catalogue: Catalogue) -> PortalImage:
-    named = as_named_file(file)
-    record = catalogue.recognize(named.path, named.name).format.read(named, ())
+    record = catalogue.read(as_named_file(file))
     if not isinstance(record, PortalImage):
         raise ReadError("NOT_AN_IMAGE", "what was put together with this image is no image")
     return record
@@ -163,10 +163,9 @@ def _log(
     from analyzers.image_log_match import is_same_delivery  # loads what workers alone need
 
     for log in job.partners.logs:
-        named = as_named_file(log.file)
         try:
-            record = catalogue.recognize(named.path, named.name).format.read(
-                named, [as_named_file(c) for c in log.companions]
+            record = catalogue.read(
+                as_named_file(log.file), [as_named_file(c) for c in log.companions]
             )
         except ReadError as why:
             lacking["log"] = f"it cannot be read: {why.code}: {why}"

@@ -34,9 +34,7 @@ def with_the_rest(first: Delivery, job: Job, catalogue: Catalogue) -> Delivery:
     """The delivery of an interrupted beam, out of all its logs in the order of their time."""
     logs = [first]
     for more in job.resumed_by:
-        named = as_named_file(more.file)
-        log_format = catalogue.recognize(named.path, named.name).format
-        log = log_format.read(named, [as_named_file(c) for c in more.companions])
+        log = catalogue.read(as_named_file(more.file), [as_named_file(c) for c in more.companions])
         if not isinstance(log, Delivery):
             raise ReadError("RESUMED", "what was put together with this log is no log")
         logs.append(log)

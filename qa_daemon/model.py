@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from analyzers.image_pins import Pin
+
 SOFTWARE = version("qa-daemon")
 
 
@@ -295,21 +297,12 @@ class Resumption(Message):
     companions: tuple[NamedPath, ...] = ()
 
 
-class ImagePin(Message):
-    """A clinic's own rule: what an image is that meets all of its conditions, in any case."""
+class ToldKind(Message):
+    """What an image shows: as a physicist said, or as its first reading told by the rules."""
 
     kind: str
-    phantom: str | None = None
-    label_contains: tuple[str, ...] = ()
-    station: str | None = None
-    folder: str | None = None
-    plan_label_contains: tuple[str, ...] = ()
-
-
-class SaidKind(Message):
-    """What a physicist said that an image shows."""
-
-    kind: str
+    rule: str
+    evidence: str
     phantom: str | None = None
 
 
@@ -333,8 +326,8 @@ class Job(Message):
     """One main file to read and measure, with its side files.
 
     `resumed_by` are the later logs of the same beam, read with it as one delivery.
-    `pins`, `said_kind` and `partners` are about an image: the clinic's rules of what images show,
-    what a physicist said of this one, and what it is held against.
+    `pins`, `told_kind` and `partners` are about an image: the clinic's rules of what images show,
+    what is known already of this one, and what it is held against.
     `plans` are plans of which one may be the file's; `plan_is_chosen` says that a person named the
     first.  `is_chosen_for_field`: for another log of the field, so that the others must not fit as
     well.  `doubt`: why a person has to decide, whatever fits.
@@ -349,8 +342,8 @@ class Job(Message):
     file: NamedPath
     companions: tuple[NamedPath, ...] = ()
     resumed_by: tuple[Resumption, ...] = ()
-    pins: tuple[ImagePin, ...] = ()
-    said_kind: SaidKind | None = None
+    pins: tuple[Pin, ...] = ()
+    told_kind: ToldKind | None = None
     partners: Partners = Partners()
     plans: tuple[NamedPath, ...] = ()
     plan_is_chosen: bool = False

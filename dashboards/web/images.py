@@ -88,10 +88,6 @@ def router(clinic: Clinic) -> APIRouter:
 
     def show(request: Request) -> HTMLResponse:
         listed = image_kinds.unclassified(clinic.store)
-        session = clinic.people.session(request)
-        notice = ""
-        if session is not None:
-            notice, session.notice = session.notice, ""
         return page(
             clinic,
             request,
@@ -109,7 +105,7 @@ def router(clinic: Clinic) -> APIRouter:
             ],
             may_say=clinic.people.is_physicist(request),
             is_cut=len(listed) == MOST_LISTED,
-            notice=notice,
+            notice=clinic.people.take_notice(request),
             kinds=KINDS,
             phantoms=PHANTOMS,
             longest_reason=LONGEST_REASON,
@@ -128,7 +124,9 @@ def router(clinic: Clinic) -> APIRouter:
             image_kinds.say(clinic.store, _known(result), kind, told, person.name, reason)
         except CannotSay as why:
             raise Refusal(409, "Not taken", f"Nothing was done: {why}.") from None
-        _tell(clinic, request, f"What result {result} shows is written down; it is judged again.")
+        clinic.people.tell(
+            request, f"What result {result} shows is written down; it is judged again."
+        )
         return RedirectResponse(IMAGES, 303)
 
     def sign(request: Request, result: int) -> Response:
@@ -172,9 +170,3 @@ def _known(result: int) -> int:
     if result >= 2**63:
         raise HTTPException(404)
     return result
-
-
-def _tell(clinic: Clinic, request: Request, notice: str) -> None:
-    session = clinic.people.session(request)
-    if session is not None:
-        session.notice = notice

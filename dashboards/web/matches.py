@@ -72,10 +72,6 @@ def router(clinic: Clinic) -> APIRouter:
         def named(plan: int) -> Named:
             return plan_label(clinic, plan), clinic.courses.beam_names(plan)
 
-        session = clinic.people.session(request)
-        notice = ""
-        if session is not None:
-            notice, session.notice = session.notice, ""
         return page(
             clinic,
             request,
@@ -85,7 +81,7 @@ def router(clinic: Clinic) -> APIRouter:
             logs=[_view(clinic, log, named if may_see else None) for log in logs],
             may_choose=may_see,
             is_cut=len(logs) == MOST_UNMATCHED,
-            notice=notice,
+            notice=clinic.people.take_notice(request),
             none_of_these=NONE,
             longest_reason=LONGEST_REASON,
         )
@@ -111,7 +107,7 @@ def router(clinic: Clinic) -> APIRouter:
                 409, "Not chosen", f"Nothing was done: {sentence}. Open the list again."
             ) from None
         again = f"{plural(queued, 'log is', 'logs are')} judged again"
-        _tell(request, f"Your choice for result {result} is written down; {again}.")
+        clinic.people.tell(request, f"Your choice for result {result} is written down; {again}.")
         return RedirectResponse(MATCHES, 303)
 
     def take_back(request: Request, made: int) -> Response:
@@ -120,16 +116,11 @@ def router(clinic: Clinic) -> APIRouter:
             queued = withdraw(clinic.store, made, person.name)
         except CannotChoose as why:
             raise Refusal(409, "Not taken back", f"Nothing was done: {why}.") from None
-        _tell(
+        clinic.people.tell(
             request,
             f"The choice is taken back; {plural(queued, 'log is', 'logs are')} judged again.",
         )
         return RedirectResponse(MATCHES, 303)
-
-    def _tell(request: Request, notice: str) -> None:
-        session = clinic.people.session(request)
-        if session is not None:
-            session.notice = notice
 
     routes = APIRouter()
     routes.add_api_route(MATCHES, show, methods=["GET", "HEAD"], response_model=None)

@@ -98,6 +98,17 @@ class People:
         person = self.person(request)
         return person is not None and person.role == "physicist"
 
+    def tell(self, request: Request, notice: str) -> None:
+        """Say a sentence on the next page that shows one."""
+        session = self.session(request)
+        if session is not None:
+            session.notice = notice
+
+    def take_notice(self, request: Request) -> str:
+        """The sentence that is to be said on this page; empty where there is none."""
+        session = self.session(request)
+        return session.take_notice() if session is not None else ""
+
     def may_see(self, request: Request, subjects: Iterable[str]) -> bool:
         """Whether identity is shown to whoever asks; for a physicist it is written down first.
 

@@ -30,6 +30,11 @@ class Session:
     seen: set[str] = field(default_factory=set)
     notice: str = ""
 
+    def take_notice(self) -> str:
+        """The sentence for this page, which no later one repeats."""
+        notice, self.notice = self.notice, ""
+        return notice
+
 
 class Sessions:
     """At most `MOST` sessions, which end unused, of age, or with the service.

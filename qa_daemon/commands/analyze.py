@@ -24,7 +24,7 @@ from qa_daemon.commands import forms
 from qa_daemon.commands.image_groups import GivenImage, GivenLog, groups_of
 from qa_daemon.fractions import goes_on
 from qa_daemon.image_desk import with_imager
-from qa_daemon.image_keys import as_messages
+from qa_daemon.image_keys import told
 from qa_daemon.jobs import measure
 from qa_daemon.model import (
     DeliveredBeam,
@@ -36,6 +36,7 @@ from qa_daemon.model import (
     PlanKeys,
     Report,
     Resumption,
+    ToldKind,
 )
 from qa_daemon.pipeline import judge
 from qa_daemon.site.settings import Machine
@@ -51,7 +52,8 @@ class Group:
     """A main file, or a side file that is alone, with what belongs to it.
 
     `resumed_by` are later logs of the same beam, which was interrupted, or the other images of a
-    set; `partners` is what an image is held against, `beside` those of its files that are listed.
+    set; `partners` is what an image is held against, `beside` those of its files that are listed;
+    `told_kind` is what it shows.
     """
 
     main: Path
@@ -59,6 +61,7 @@ class Group:
     resumed_by: list[Group] = field(default_factory=list)
     partners: Partners = field(default_factory=Partners)
     beside: list[Path] = field(default_factory=list)
+    told_kind: ToldKind | None = None
 
     @property
     def others(self) -> list[Path]:
@@ -235,7 +238,8 @@ def _images(
             judged.images[0].report.machine_serial, judged.images[0].report.machine_name
         )
         partners = with_imager(judged.partners, judged.images[0].report, site, machine)
-        group = Group(first, [], later, partners, beside)
+        kind = told(judged.images[0].keys)
+        group = Group(first, [], later, partners, beside, kind)
         found.append(_safely(group, catalogue, site, given))
     return found
 
@@ -311,7 +315,8 @@ def _one(
                 for more in group.resumed_by
             ),
             **site.machine_names(machine),  # type: ignore[arg-type]
-            pins=as_messages(site.image_pins),
+            pins=site.image_pins,
+            told_kind=group.told_kind,
             partners=group.partners,
             only_keys=only_keys,
             plans=given.plans,

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, selec
 from analyzers.portal_images import ImageKind
 from qa_daemon.fractions import NANO
 from qa_daemon.image_sets import OPEN_FIELDS, VMAT_TESTS, SeenImage, open_field_of, set_of
-from qa_daemon.model import DeliveryKeys, Event, ImageKeys, PlanKeys, Report, State
+from qa_daemon.model import DeliveryKeys, Event, ImageKeys, PlanKeys, Report, State, ToldKind
 from qa_daemon.site.settings import Images as ImagesSection
 from qa_daemon.store.baselines import baseline_of, keys_of
 from qa_daemon.store.copies import LIVE
@@ -42,6 +42,7 @@ FIRST_OF_BEAM = "it is the first image of this beam: later ones are held against
 NO_BEAM = "the image names no plan and beam"
 NO_OPEN = "no image of the open field was made within the time that the site allows"
 SIGNED = "signed"
+SAID = "a physicist said so"
 NO_LOG = "no log of this machine is near in time"
 
 
@@ -119,8 +120,8 @@ class Images:
         self._pseudonyms = pseudonyms
         self._gaps = gaps
 
-    def said_kind(self, sha256: str) -> tuple[str, str | None] | None:
-        """Kind and phantom, as a physicist said last; None: nobody has, or it was taken back."""
+    def said_kind(self, sha256: str) -> ToldKind | None:
+        """What a physicist said last that it shows; None: nobody has, or it was taken back."""
         query = (
             select(image_kinds.c.kind, image_kinds.c.phantom)
             .where(image_kinds.c.sha256 == sha256)
@@ -129,7 +130,9 @@ class Images:
         )
         with self._store.read() as connection:
             row = connection.execute(query).first()
-        return (row.kind, row.phantom) if row is not None and row.kind is not None else None
+        if row is None or row.kind is None:
+            return None
+        return ToldKind(kind=row.kind, rule="said", evidence=SAID, phantom=row.phantom)
 
     def partners_of(
         self, keys: ImageKeys, file: LedgerFile, machine: str | None, energy: str | None, at_ns: int
