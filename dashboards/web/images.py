@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from analyzers.machine.planar_image import Phantom
 from analyzers.portal_images import ImageKind
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic, When
@@ -21,20 +23,7 @@ from qa_daemon.store.image_kinds import MOST_LISTED, CannotSay
 IMAGES = "/images"
 BY_THE_RULES = "by the rules"
 KINDS = tuple(kind for kind in ImageKind if kind is not ImageKind.UNCLASSIFIED)
-PHANTOMS = (
-    "LeedsTOR",
-    "LasVegas",
-    "StandardImagingQC3",
-    "StandardImagingQCkV",
-    "SNCkV",
-    "SNCMV",
-    "SNCMV12510",
-    "PTWEPIDQC",
-    "IBAPrimusA",
-    "DoselabMC2MV",
-    "DoselabMC2kV",
-    "ElektaLasVegas",
-)
+PHANTOMS: tuple[str, ...] = get_args(Phantom)
 """Planar phantoms that can be analyzed, as their analysis calls them."""
 
 
