@@ -193,6 +193,7 @@ def test_somebody_signs_in_and_out(browser: Any, tmp_path: Path) -> None:
         visit = Visit(browser, served, "/results", viewport={"width": 1280, "height": 800})
         page = visit.page
         page.get_by_role("link", name="Sign in").click()
+        page.locator("#name:focus").wait_for()  # the page puts the cursor there itself
         visit.shoot("sign-in")
         page.get_by_label("Name").fill("Physicist A")
         page.get_by_label("Password").fill(PASSWORD)
@@ -213,6 +214,7 @@ def test_somebody_signs_in_and_out(browser: Any, tmp_path: Path) -> None:
 
 def sign_in(page: Any, served: Served, back: str) -> None:
     page.goto(f"{served.url}/sign-in?next={back}")
+    page.locator("#name:focus").wait_for()
     page.get_by_label("Name").fill("Physicist A")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
