@@ -7,7 +7,8 @@ changes, never an error that the baseline has too.  Beside what is off stand the
 numbers speak for (`transit_causes`); no cause is ever decided upon.
 
 Limits are product defaults, chosen by simulation (docs/reference/portal-dosimetry.md): no limit of
-a report fits every site and treated region, and a control chart of the site's own replaces them.
+a report fits every site and treated region.  The control chart of the site's own values, drawn
+beside them, shows what its limits could be.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ SAME_SID_MM = 5.0
 _GAMMA = for_linacs(Limits.at_least(tolerance=95.0, action=85.0, source=SIMULATED))
 
 GAMMA_PASS = Metric(
-    "gamma_pass", "%", "Share of the field's points with gamma at most 1, 3 %/3 mm", _GAMMA
+    "gamma_pass",
+    "%",
+    "Share of the field's points with gamma at most 1, 3 %/3 mm",
+    _GAMMA,
+    control_chart=True,
 )
 GAMMA_MEAN = Metric("gamma_mean", "1", "Mean gamma of the field's points")
 RELATIVE_GAMMA_PASS = Metric(
@@ -64,6 +69,7 @@ MEAN_SIGNAL_CHANGE = Metric(
     "%",
     "Signal of all of the field, change from the baseline",
     for_linacs(Limits.within(tolerance=2.2, action=5.0, source=SIMULATED)),
+    control_chart=True,
 )
 CENTRAL_SIGNAL_CHANGE = Metric(
     "central_signal_change", "%", "Change of the mean signal over 1 cm x 1 cm on the axis"
