@@ -31,12 +31,13 @@ from analyzers.core import (
     NotApplicable,
     Settings,
     for_linacs,
+    within_by_class,
 )
 from analyzers.field_profiles import Profile, constancy_percent, cut_off, profiles
 from analyzers.image_traces import picture
-from analyzers.portal_images import Aperture, ImageKind, Pixels, Polarity, PortalImage
+from analyzers.portal_images import ImageKind, Pixels, Polarity, PortalImage
 from analyzers.pylinac_adapter import dicom_stream, pylinac_at_work
-from analyzers.records import FloatArray
+from analyzers.stated_opening import stated_edges, states_place
 
 CANNOT = "the field could not be measured"
 MOST_APART_MM = 5.0
@@ -44,8 +45,6 @@ MOST_APART_MM = 5.0
 flattening filter."""
 ROOM_MM = 10.0
 """Left beside a field that is to end within the image."""
-MOST_ASLANT_DEG = 1.0
-"""Of jaws, for their distance to be the field's width."""
 AXES = {"horizontal": "x", "vertical": "y"}
 
 
@@ -81,6 +80,20 @@ SIZE_ERRORS = {
         "mm",
         f"Width along {AXES[axis]} minus that of the jaws or of the settings",
         _change(1.0, 2.0, "product default; TG-142 Table II (2 mm)"),
+    )
+    for axis in AXES
+}
+CENTER_ERRORS = {
+    axis: Metric(
+        f"field_center_error_{axis}",
+        "mm",
+        f"Middle of the field along {AXES[axis]} minus that of the stated jaws and leaves",
+        within_by_class(
+            truebeam=(1.0, 2.0),
+            clinac=(1.5, 2.0),
+            elekta=(1.5, 2.0),
+            source="product default; TG-142 Table VI (imaging and treatment 2 mm)",
+        ),
     )
     for axis in AXES
 }
@@ -142,7 +155,7 @@ def analyze(image: PortalImage, context: Context[FieldSettings]) -> Analysis:
                 "this is not one open field"
             )
     baseline = image.beside.baseline
-    changes, notes = [], []
+    changes, notes = [], _unplaced(image)
     if baseline is None:
         notes.append("no change is judged: no baseline image is signed off for this field")
     else:
@@ -154,6 +167,7 @@ def analyze(image: PortalImage, context: Context[FieldSettings]) -> Analysis:
     return Analysis(
         measurements=[
             *_size_errors(image, found, context.settings),
+            *_center_errors(image, found),
             *changes,
             *(metric.measured(found[metric.name]) for metric in metrics),
         ],
@@ -247,33 +261,45 @@ def _size_errors(
     return said
 
 
-def _jaws_along(image: PortalImage) -> tuple[FloatArray | None, FloatArray | None]:
-    """The jaws that end the field along x and along y of the image; None where they are aslant.
+def _center_errors(image: PortalImage, found: dict[str, float]) -> list[Measurement]:
+    """How far the field's middle is from where the image itself says that it is."""
+    middles_mm = {
+        "horizontal": (found["cax_to_right"] - found["cax_to_left"]) / 2.0,
+        "vertical": (found["cax_to_top"] - found["cax_to_bottom"]) / 2.0,
+    }
+    return [
+        CENTER_ERRORS[axis].measured(middles_mm[axis] - sum(edges) / 2.0)
+        for axis, edges in zip(AXES, stated_edges(image), strict=True)
+        if edges is not None and states_place(image)
+    ]
 
-    The collimator turns them; where its angle is not told, 0 is taken.
-    """
-    aperture = image.aperture or Aperture()
-    angle_deg = image.collimator_deg or 0.0
-    if abs((angle_deg + 45.0) % 90.0 - 45.0) > MOST_ASLANT_DEG:
-        return None, None
-    if round(angle_deg / 90.0) % 2:
-        return aperture.jaw_y_mm, aperture.jaw_x_mm
-    return aperture.jaw_x_mm, aperture.jaw_y_mm
+
+def _unplaced(image: PortalImage) -> list[str]:
+    """Why the place of the field is not judged."""
+    lacking = [
+        AXES[axis] for axis, edges in zip(AXES, stated_edges(image), strict=True) if edges is None
+    ]
+    if lacking:
+        return [
+            f"where the field lies along {' and '.join(lacking)} is not judged: the image states "
+            "no jaws or leaves that end it there"
+        ]
+    if not states_place(image):
+        return [
+            "where the field lies is not judged: the image does not tell where the beam's axis "
+            "meets the imager, or how the collimator of this asymmetric field stood"
+        ]
+    return []
 
 
 def _wanted_mm(image: PortalImage, settings: FieldSettings) -> dict[str, float | None]:
-    """How wide the field should be, by the settings, else by the jaws; None: nobody says it."""
-    jaw_x_mm, jaw_y_mm = _jaws_along(image)
-    told = {
-        "horizontal": (settings.nominal_x_mm, jaw_x_mm),
-        "vertical": (settings.nominal_y_mm, jaw_y_mm),
+    """How wide the field should be, by the settings, else by the image; None: nobody says it."""
+    x, y = stated_edges(image)
+    told = {"horizontal": (settings.nominal_x_mm, x), "vertical": (settings.nominal_y_mm, y)}
+    return {
+        axis: nominal_mm if nominal_mm is not None or edges is None else edges[1] - edges[0]
+        for axis, (nominal_mm, edges) in told.items()
     }
-    wanted: dict[str, float | None] = {}
-    for axis, (nominal_mm, jaws_mm) in told.items():
-        by_jaws_mm = None if jaws_mm is None else float(jaws_mm[1] - jaws_mm[0])
-        width_mm = nominal_mm if nominal_mm is not None else by_jaws_mm
-        wanted[axis] = width_mm if width_mm is not None and np.isfinite(width_mm) else None
-    return wanted
 
 
 def _changes(
@@ -337,6 +363,7 @@ ANALYZER = Analyzer(
     settings=FieldSettings,
     metrics=(
         *SIZE_ERRORS.values(),
+        *CENTER_ERRORS.values(),
         CONSTANCY,
         FLATNESS_CHANGE,
         SYMMETRY_CHANGE,

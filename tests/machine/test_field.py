@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from analyzers.core import AnalysisError, NotApplicable
 from analyzers.formats.dicom_rtimage import read
 from analyzers.machine.field import ANALYZER
 from analyzers.portal_images import Aperture, ImageKind, Pixels, PortalImage
+from qa_daemon.simulate.epid_open_field import OpenField, open_field
+from qa_daemon.simulate.epid_panel import Imager
+from qa_daemon.simulate.rtimage import write_rtimage
 from tests import epid, real_data
 from tests.machine.judging import measured, run, verdict, worst
 
@@ -79,6 +83,85 @@ def test_a_jaw_2_5_mm_off_is_at_action() -> None:
     assert wide["field_size_error_horizontal"].value == pytest.approx(2.5, abs=0.15)
     assert verdict(wide["field_size_error_horizontal"]) == "ACTION"
     assert "field_size_error_horizontal" not in measured(ANALYZER, field())
+
+
+def placed(x_mm: tuple[float, float], **known: Any) -> PortalImage:
+    """The same field on an imager whose place is told: the axis in its middle."""
+    return field(x_mm, axis_px=((SIDE - 1) / 2.0,) * 2, **known)
+
+
+def test_two_jaws_that_are_off_alike_are_seen_without_a_baseline() -> None:
+    jaws = Aperture(jaw_x_mm=np.array([-50.0, 50.0]), jaw_y_mm=np.array([-60.0, 60.0]))
+    true = measured(ANALYZER, placed((-50.0, 50.0), aperture=jaws))
+    assert worst(true) == "PASS"
+    assert true["field_center_error_horizontal"].value == pytest.approx(0.0, abs=0.05)
+    off = measured(ANALYZER, placed((-47.0, 53.0), aperture=jaws))
+    assert verdict(off["field_size_error_horizontal"]) == "PASS"
+    assert off["field_center_error_horizontal"].value == pytest.approx(3.0, abs=0.05)
+    assert off["field_center_error_vertical"].value == pytest.approx(0.0, abs=0.05)
+    assert worst(off) == "ACTION"
+
+
+@pytest.mark.parametrize(
+    ("collimator_deg", "jaw_x_mm", "jaw_y_mm"),
+    [
+        (0.0, (-30.0, 60.0), (-60.0, 60.0)),
+        (90.0, (-60.0, 60.0), (-60.0, 30.0)),  # the collimator's y runs along -x
+        (180.0, (-60.0, 30.0), (-60.0, 60.0)),
+        (270.0, (-60.0, 60.0), (-30.0, 60.0)),
+    ],
+)
+def test_an_asymmetric_field_is_to_lie_where_its_jaws_say(
+    collimator_deg: float, jaw_x_mm: tuple[float, float], jaw_y_mm: tuple[float, float]
+) -> None:
+    jaws = Aperture(jaw_x_mm=np.array(jaw_x_mm), jaw_y_mm=np.array(jaw_y_mm))
+    seen = placed((-30.0, 60.0), aperture=jaws, collimator_deg=collimator_deg)
+    assert worst(measured(ANALYZER, seen)) == "PASS"
+    unknown = run(ANALYZER, replace(seen, collimator_deg=None))
+    assert any("how the collimator" in note for note in unknown.notes)
+
+
+def test_leaves_within_the_jaws_end_the_field() -> None:
+    """Jaws at 70 mm, 40 pairs of 5 mm; those within 60 mm stand open at 50 mm."""
+    edges_mm = np.linspace(-100.0, 100.0, 41)
+    is_open = (edges_mm[:-1] >= -60.0) & (edges_mm[1:] <= 60.0)
+    at_mm = np.where(is_open, 50.0, 0.0)
+    wide = np.array([-70.0, 70.0])
+    leaves = Aperture(wide, wide, edges_mm, at_mm, -at_mm)
+    found = measured(ANALYZER, placed((-50.0, 50.0), aperture=leaves))
+    assert found["field_size_error_vertical"].reference == pytest.approx(120.0)
+    assert worst(found) == "PASS"
+    shifted = measured(ANALYZER, placed((-47.0, 53.0), aperture=leaves))
+    assert verdict(shifted["field_center_error_horizontal"]) == "ACTION"
+    rounded = replace(leaves, bank_a_mm=at_mm - np.abs(edges_mm[1:]) / 10.0 * is_open)
+    assert not {"field_size_error_horizontal", "field_center_error_horizontal"} & set(
+        measured(ANALYZER, placed((-50.0, 50.0), aperture=rounded))
+    )
+
+
+def test_a_place_that_nothing_states_is_not_judged_and_that_is_said() -> None:
+    jaws = Aperture(jaw_x_mm=np.array([-50.0, 50.0]), jaw_y_mm=np.array([-60.0, 60.0]))
+    without_axis = field(aperture=jaws)
+    for image, words in (
+        (placed((-50.0, 50.0)), "along x and y is not judged"),
+        (without_axis, "where the beam's axis meets the imager"),
+        (replace(placed((-50.0, 50.0), aperture=jaws), geometry_is_consistent=False), "axis meets"),
+    ):
+        found = run(ANALYZER, image)
+        assert any(words in note for note in found.notes)
+        assert not any("center_error" in m.metric.name for m in found.measurements)
+
+
+def test_a_written_field_that_lies_3_mm_off_its_jaws_is_at_action(tmp_path: Path) -> None:
+    """As the service gets it: the panel's own shift is stated, and is not the field's."""
+    for name, shift_mm, wanted in (("true", 0.0, "PASS"), ("off", 3.0, "ACTION")):
+        panel = replace(Imager(), shift_mm=(15.0, -9.0))
+        test = OpenField(shift_mm=(shift_mm, 0.0))
+        write_rtimage(tmp_path / name, open_field(test, panel))
+        image = epid.judged(read(tmp_path / name), ImageKind.OPEN_FIELD)
+        found = measured(ANALYZER, image)
+        assert found["field_center_error_horizontal"].value == pytest.approx(shift_mm, abs=0.05)
+        assert worst(found) == wanted
 
 
 def test_without_a_baseline_no_change_is_judged_and_that_is_said() -> None:
