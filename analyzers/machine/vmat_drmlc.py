@@ -9,7 +9,13 @@ from pydantic import Field
 
 from analyzers.core import Analysis, Analyzer, Context, Settings
 from analyzers.portal_images import ImageKind, PortalImage
-from analyzers.pylinac_vmat import MAX_DEVIATION, MEAN_DEVIATION, measure, segment_metrics
+from analyzers.pylinac_vmat import (
+    MAX_ALONG,
+    MAX_DEVIATION,
+    MEAN_DEVIATION,
+    measure,
+    segment_metrics,
+)
 
 SEGMENTS = segment_metrics(4)
 
@@ -24,7 +30,7 @@ class VmatDrmlcSettings(Settings):
 
 
 def analyze(image: PortalImage, context: Context[VmatDrmlcSettings]) -> Analysis:
-    """Deviation of each segment from the mean of all."""
+    """Deviation of each segment from the mean of all, and of its parts from its own."""
     settings = context.settings
     size_mm = settings.width_mm, settings.height_mm
     return measure("DRMLC", image, settings.offsets_mm, size_mm, SEGMENTS)
@@ -36,7 +42,7 @@ ANALYZER = Analyzer(
     version="1",
     accepts=PortalImage,
     settings=VmatDrmlcSettings,
-    metrics=(MAX_DEVIATION, MEAN_DEVIATION, *SEGMENTS),
+    metrics=(MAX_DEVIATION, MAX_ALONG, MEAN_DEVIATION, *SEGMENTS),
     analyze=analyze,
     applies=lambda image: image.kind is ImageKind.VMAT_DRMLC,
 )

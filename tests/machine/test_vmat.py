@@ -11,7 +11,7 @@ from analyzers.formats.dicom_rtimage import read
 from analyzers.machine import vmat_drgs, vmat_drmlc
 from analyzers.portal_images import ImageKind, PortalImage
 from tests import epid, real_data
-from tests.machine.judging import measured, run, worst
+from tests.machine.judging import measured, run, verdict, worst
 
 STEP_MM = 1.0
 PEERS = real_data.peer_reads("epid-vmat")
@@ -56,6 +56,35 @@ def test_even_segments_pass_and_an_error_of_4_percent_does_not() -> None:
     odd = measured(vmat_drgs.ANALYZER, pair({7: 0.96}))
     assert odd["segment_7"].value == pytest.approx(100.0 * (0.96 / (1 - 0.04 / 7) - 1), abs=0.02)
     assert worst(odd) == "ACTION"
+
+
+@pytest.mark.parametrize(
+    ("part_y_mm", "lost", "at", "expected"),
+    [
+        # A half: 0.9 or 1.0 against a mean of 0.95.
+        ((0.0, 60.0), 0.10, "segment 4, y ", 100.0 * (1.0 - 0.9 / 0.95)),
+        # A fifth, against a mean to which it belongs itself.
+        ((-30.0, -10.0), 0.05, "segment 4, y -20 mm", 100.0 * (1.0 - 0.95 / 0.99)),
+    ],
+)
+def test_a_part_of_a_segment_that_lacks_dose_is_found(
+    part_y_mm: tuple[float, float], lost: float, at: str, expected: float
+) -> None:
+    image = pair()
+    low, high = part_y_mm
+    inside = (image.y_mm > low) & (image.y_mm < high)
+    strip = np.abs(image.x_mm) < 9.5
+    stored = image.stored.astype(np.float64)
+    dark = 5000.0
+    stored[np.ix_(inside, strip)] -= lost * (stored[np.ix_(inside, strip)] - dark)
+    weak = replace(image, stored=np.round(stored).astype(np.uint16), values=np.round(stored))
+    whole = measured(vmat_drgs.ANALYZER, weak)
+    assert whole["max_deviation_along"].value == pytest.approx(expected, abs=0.05)
+    assert (whole["max_deviation_along"].at or "").startswith(at)
+    assert verdict(whole["max_deviation_along"]) == "ACTION"
+    # By its mean alone a segment that lacks 5 % of a fifth lacks 1 %.
+    assert verdict(whole["max_deviation"]) == ("ACTION" if lost > 0.05 else "PASS")
+    assert measured(vmat_drgs.ANALYZER, image)["max_deviation_along"].value < 0.02
 
 
 def test_without_its_open_image_it_is_said_why() -> None:
@@ -122,6 +151,8 @@ def test_real_pairs_read_as_pylinac_reads_their_files(name: str) -> None:
     opened, dynamic = (read(root / "epid-vmat" / file) for file in files.split("+"))
     analyzer, kind = TESTS[test]
     found = measured(analyzer, epid.judged(dynamic, kind, open_image=opened))
+    # No real pair may alarm by what its segments are along their length.
+    assert verdict(found["max_deviation_along"]) == "PASS"
     peer = PEERS[name]
     assert found["max_deviation"].value == pytest.approx(peer["max_dev_pct"], rel=1e-6)
     assert found["mean_deviation"].value == pytest.approx(peer["abs_mean_dev"], rel=1e-6)
