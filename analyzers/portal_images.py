@@ -99,7 +99,8 @@ class Beside:
     `open_image` is the open field of a VMAT test, `predicted` the predicted portal image of the
     same beam, `baseline` the image of an earlier fraction of it, or the mean of several, `log` the
     log of the same beam; `planned` the beam of the plan with its meterset, `imager` the model of
-    this imager at this energy.  `lacking` says by name (`log`, `baseline`) why one is not here.
+    this imager at this energy.  `lacking` says by name (`log`, `baseline`; `set`: the
+    rest of the set that the image is one of) why one is not here.
     """
 
     open_image: PortalImage | None = None

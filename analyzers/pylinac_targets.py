@@ -30,8 +30,8 @@ def measure_targets(
 ) -> dict[str, list[tuple[float, str]]]:
     """Of each target its distance from its field, in mm, and the image's angles, image by image.
 
-    An image need not show every target; a target that no image shows is an `AnalysisError`, as is
-    a set of one image.
+    An image need not show every target.  A target that no image shows is an `AnalysisError`, as is
+    an image that shows none, and a set of one image.
     """
     if len(images) < 2:
         raise AnalysisError("several balls are measured over two images or more; one is here")
@@ -57,6 +57,8 @@ def measure_targets(
             name = " ".join(
                 f"{axis}{round(angle) % 360}" for axis, angle in zip("GCT", angles, strict=True)
             )
+            if not shot.arrangement_matches:
+                raise AnalysisError(f"{CANNOT}: image {name} shows none of the balls")
             for target, match in shot.arrangement_matches.items():
                 distances[target].append((float(match.bb_field_distance_mm), name))
     unseen = [name for name, rows in distances.items() if not rows]

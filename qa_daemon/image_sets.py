@@ -14,6 +14,19 @@ SAME_SID_MM = 2.0
 MOST_OF_A_SET = 200
 """More images than this without a pause are no set, whatever they are called: each is alone."""
 VMAT_TESTS = (ImageKind.VMAT_DRGS.value, ImageKind.VMAT_DRMLC.value)
+BALLS = ImageKind.WINSTON_LUTZ.value
+STRANGERS = (
+    ImageKind.UNCLASSIFIED.value,
+    ImageKind.PORTAL.value,
+    ImageKind.OPEN_FIELD.value,
+)
+"""What an image of a Winston-Lutz set is taken for where its ball, or all of it, is dark."""
+SAME_FIELD_MM = 3.0
+STRANGER = (
+    "no ball is seen in {count} of the images that were made with this set, and a set is judged "
+    "with all of its images: look at those that nobody could tell, say what they show, or take the "
+    "set anew"
+)
 OPEN_FIELDS = (ImageKind.VMAT_OPEN.value, ImageKind.OPEN_FIELD.value)
 """An open partner that nothing calls one looks like any open field."""
 
@@ -36,6 +49,8 @@ class SeenImage:
     columns: int = 0
     sid_mm: float | None = None
     energy: str | None = None
+    field_x_mm: float | None = None
+    field_y_mm: float | None = None
     study_uid: str | None = field(default=None, repr=False)
     plan_uid: str | None = field(default=None, repr=False)
     patient: str | None = field(default=None, repr=False)
@@ -67,6 +82,40 @@ def set_of(image: SeenImage, others: Sequence[SeenImage], gap_ns: int) -> list[S
         last += 1
     found = ordered[first : last + 1]
     return found if len(found) <= MOST_OF_A_SET else [image]
+
+
+def strangers_in(
+    members: Sequence[SeenImage], others: Sequence[SeenImage], gap_ns: int
+) -> list[SeenImage]:
+    """The images that were made with a Winston-Lutz set, and in which no ball was seen.
+
+    A set is judged by its worst image: one whose ball is not on it would leave without a word.
+    One counts that nobody can tell, or that is of the very plan, between the first of the set and
+    the last; and one with a field of the same size, also right before and after.
+    """
+    if members[0].kind != BALLS or not members[0].gathers:
+        return []
+    first, last = members[0], members[-1]
+    return [
+        one
+        for one in others
+        if one.kind in STRANGERS
+        and _are_alike(first, one)
+        and _was_made_with(first, last, one, gap_ns)
+    ]
+
+
+def _was_made_with(first: SeenImage, last: SeenImage, one: SeenImage, gap_ns: int) -> bool:
+    is_told = one.kind == ImageKind.PORTAL.value and _told_equal(first.plan_uid, one.plan_uid)
+    if first.at_ns < one.at_ns < last.at_ns and (
+        is_told or one.kind == ImageKind.UNCLASSIFIED.value
+    ):
+        return True
+    sides = (first.field_x_mm, one.field_x_mm), (first.field_y_mm, one.field_y_mm)
+    return first.at_ns - gap_ns <= one.at_ns <= last.at_ns + gap_ns and all(
+        own is not None and other is not None and abs(own - other) <= SAME_FIELD_MM
+        for own, other in sides
+    )
 
 
 def open_field_of(test: SeenImage, others: Sequence[SeenImage], gap_ns: int) -> SeenImage | None:
@@ -107,10 +156,12 @@ def _told_equal(one: str | None, other: str | None) -> bool:
 
 
 def _are_of_one_set(one: SeenImage, other: SeenImage) -> bool:
+    return other.gathers and other.kind == one.kind and _are_alike(one, other)
+
+
+def _are_alike(one: SeenImage, other: SeenImage) -> bool:
     return (
-        other.gathers
-        and other.place == one.place
-        and other.kind == one.kind
+        other.place == one.place
         and other.plan_uid == one.plan_uid
         and other.patient == one.patient
         and (None in (one.energy, other.energy) or one.energy == other.energy)

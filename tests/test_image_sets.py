@@ -7,7 +7,7 @@ from itertools import permutations
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.fractions import NANO
-from qa_daemon.image_sets import SeenImage, open_field_of, set_of
+from qa_daemon.image_sets import SeenImage, open_field_of, set_of, strangers_in
 
 MINUTE_NS = 60 * NANO
 GAP_NS = 4 * MINUTE_NS
@@ -63,6 +63,34 @@ def test_images_of_another_machine_kind_energy_plan_patient_or_panel_are_not_of_
 def test_an_image_that_does_not_gather_is_alone() -> None:
     fence = seen(1, 0.0, ImageKind.PICKET_FENCE)
     assert set_of(fence, [seen(2, 0.1, ImageKind.PICKET_FENCE)], GAP_NS) == [fence]
+
+
+def test_an_image_without_a_ball_is_of_the_set_it_was_made_with() -> None:
+    def sized(file: int, minute: float, kind: ImageKind, mm: float = 20.0) -> SeenImage:
+        return replace(seen(file, minute, kind), field_x_mm=mm, field_y_mm=mm)
+
+    ball, nobody = ImageKind.WINSTON_LUTZ, ImageKind.UNCLASSIFIED
+    members = [sized(1, 0.0, ball), sized(2, 1.0, ball), sized(3, 3.0, ball)]
+
+    def strangers(one: SeenImage) -> bool:
+        return strangers_in(members, [*members, one], GAP_NS) == [one]
+
+    assert strangers(sized(9, 2.0, nobody, 400.0))  # a blank exposure has no size
+    assert strangers(sized(9, 4.0, nobody))  # the last of the set
+    assert strangers(sized(9, -1.0, ImageKind.OPEN_FIELD))  # the first
+    assert not strangers(sized(9, 4.0, nobody, 100.0))
+    assert not strangers(sized(9, 8.0, nobody))
+    assert not strangers(sized(9, 2.0, ImageKind.OPEN_FIELD, 100.0))
+    assert not strangers(sized(9, 2.0, ImageKind.PICKET_FENCE))
+    assert not strangers(sized(9, 2.0, ImageKind.OTHER))
+    for other in ({"machine": "TB2"}, {"plan_uid": "1"}, {"patient": "P"}, {"sid_mm": 1000.0}):
+        assert not strangers(replace(sized(9, 2.0, nobody), **other))  # type: ignore[arg-type]
+    # Called a patient's beam for its plan, which is that of the set.
+    planned = [replace(one, plan_uid="1.2") for one in members]
+    dark = replace(sized(9, 2.0, ImageKind.PORTAL, 400.0), plan_uid="1.2")
+    assert strangers_in(planned, [dark], GAP_NS) == [dark]
+    star = [seen(1, 0.0, ImageKind.STARSHOT), seen(2, 2.0, ImageKind.STARSHOT)]
+    assert strangers_in(star, [sized(9, 1.0, nobody)], GAP_NS) == []
 
 
 def test_the_open_field_is_of_the_same_study_or_plan_before_the_nearest_in_time() -> None:

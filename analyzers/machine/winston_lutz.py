@@ -117,6 +117,9 @@ class WinstonLutzSettings(Settings):
 def analyze(image: PortalImage, context: Context[WinstonLutzSettings]) -> Analysis:
     """Measure the whole set that an image belongs to."""
     settings = context.settings
+    lacking = image.beside.lacking.get("set")
+    if lacking is not None:
+        raise AnalysisError(lacking)
     images = _distinct([_with_angles(one, settings) for one in (image, *image.set_with)])
     seen = {id(one): find(one, settings.ball_diameter_mm) for one in images}
     if max(one.fields for one in seen.values()) > 1:
@@ -292,7 +295,10 @@ def _several(images: Sequence[PortalImage], settings: WinstonLutzSettings) -> An
             MEDIAN_TO_TARGET.measured(float(np.median(every))),
             IMAGES.measured(len(images)),
         ],
-        notes=[f"{name}: at most {max(rows)[0]:.2f} mm" for name, rows in distances.items()],
+        notes=[
+            f"{name}: at most {max(rows)[0]:.2f} mm, seen in {len(rows)} of {len(images)} images"
+            for name, rows in distances.items()
+        ],
     )
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.fractions import NANO
-from qa_daemon.image_sets import VMAT_TESTS, SeenImage, open_field_of, set_of
+from qa_daemon.image_sets import (
+    STRANGER,
+    VMAT_TESTS,
+    SeenImage,
+    open_field_of,
+    set_of,
+    strangers_in,
+)
 from qa_daemon.model import ImageKeys, NamedPath, Partners, Report, Resumption
 from qa_daemon.site.site import Site
 from qa_daemon.store.image_users import WITH_LOG
@@ -67,7 +74,8 @@ def groups_of(
         if image.file in taken:
             continue
         others = [one for one in seen if one.file not in taken]
-        members = set_of(image, others, _ns(gaps.within(image.kind).total_seconds()))
+        gap_ns = _ns(gaps.within(image.kind).total_seconds())
+        members = set_of(image, others, gap_ns)
         taken |= {one.file for one in members}
         first = given[members[0].file]
         partners, beside = _partners(members[0], first, seen, given, site)
@@ -77,6 +85,9 @@ def groups_of(
                 "plan": plan_of(first.keys.plan_uid) if first.keys.kind == PORTAL else None,
             }
         )
+        strangers = strangers_in(members, seen, gap_ns)
+        if strangers:
+            partners = _lacking(partners, "set", STRANGER.format(count=len(strangers)))
         if first.keys.kind in WITH_LOG and not partners.logs:
             partners = _lacking(partners, "log", NOT_GIVEN)
         found.append(ImageGroup(tuple(given[one.file] for one in members), partners, beside))
@@ -161,6 +172,8 @@ def _seen(place: int, image: GivenImage) -> SeenImage:
         rows=keys.rows,
         columns=keys.columns,
         sid_mm=keys.sid_mm,
+        field_x_mm=keys.field_x_mm,
+        field_y_mm=keys.field_y_mm,
         energy=image.report.energy,
         study_uid=keys.study_uid,
         plan_uid=keys.plan_uid,

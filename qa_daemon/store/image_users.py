@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.fractions import NANO
-from qa_daemon.image_sets import OPEN_FIELDS, VMAT_TESTS
+from qa_daemon.image_sets import BALLS, OPEN_FIELDS, STRANGERS, VMAT_TESTS
 from qa_daemon.store.schema import deliveries, images
 
 REACH_NS = int(timedelta(days=2).total_seconds()) * NANO
@@ -29,21 +29,27 @@ def users_of(connection: Connection, file: int) -> list[int]:
     """The files of the images that an image or a log was a partner of, as long as it is stored."""
     image = connection.execute(select(images).where(images.c.file == file)).first()
     log = connection.execute(select(deliveries).where(deliveries.c.file == file)).first()
+    near: list[list[ColumnElement[bool]]] = []
     if image is not None and image.kind in OPEN_FIELDS:
-        near = _around(image, VMAT_TESTS)
+        near.append(_around(image, VMAT_TESTS))
     elif image is not None and image.kind in OF_A_BEAM and image.plan_uid is not None:
-        near = [
-            images.c.plan_uid == image.plan_uid,
-            images.c.beam_number == image.beam_number,
-            images.c.kind == ImageKind.PORTAL.value,
-        ]
+        near.append(
+            [
+                images.c.plan_uid == image.plan_uid,
+                images.c.beam_number == image.beam_number,
+                images.c.kind == ImageKind.PORTAL.value,
+            ]
+        )
     elif log is not None:
-        near = _around(log, WITH_LOG)
-    else:
-        return []
-    query = select(images.c.file, images.c.used).where(*near, images.c.file != file)
-    rows = connection.execute(query.order_by(images.c.point_ns.desc()).limit(MOST_USERS))
-    return [row.file for row in rows if file in _numbers(json.loads(row.used or "[]"))]
+        near.append(_around(log, WITH_LOG))
+    if image is not None and image.kind in STRANGERS:
+        near.append(_around(image, (BALLS,)))
+    found = []
+    for where in near:
+        query = select(images.c.file, images.c.used).where(*where, images.c.file != file)
+        rows = connection.execute(query.order_by(images.c.point_ns.desc()).limit(MOST_USERS))
+        found += [row.file for row in rows if file in _numbers(json.loads(row.used or "[]"))]
+    return found
 
 
 def _around(one: Row[Any], kinds: tuple[str, ...]) -> list[ColumnElement[bool]]:

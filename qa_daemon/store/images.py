@@ -17,7 +17,17 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, selec
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.fractions import NANO
-from qa_daemon.image_sets import OPEN_FIELDS, VMAT_TESTS, SeenImage, open_field_of, set_of
+from qa_daemon.image_sets import (
+    BALLS,
+    OPEN_FIELDS,
+    STRANGER,
+    STRANGERS,
+    VMAT_TESTS,
+    SeenImage,
+    open_field_of,
+    set_of,
+    strangers_in,
+)
 from qa_daemon.model import DeliveryKeys, Event, ImageKeys, PlanKeys, Report, State, ToldKind
 from qa_daemon.site.settings import Images as ImagesSection
 from qa_daemon.store.baselines import baseline_of, keys_of
@@ -77,7 +87,10 @@ class LogFile:
 
 @dataclass(frozen=True, slots=True)
 class FoundImages:
-    """What an image is held against; `lacking` says by name why one is not here."""
+    """What an image is held against; `lacking` says by name why one is not here.
+
+    `strangers` were made with a Winston-Lutz set and show no ball.
+    """
 
     open_image: LedgerFile | None = None
     predicted: LedgerFile | None = None
@@ -87,6 +100,7 @@ class FoundImages:
     lacking: dict[str, str] = field(default_factory=dict)
     is_signed: bool = False
     """Whether a physicist signed the baseline off."""
+    strangers: tuple[int, ...] = ()
 
     @property
     def used(self) -> str:
@@ -94,7 +108,7 @@ class FoundImages:
         single = [self.open_image, self.predicted, self.plan]
         return json.dumps(
             [
-                [None if file is None else file.id for file in single],
+                [*(None if file is None else file.id for file in single), *self.strangers],
                 [file.id for file in self.baseline],
                 [[log.main.id, *(c.id for c in log.companions)] for log in self.logs],
                 [SIGNED] if self.is_signed else [],
@@ -239,6 +253,8 @@ class Images:
             move(connection, file.id, Event.INPUT_CAME)
         self._recheck_all(connection, users)
         self._recheck(connection, self._held_against(connection, seen, keys))
+        if seen.kind in STRANGERS:
+            self._recheck(connection, self._sets_around(connection, seen))
 
     # -- finding ---------------------------------------------------------------------------------
 
@@ -270,9 +286,20 @@ class Images:
         logs = self._logs(connection, keys, image) if image.kind in WITH_LOG else []
         if image.kind in WITH_LOG and not logs:
             lacking["log"] = NO_LOG
+        strangers = self._strangers(connection, image)
+        if strangers:
+            lacking["set"] = STRANGER.format(count=len(strangers))
         return FoundImages(
-            open_image, predicted, tuple(baseline), tuple(logs), plan, lacking, is_signed
+            open_image, predicted, tuple(baseline), tuple(logs), plan, lacking, is_signed, strangers
         )
+
+    def _strangers(self, connection: Connection, image: SeenImage) -> tuple[int, ...]:
+        if image.kind != BALLS or not image.gathers:
+            return ()
+        near = self._near(connection, image, LONGEST_SET, (BALLS, *STRANGERS))
+        gap_ns = _ns(self._gaps.within(image.kind))
+        found = strangers_in(set_of(image, near, gap_ns), near, gap_ns)
+        return tuple(sorted(one.file for one in found))
 
     def _near(
         self, connection: Connection, image: SeenImage, within: timedelta, kinds: Sequence[str]
@@ -352,6 +379,17 @@ class Images:
             query.order_by(images.c.point_ns.desc()).limit(MOST_OF_A_BEAM)
         ).all()
 
+    def _sets_around(self, connection: Connection, image: SeenImage) -> Iterable[Row[Any]]:
+        """The images with a ball by which one without may have been made."""
+        reach = _ns(LONGEST_SET)
+        query = _live_images().where(
+            images.c.machine == image.machine,
+            images.c.kind == BALLS,
+            images.c.point_ns.between(image.at_ns - reach, image.at_ns + reach),
+            files.c.main_file.is_(None),
+        )
+        return connection.execute(query.limit(MOST_NEAR)).all()
+
     def _near_log(self, connection: Connection, log: Saved) -> Iterable[Row[Any]]:
         reach = _ns(self._gaps.of_log)
         query = _live_images().where(
@@ -390,6 +428,8 @@ class Images:
             rows=keys.rows,
             columns=keys.columns,
             sid_mm=keys.sid_mm,
+            field_x_mm=keys.field_x_mm,
+            field_y_mm=keys.field_y_mm,
             energy=energy,
             study_uid=keys.study_uid,
             plan_uid=keys.plan_uid,
@@ -493,6 +533,8 @@ def _seen_row(row: Row[Any]) -> SeenImage:
         rows=row.rows,
         columns=row.columns,
         sid_mm=row.sid_mm,
+        field_x_mm=row.field_x_mm,
+        field_y_mm=row.field_y_mm,
         energy=row.energy,
         study_uid=row.study_uid,
         plan_uid=row.plan_uid,

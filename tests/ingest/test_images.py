@@ -57,7 +57,7 @@ def look(image: PortalImage, _context: Context[Settings]) -> Analysis:
     lacking = [
         f"{name}: {why}"
         for name, why in sorted(beside.lacking.items())
-        if name in ("baseline", "open_image")
+        if name in ("baseline", "open_image", "set")
     ]
     first = image.label or ""
     mean = 0.0 if beside.baseline is None else float(beside.baseline.values.mean())
@@ -184,6 +184,24 @@ def test_an_image_that_is_taken_out_of_a_set_leaves_it(clinic: Clinic) -> None:
     image_kinds.say(clinic.store, results["wl0.dcm"].id, None, None, "A", "it was")
     clinic.judge()
     assert {name: seen(r) for name, r in found(clinic).items()} == {"wl0.dcm": 3}
+
+
+@pytest.mark.parametrize("order", list(permutations(SET))[::11])
+def test_an_image_without_a_ball_among_those_of_a_set_is_told(
+    clinic: Clinic, order: Sequence[str]
+) -> None:
+    """Else the set would be judged by the images that are good, whichever comes last."""
+    odd = replace(SET["wl2.dcm"], label="odd")
+    for name in order:
+        arrive(clinic, name, odd if name == "wl2.dcm" else SET[name])
+    results = found(clinic)
+    assert seen(results["wl0.dcm"]) == 3
+    assert any(note.startswith("set: no ball is seen in 1") for note in notes(results["wl0.dcm"]))
+    # A physicist says that it was none of the set: the set is judged without it.
+    image_kinds.say(clinic.store, results["wl2.dcm"].id, ImageKind.OTHER, None, "A", "beam was off")
+    clinic.judge()
+    assert not any(note.startswith("set:") for note in notes(found(clinic)["wl0.dcm"]))
+    clinic.assert_sound()
 
 
 @pytest.mark.parametrize("order", list(permutations(["open", "test", "late"]))[::2])

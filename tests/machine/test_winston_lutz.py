@@ -12,7 +12,7 @@ import pytest
 from analyzers.core import Analysis, AnalysisError
 from analyzers.formats.dicom_rtimage import read
 from analyzers.machine.winston_lutz import ANALYZER
-from analyzers.portal_images import ImageKind, PortalImage
+from analyzers.portal_images import Beside, ImageKind, PortalImage
 from tests import epid, real_data
 from tests.machine.judging import run, verdict
 
@@ -167,6 +167,27 @@ def test_a_field_without_a_ball_is_no_pass() -> None:
         run(ANALYZER, gathered([epid.image(0.02 + 0.9 * field, STEP_MM)]))
     with pytest.raises(AnalysisError):
         run(ANALYZER, gathered([epid.image(np.full((SIDE, SIDE), 0.5), STEP_MM)]))
+
+
+def test_a_set_with_an_image_in_which_no_ball_was_seen_is_refused() -> None:
+    whole = gathered([shot(gantry_deg=gantry) for gantry in CARDINAL])
+    lacking = replace(whole, beside=Beside(lacking={"set": "no ball is seen in 1 of them"}))
+    with pytest.raises(AnalysisError, match="no ball is seen in 1"):
+        run(ANALYZER, lacking, ball_diameter_mm=6.0)
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_noisy_image_without_its_ball_is_refused(at: int) -> None:
+    """Where somebody says that it is of the set: noise has a darkest spot too."""
+    shots = [noisy(shot(gantry_deg=gantry)) for gantry in CARDINAL]
+    x_mm = epid.places_mm(SIDE, STEP_MM)
+    field = epid.slit(x_mm, -10, 10)[None, :] * epid.slit(x_mm, -10, 10)[:, None]
+    bare = epid.image(0.02 + 0.9 * field, STEP_MM, gantry_deg=CARDINAL[at])
+    dark = epid.image(0.02 + 0.0 * field, STEP_MM, gantry_deg=CARDINAL[at])
+    for one in (bare, dark):
+        shots[at] = noisy(one)
+        with pytest.raises(AnalysisError):
+            run(ANALYZER, gathered(shots), ball_diameter_mm=6.0)
 
 
 def test_something_bright_beside_the_field_is_refused() -> None:
