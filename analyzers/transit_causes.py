@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.numerics.image_registration import shift_between
+from analyzers.plan_records import angles_in_turn_deg
 from analyzers.portal_comparison import Overlay, Plane, edges_of
 from analyzers.portal_images import PortalImage
 
@@ -49,6 +50,8 @@ FLAT_PERCENT = 1.0
 FRAMES_PERCENT = 1.0
 METERSET_PERCENT = 1.0
 TURNED_DEG = 1.0
+PAST_ARC_DEG = 2.0
+"""Beyond the ends of an arc a gantry may stand when its image is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +222,11 @@ def _percent(now: float | None, before: float | None, least: float = 0.0) -> flo
 
 
 def stated_differences(image: PortalImage, other: PortalImage) -> list[str]:
-    """Angles and energy that two images of one beam state, and not alike, in words."""
+    """Angles and energy that two images of one beam state, and not alike, in words.
+
+    An image that was summed over an arc states one of its angles: the first, the last or any
+    between.  Where the plan or the log beside the image tells the arc, two angles on it agree.
+    """
     said = []
     for name, now, before in (
         ("gantry", image.gantry_deg, other.gantry_deg),
@@ -228,12 +235,35 @@ def stated_differences(image: PortalImage, other: PortalImage) -> list[str]:
     ):
         if now is None or before is None:
             continue
+        if name == "gantry" and _on_one_arc(image, (now, before)):
+            continue
         away = abs((now - before + 180.0) % 360.0 - 180.0)
         if away > TURNED_DEG:
             said.append(f"{name} {away:.1f} deg off")
     if image.energy and other.energy and image.energy.casefold() != other.energy.casefold():
         said.append(f"{image.energy} instead of {other.energy}")
     return said
+
+
+def _on_one_arc(image: PortalImage, angles_deg: tuple[float, float]) -> bool:
+    """Whether the gantry turns in the beam, by plan or log, and passes all these angles."""
+    planned, log = image.beside.planned, image.beside.log
+    slack_deg = PAST_ARC_DEG
+    if planned is not None:
+        points = planned.control_points
+        path_deg = angles_in_turn_deg(points.gantry_deg, points.gantry_turn)
+    elif log is not None and log.gantry_deg is not None:
+        actual_deg = np.asarray(log.gantry_deg.actual, np.float64)[log.beam_on]
+        path_deg = np.unwrap(actual_deg, period=360.0)
+        # The beam began between two samples.
+        slack_deg += float(np.abs(np.diff(path_deg)).max(initial=0.0))
+    else:
+        return False
+    path_deg = path_deg[np.isfinite(path_deg)]
+    if not path_deg.size or not np.ptp(path_deg) > TURNED_DEG:
+        return False
+    first_deg = float(path_deg.min()) - slack_deg
+    return all((a - first_deg) % 360.0 <= np.ptp(path_deg) + 2.0 * slack_deg for a in angles_deg)
 
 
 def _turned(image: PortalImage, baseline: PortalImage) -> str | None:

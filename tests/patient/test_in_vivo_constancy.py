@@ -12,9 +12,11 @@ from analyzers.core import Analysis, AnalysisError, NotApplicable
 from analyzers.patient.in_vivo_constancy import ANALYZER, FIRST
 from analyzers.portal_comparison import mean_image
 from analyzers.portal_images import Beside, ImageKind, Pixels, Polarity, PortalImage
+from analyzers.records import Axis
 from qa_daemon.simulate.epid_portal import Panel, Patient, portal_image
 from qa_daemon.simulate.plan_shapes import sliding_window, static
 from qa_daemon.simulate.portal_beam import Errors, planned_beam
+from tests.deliveries import sweeping_field
 from tests.machine.judging import measured, run, verdict, worst
 from tests.patient.fields import CLINICAL, image, square
 
@@ -137,6 +139,38 @@ def test_a_beam_that_states_otherwise_is_no_pass(said: dict[str, Any]) -> None:
     assert (
         worst(measured(ANALYZER, replace(fraction(), **said, couch_rotation_deg=45.0))) == "ACTION"
     )
+
+
+def test_an_image_of_an_arc_states_any_of_its_angles() -> None:
+    """The gantry's first angle one day and its last the next, as systems export them."""
+    points = BEAM.control_points
+    arc = replace(
+        BEAM,
+        control_points=replace(
+            points,
+            gantry_deg=np.linspace(200.0, 520.0, points.count) % 360.0,
+            gantry_turn=np.array([1] * (points.count - 1) + [0], np.int8),
+        ),
+    )
+    first = replace(BASELINE, gantry_deg=200.0)
+
+    def different(gantry_deg: float, **beside: Any) -> float:
+        record = replace(fraction(), gantry_deg=gantry_deg)
+        found = values(replace(record, beside=Beside(baseline=first, **beside)))
+        return found["stated_differences"]
+
+    assert different(160.0, planned=arc) == 0  # the arc's end
+    assert different(161.5, planned=arc) == 0
+    assert different(0.0, planned=arc) == 0
+    assert different(180.0, planned=arc) == 1  # not on the arc
+    assert different(160.0, planned=BEAM) == 1  # a beam that stands still
+    assert different(160.0) == 1  # nobody tells what the gantry does
+    log = sweeping_field(samples=401, mu=100.0)
+    turning = replace(
+        log, gantry_deg=Axis(*(np.linspace(200.0, 520.0, log.samples) % 360.0 for _ in range(2)))
+    )
+    assert different(160.0, log=turning) == 0
+    assert different(180.0, log=turning) == 1
 
 
 def test_an_energy_is_the_same_however_it_is_written() -> None:
