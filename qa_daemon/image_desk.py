@@ -27,6 +27,7 @@ from qa_daemon.site import imager_models
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
+from qa_daemon.store.image_instances import AWAITS_OTHER
 from qa_daemon.store.images import FoundImages, Images
 from qa_daemon.store.ledger import Group, LedgerFile
 from qa_daemon.store.results import instant_ns
@@ -67,7 +68,7 @@ class ImageDesk:
             return Prepared(job, group)
         first = {
             "pins": self.site.image_pins,
-            "told_kind": self.images.said_kind(group.main.sha256),
+            "told_kind": self.images.said_kind(group.main.id),
             "only_keys": True,
         }
         read = measure(job.model_copy(update=first))
@@ -79,6 +80,10 @@ class ImageDesk:
             job = job.model_copy(update={"resumed_by": ()})
         if not isinstance(read.keys, ImageKeys):
             return Prepared(job, group, report=read if read.error_code is not None else None)
+        if self.images.is_here(group.main, read):
+            # Not worth measuring.  Should the other one go meanwhile, this one is tried again.
+            said = read.model_copy(update={"awaits": AWAITS_OTHER, "not_judged": AWAITS_OTHER})
+            return Prepared(job, group, report=said)
         machine = machine or self.site.machine_told(read.machine_serial, read.machine_name)
         name = machine.name if machine else read.machine_serial
         at_ns = instant_ns(self.site.zoned(read.performed_at), group.main)

@@ -51,6 +51,7 @@ class Event(Enum):
 
     ARCHIVED = "stopped growing; copied into the archive"
     SAME_CONTENT = "its content is in the archive already"
+    SAME_IMAGE = "it is an image that is here already, in other bytes"
     JUDGED = "read, measured and judged"
     UNREADABLE = "not what its format says, or it killed its worker"
     LACKS_INPUT = "needs a file that has not arrived"
@@ -70,15 +71,18 @@ NEXT: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.INPUT_CAME): State.QUEUED,
     (State.QUEUED, Event.REVISED): State.REPLACED,
     (State.QUEUED, Event.RELEASED): State.QUEUED,
+    (State.QUEUED, Event.SAME_IMAGE): State.DUPLICATE,
     (State.WAITING, Event.INPUT_CAME): State.QUEUED,
     (State.WAITING, Event.NOT_COMING): State.DONE,
     (State.WAITING, Event.JUDGED): State.DONE,
     (State.WAITING, Event.RELEASED): State.QUEUED,
     (State.WAITING, Event.REVISED): State.REPLACED,
+    (State.WAITING, Event.SAME_IMAGE): State.DUPLICATE,
     (State.DONE, Event.JUDGED): State.DONE,
     (State.DONE, Event.INPUT_CAME): State.QUEUED,
     (State.DONE, Event.RELEASED): State.QUEUED,
     (State.DONE, Event.REVISED): State.REPLACED,
+    (State.DONE, Event.SAME_IMAGE): State.DUPLICATE,
     (State.QUARANTINED, Event.RELEASED): State.QUEUED,
     (State.QUARANTINED, Event.INPUT_CAME): State.QUEUED,
     (State.QUARANTINED, Event.REVISED): State.REPLACED,
@@ -198,7 +202,8 @@ class ImageKeys(Message):
 
     `kind` is one of `ImageKind`, `rule` and `evidence` say why.  `gathers`: it is one of a set that
     is judged as one.  `field_x_mm` and `field_y_mm` are the irradiated width and length at half
-    the signal, at the isocenter.
+    the signal, at the isocenter.  Two images of one `sop_instance_uid` are the same where `pixels`
+    and `exposure` are, SHA-256 of what they hold and of what they say of themselves.
     """
 
     kind: str
@@ -211,6 +216,9 @@ class ImageKeys(Message):
     beam_number: int | None = None
     fraction: int | None = None
     study_uid: str | None = None
+    sop_instance_uid: str | None = None
+    pixels: str | None = None
+    exposure: str | None = None
     meterset_mu: FiniteFloat | None = None
     rows: int
     columns: int

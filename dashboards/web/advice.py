@@ -12,6 +12,7 @@ ADVICE = {
     "TOO_LARGE": "Check what was put here; if it is a log, raise [ingest] largest_file_mb.",
     "POISON": "Reading it ended the worker.  Release it after an update; report it meanwhile.",
     "BUG": "This is an error of QA Daemon: report it, and release the file after an update.",
+    "UID_TAKEN": "Look at both images: one of them is not what its UID says.",
     "OTHER_MACHINE": "Move it to its machine's folder, or correct the serial in the site file.",
     "TLOG_VERSION": "Check the machine's software; this version of the log is not known yet.",
 }

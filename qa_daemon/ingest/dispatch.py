@@ -145,10 +145,13 @@ class Dispatcher:
                 return
             LOG.error("our error on a file file=%d: %s at %s", main.id, *place_of(why))
             result = self._blame(group, why)
-        if result is None:
+        if result is None and self._ledger.file(main.id).state is State.QUEUED:
             self._put_off(main)
             return
         self._failures.pop(main.id, None)
+        if result is None:
+            LOG.info("file is here already file=%d content=%s", main.id, main.sha256[:8])
+            return
         self._tell(main, result, self._clock() - started)
 
     def _judge(self, group: Group) -> int | None:

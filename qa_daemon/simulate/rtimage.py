@@ -6,6 +6,7 @@ Patients, plans and machines are invented.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -98,7 +99,7 @@ def write_rtimage(path: Path, image: PortalImage, options: FileOptions | None = 
 
 def dataset(image: PortalImage, options: FileOptions) -> Dataset:
     """The image as a pydicom data set; a number that is None is left out, a name left empty."""
-    uid = image.sop_instance_uid or f"{ROOT}.4"
+    uid = image.sop_instance_uid or _uid(image)
     data = new_object(SOP_CLASS, uid, "RTIMAGE", image.identity.patient_id or "")
     if not image.identity.patient_id:
         data.PatientName = ""
@@ -122,6 +123,14 @@ def dataset(image: PortalImage, options: FileOptions) -> Dataset:
     for keyword in options.without:
         del data[keyword]
     return data
+
+
+def _uid(image: PortalImage) -> str:
+    """Of its own for every picture, label, beam, angle and second."""
+    angles = (image.gantry_deg, image.collimator_deg, image.couch_rotation_deg)
+    said = (image.label, image.performed_at, image.identity.beam_number, angles, image.energy)
+    seen = hashlib.sha256(repr(said).encode() + image.stored.tobytes()).digest()
+    return f"{ROOT}.4.{int.from_bytes(seen[:8])}"
 
 
 def _add_time(data: Dataset, performed_at: datetime | None) -> None:

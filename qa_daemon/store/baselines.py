@@ -17,6 +17,7 @@ from analyzers.portal_images import ImageKind
 from qa_daemon.image_sets import SeenImage
 from qa_daemon.model import ImageKeys, State
 from qa_daemon.store import audit
+from qa_daemon.store.copies import contents
 from qa_daemon.store.ledger import LedgerFile, file_of
 from qa_daemon.store.schema import files, image_baselines, images, results
 from qa_daemon.store.store import Store
@@ -47,7 +48,7 @@ def baseline_of(connection: Connection, keys: ImageKeys, image: SeenImage) -> li
     An image that is part of its baseline is not held against itself.
     """
     signed = _signed(connection, keys, image.machine, image.energy)
-    if signed is None or image.sha256 in signed.images:
+    if signed is None or not set(contents(connection, image.file)).isdisjoint(signed.images):
         return []
     query = select(files).where(files.c.sha256.in_(signed.images))
     rows = connection.execute(query.order_by(files.c.id)).mappings().all()
@@ -72,8 +73,9 @@ def sign(store: Store, result: int, actor: str, reason: str, *, add: bool = Fals
         if row.kind not in WITH_BASELINE:
             raise CannotSign(f"nothing is held against an image of this kind: {row.kind}")
         before = _signed(connection, keys_of(row), row.machine, row.energy) if add else None
-        listed = [*(before.images if before else ()), row.sha256]
-        chosen = list(dict.fromkeys(listed))
+        kept = before.images if before else ()
+        is_among = not set(contents(connection, row.file)).isdisjoint(kept)
+        chosen = [*kept] if is_among else [*kept, row.sha256]
         if len(chosen) > MOST_IMAGES:
             raise CannotSign(f"a baseline is of {MOST_IMAGES} images at most")
         _write(connection, store, row, chosen, actor, reason)

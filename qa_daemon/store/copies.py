@@ -3,7 +3,8 @@
 The same bytes may lie under many paths.  One row stands for them, the others are duplicates; all
 of them say beside what the content was found.  Side files of equal bytes are copies only when their
 names say the same: the text of one beam may be that of another, delivered at another time.  So may
-the table of one machine check be that of another: there the name of the folder tells.
+the table of one machine check be that of another: there the name of the folder tells.  An image may
+be the same in other bytes (`same_as`): only its reading tells.
 """
 
 from __future__ import annotations
@@ -29,10 +30,22 @@ def original(connection: Connection, of: Row) -> RowMapping | None:
 
 
 def duplicate(connection: Connection, of: Row) -> int | None:
-    """The oldest further copy of a row's content."""
-    query = select(files.c.id).where(*_same(of), files.c.state == State.DUPLICATE.value)
-    found: int | None = connection.execute(query.order_by(files.c.id).limit(1)).scalar()
-    return found
+    """The oldest further copy of a row's content, else of its image in other bytes."""
+    for same in (_same(of), [files.c.same_as == of["id"]]):
+        query = select(files.c.id).where(*same, files.c.state == State.DUPLICATE.value)
+        found: int | None = connection.execute(query.order_by(files.c.id).limit(1)).scalar()
+        if found is not None:
+            return found
+    return None
+
+
+def contents(connection: Connection, file: int) -> list[str]:
+    """The SHA-256 of a file, and of those that hold its image in other bytes.
+
+    What a person said of one of them was said of the image.
+    """
+    query = select(files.c.sha256).where(or_(files.c.id == file, files.c.same_as == file))
+    return list(connection.execute(query.order_by(files.c.id)).scalars())
 
 
 def copies(connection: Connection, of: Row) -> list[RowMapping]:

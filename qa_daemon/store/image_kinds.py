@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from analyzers.portal_images import ImageKind
 from qa_daemon.model import Event, State
 from qa_daemon.store import audit
+from qa_daemon.store.image_instances import last_word
 from qa_daemon.store.ledger import move
 from qa_daemon.store.schema import files, image_kinds, images, results
 from qa_daemon.store.store import Store
@@ -70,7 +71,7 @@ def count_unclassified(store: Store) -> int:
 def shown(store: Store, result: int) -> ShownImage | None:
     """What the image of a result shows, and why; None where the result is of no image."""
     query = (
-        select(images, files.c.sha256)
+        select(images)
         .join(results, results.c.file == images.c.file)
         .join(files, files.c.id == images.c.file)
         .where(results.c.id == result)
@@ -79,8 +80,7 @@ def shown(store: Store, result: int) -> ShownImage | None:
         row = connection.execute(query).first()
         if row is None:
             return None
-        newest = select(image_kinds).where(image_kinds.c.sha256 == row.sha256)
-        said = connection.execute(newest.order_by(image_kinds.c.id.desc()).limit(1)).first()
+        said = last_word(connection, row.file)
     by = (said.actor, said.at, said.reason) if said is not None and said.kind is not None else None
     return ShownImage(row.kind, row.rule, row.evidence, row.phantom, by)
 

@@ -32,11 +32,12 @@ from qa_daemon.model import DeliveryKeys, Event, ImageKeys, PlanKeys, Report, St
 from qa_daemon.site.settings import Images as ImagesSection
 from qa_daemon.store.baselines import baseline_of, keys_of
 from qa_daemon.store.copies import LIVE
+from qa_daemon.store.image_instances import instance_of, last_word
 from qa_daemon.store.image_users import WITH_LOG
 from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
 from qa_daemon.store.plans import Saved
 from qa_daemon.store.pseudonyms import Pseudonyms
-from qa_daemon.store.schema import deliveries, files, image_kinds, images, plan_uids, plans
+from qa_daemon.store.schema import deliveries, files, images, plan_uids, plans
 from qa_daemon.store.store import Store
 
 MOST_NEAR = 300
@@ -134,16 +135,10 @@ class Images:
         self._pseudonyms = pseudonyms
         self._gaps = gaps
 
-    def said_kind(self, sha256: str) -> ToldKind | None:
+    def said_kind(self, file: int) -> ToldKind | None:
         """What a physicist said last that it shows; None: nobody has, or it was taken back."""
-        query = (
-            select(image_kinds.c.kind, image_kinds.c.phantom)
-            .where(image_kinds.c.sha256 == sha256)
-            .order_by(image_kinds.c.id.desc())
-            .limit(1)
-        )
         with self._store.read() as connection:
-            row = connection.execute(query).first()
+            row = last_word(connection, file)
         if row is None or row.kind is None:
             return None
         return ToldKind(kind=row.kind, rule="said", evidence=SAID, phantom=row.phantom)
@@ -154,6 +149,12 @@ class Images:
         """What to hold an image against."""
         with self._store.read() as connection:
             return self._find(connection, keys, self._seen(keys, file, machine, energy, at_ns))
+
+    def is_here(self, file: LedgerFile, read: Report) -> bool:
+        """Whether the image is here in another file that stands for it, or contradicts it."""
+        with self._store.read() as connection:
+            other = instance_of(connection, file, read)
+        return other is not None and not other.yields
 
     def has_waited(self, members: Sequence[int]) -> bool:
         """Whether it was said of all these files that they have waited long enough."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
 
 from qa_daemon.model import Event, State, after
 from qa_daemon.store import audit
@@ -324,9 +324,39 @@ def _makes_a_pair(connection: Connection, known: RowMapping, arrival: Arrival) -
     return any(row["main_file"] is None for row in beside)
 
 
+def stand_aside(connection: Connection, file: int, heir: int) -> None:
+    """Let an image be a copy of another file's: its result, and those it was read with, pass on."""
+    old = _row(connection, file)
+    move(connection, file, Event.SAME_IMAGE)
+    _leave(connection, old)
+    copies_too = (files.c.sha256 == old["sha256"]) & (files.c.state == State.DUPLICATE.value)
+    connection.execute(
+        update(files)
+        .where(or_(files.c.same_as == file, copies_too), files.c.id != heir)
+        .values(same_as=heir)
+    )
+    connection.execute(update(files).where(files.c.id == heir).values(same_as=None))
+    hand_over(connection, file, heir)
+
+
 def _replace(connection: Connection, old: RowMapping, new: int) -> None:
     """Set a revised file aside: its result, and those it was read with, pass on."""
     move(connection, old["id"], Event.REVISED)
+    _leave(connection, old)
+    if old["state"] in LIVE:
+        copy = duplicate(connection, old)
+        if copy is not None:
+            # The content is still there under another path, whose row now stands for it.
+            move(connection, copy, Event.ORIGINAL_GONE)
+            # What was said of the old bytes counts for the image in other bytes as well.
+            of_image = or_(files.c.same_as == old["id"], files.c.id == old["id"])
+            connection.execute(update(files).where(of_image).values(same_as=copy))
+            connection.execute(update(files).where(files.c.id == copy).values(same_as=None))
+        hand_over(connection, old["id"], new if copy is None else copy)
+
+
+def _leave(connection: Connection, old: RowMapping) -> None:
+    """Take a file out of what it belonged with, which is judged again without it."""
     # Images that were held against it are judged again: what comes now may be no partner at all.
     queue_all(connection, users_of(connection, old["id"]))
     # A plan that was here once stays the plan of its logs; what was delivered is another thing now.
@@ -342,12 +372,6 @@ def _replace(connection: Connection, old: RowMapping, new: int) -> None:
     if main is not None:
         connection.execute(update(files).where(files.c.id == old["id"]).values(main_file=None))
         move(connection, main, Event.INPUT_CAME)
-    if old["state"] in LIVE:
-        copy = duplicate(connection, old)
-        if copy is not None:
-            # The content is still there under another path, whose row now stands for it.
-            move(connection, copy, Event.ORIGINAL_GONE)
-        hand_over(connection, old["id"], new if copy is None else copy)
 
 
 def _columns(arrival: Arrival) -> dict[str, object]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from qa_daemon.model import Event, MatchState, Report, State, Verdict
 from qa_daemon.store import audit, leaf_errors
+from qa_daemon.store.image_instances import settle
 from qa_daemon.store.image_users import users_of
 from qa_daemon.store.images import FoundImages, Images
 from qa_daemon.store.ledger import LedgerFile, attach, move
@@ -83,15 +84,20 @@ class Results:
     ) -> int | None:
         """Store a judged report, or an unreadable file; the result's id.
 
-        None when the file is a side file whose main file has a result already.  An earlier result
-        of the same file is superseded, never overwritten, and keeps its instant so that its trend
-        point is written over.
+        None when the file is a side file whose main file has a result already, or an image that is
+        here in another file.  An earlier result of the same file is superseded, never overwritten,
+        and keeps its instant so that its trend point is written over.
         """
-        unreadable = report.error_code is not None
-        verdict = Verdict.INVALID if unreadable else worst(o.verdict for o in outcomes)
         with self._store.write() as connection:
             if file.is_companion and _main_of(connection, file) is not None:
                 return None  # its main file came meanwhile and took it along
+            settled = settle(connection, file, report, self._store.now())
+            if settled is None:
+                return None  # an image that is here already
+            if settled is not report:
+                report, outcomes, arrays = settled, [], None
+            unreadable = report.error_code is not None
+            verdict = Verdict.INVALID if unreadable else worst(o.verdict for o in outcomes)
             superseded = self._set_aside(connection, [file, *companions])
             at = made.performed_at.isoformat() if made.performed_at else None
             # Other content, machine or time is another point, with an instant of its own.

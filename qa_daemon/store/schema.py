@@ -45,6 +45,9 @@ files = Table(
     Column("pair_key", Text),
     Column("pair_at", Float),
     Column("main_file", Integer, ForeignKey("files.id")),
+    Column(
+        "same_as", Integer
+    ),  # the file that stands for this image, which is there in other bytes
     Column("state", String(20), nullable=False),
     Column("crashes", Integer, nullable=False, default=0),
     Column("arrived_at", String(32), nullable=False),
@@ -53,6 +56,7 @@ files = Table(
     Index("files_by_state", "state", "id"),
     Index("files_by_pair", "folder", "format", "pair_key", "pair_at"),
     Index("files_by_main", "main_file"),
+    Index("files_by_image", "same_as"),
 )
 
 results = Table(
@@ -381,6 +385,9 @@ images = Table(  # what portal images show, and by what those that belong togeth
     Column("beam_number", Integer),
     Column("fraction", Integer),
     Column("study_uid", String(64)),
+    Column("sop_instance_uid", String(64)),
+    Column("pixels", String(64)),  # SHA-256 of what is stored in the image
+    Column("exposure", String(64)),  # SHA-256 of what it says of itself
     Column("meterset_mu", Float),
     Column("rows", Integer, nullable=False),
     Column("columns", Integer, nullable=False),
@@ -393,9 +400,10 @@ images = Table(  # what portal images show, and by what those that belong togeth
     Column("used", Text, nullable=False),  # JSON: the files that it was held against
     Index("images_by_machine", "machine", "kind", "point_ns"),
     Index("images_by_kind", "kind", "point_ns"),
-    Index("images_by_beam", "plan_uid", "beam_number", "point_ns"),
+    Index("images_by_beam", "plan_uid", "beam_number", "kind", "point_ns"),
     Index("images_by_waiting", "awaits"),
     Index("images_by_result", "result"),
+    Index("images_by_instance", "sop_instance_uid"),
 )
 
 image_kinds = Table(  # what a physicist said that an image shows

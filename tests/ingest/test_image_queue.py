@@ -233,8 +233,9 @@ def test_an_image_is_judged_with_its_plan_whatever_comes_first(
 
 def test_the_same_exposure_twice_is_no_baseline_of_itself(clinic: Clinic) -> None:
     arrive(clinic, "folder.dcm", beam("CLINIC", 0.0))
-    # As a receiver keeps it: equal pixels, other bytes before them.
-    arrive(clinic, "network.dcm", beam("CLINIC", 0.0, study_uid="1.2.4"))
+    # As a program exports it anew: equal pixels under a UID of their own.
+    arrive(clinic, "export.dcm", beam("CLINIC", 0.0, sop_instance_uid="1.2.4"))
+    assert len(found(clinic)) == 2
     for result in found(clinic).values():
         assert "the first image of this beam" in notes(result)[1]
 
