@@ -23,6 +23,8 @@ from qa_daemon.store.ledger import Group, Ledger, LedgerFile
 LOG = logging.getLogger("qa_daemon.ingest")
 PAGE = 50
 IDLE_S = 1.0
+WAITING_EVERY_S = 1.0
+"""So often what has waited long enough is looked for, however much is queued."""
 LONGEST_PAUSE_S = 300.0
 STOP_WITHIN_S = 5.0
 PARTNER_WITHIN_S = 30.0
@@ -58,6 +60,7 @@ class Dispatcher:
             for n in range(threads)
         ]
         self._picked_at = clock()
+        self._waiting_at = clock()
 
     def start(self) -> None:
         """Process what is queued, now and from now on."""
@@ -96,6 +99,8 @@ class Dispatcher:
             group = None
             try:
                 seen = self._ledger.wait_for_change(seen, 0.0)
+                if self._is_time_for_waiting():
+                    self._pipeline.end_waiting()
                 group = self._pick()
                 if group is None:
                     self._pipeline.end_waiting()
@@ -111,6 +116,14 @@ class Dispatcher:
             finally:
                 if group is not None:
                     self._let_go(group)
+
+    def _is_time_for_waiting(self) -> bool:
+        """Whether this thread is to look now for what has waited long enough."""
+        with self._picking:
+            if self._clock() < self._waiting_at + WAITING_EVERY_S:
+                return False
+            self._waiting_at = self._clock()
+            return True
 
     def _pick(self) -> Group | None:
         """The oldest queued group of which no file is being worked on."""

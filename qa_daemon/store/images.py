@@ -163,27 +163,16 @@ class Images:
             return len(connection.execute(query).all()) == len(set(members))
 
     def end_waiting(self, arrived_before: str) -> int:
-        """Queue the images whose set has not grown since an instant; how many."""
+        """Queue the images whose set has not grown since an instant; how many.
+
+        Asked every second while images wait: it writes where one has waited long enough, and only
+        then, because each write wakes everybody.
+        """
         with self._store.read() as connection:
-            if (
-                connection.execute(select(images.c.file).where(images.c.awaits).limit(1)).first()
-                is None
-            ):
+            if not _waited_enough(connection, arrived_before):
                 return 0
         with self._store.write() as connection:
-            waiting = select(files.c.id, files.c.main_file).join(
-                images, images.c.file == files.c.id
-            )
-            rows = connection.execute(
-                waiting.where(images.c.awaits, files.c.state == State.WAITING.value)
-                .order_by(files.c.arrived_at)
-                .limit(MOST_NEAR)
-            ).all()
-            ended = [
-                row.id
-                for row in rows
-                if _newest_arrival(connection, row.main_file or row.id) <= arrived_before
-            ]
+            ended = _waited_enough(connection, arrived_before)
             # Those that wait as one have all waited.
             of_them = select(files.c.id).where(
                 or_(files.c.id.in_(ended), files.c.main_file.in_(ended))
@@ -511,6 +500,23 @@ def _log_file(connection: Connection, log: LedgerFile) -> LogFile:
     )
     rows = connection.execute(query.order_by(files.c.id).limit(MOST_LOGS)).mappings()
     return LogFile(log, tuple(file_of(row) for row in rows))
+
+
+def _waited_enough(connection: Connection, arrived_before: str) -> list[int]:
+    """The oldest images that wait, of which no other of their set has come since."""
+    waiting = (
+        select(files.c.id, files.c.main_file)
+        .join(images, images.c.file == files.c.id)
+        .where(images.c.awaits, files.c.state == State.WAITING.value)
+        .where(files.c.arrived_at <= arrived_before)
+        .order_by(files.c.arrived_at)
+        .limit(MOST_NEAR)
+    )
+    return [
+        row.id
+        for row in connection.execute(waiting).all()
+        if _newest_arrival(connection, row.main_file or row.id) <= arrived_before
+    ]
 
 
 def _newest_arrival(connection: Connection, main: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,13 @@ from analyzers.formats import dicom_rtimage, dicom_rtplan
 from analyzers.portal_images import ImageKind, PortalImage
 from analyzers.records import Identity
 from qa_daemon import image_sets
+from qa_daemon.ingest import dispatch
+from qa_daemon.model import Event
+from qa_daemon.pipeline import Pipeline
+from qa_daemon.simulate.rtimage import write_rtimage
 from qa_daemon.simulate.rtplan import write_rtplan
 from qa_daemon.store import baselines, image_kinds
+from qa_daemon.store.ledger import Group
 from qa_daemon.store.schema import deliveries, files, images, results
 from tests.formats.small_plans import shapes
 from tests.ingest.clinic import Clinic
@@ -256,3 +261,58 @@ def test_the_first_of_a_beam_is_looked_up_among_its_own(clinic: Clinic) -> None:
         for text, values in of_images:
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
             assert "images_by_beam" in " ".join(str(row) for row in rows)
+
+
+def test_what_has_waited_is_looked_for_though_the_queue_is_never_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "WAITING_EVERY_S", 0.02)
+    clinic = Clinic(tmp_path, text=site("30 s"), catalogue=CATALOGUE, settle_time=0.0)
+    queued: list[int] = []
+
+    class Busy(Pipeline):
+        """Nothing that is queued is ever done, until a look for what waits was seen."""
+
+        def process(self, group: Group) -> int | None:
+            if not queued:
+                self.ledger.move(group.main, Event.RELEASED)
+                return None
+            return Pipeline.process(self, group)
+
+        def end_waiting(self, *, at_once: bool = False) -> int:
+            queued.append(len(self.ledger.queued(10)))
+            return Pipeline.end_waiting(self, at_once=at_once)
+
+    parts = {f.name: getattr(clinic.pipeline, f.name) for f in fields(Pipeline)}
+    clinic.dispatcher._pipeline = Busy(**parts)
+    monkeypatch.setattr(clinic.dispatcher, "_put_off", lambda _: None)
+    try:
+        for name, one in SET.items():
+            write_rtimage(clinic.incoming / name, one)
+        clinic.process()
+        assert queued[0] == len(SET)
+        assert set(clinic.states().values()) == {"waiting"}
+    finally:
+        clinic.close()
+
+
+def test_looking_for_what_has_waited_writes_nothing_and_uses_an_index(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path, text=site("30 s"), catalogue=CATALOGUE, settle_time=0.0)
+    try:
+        arrive(clinic, "wl0.dcm", SET["wl0.dcm"])
+        clinic.dispatcher.stop()
+        version = clinic.store.version
+        asked: list[tuple[str, Any]] = []
+        engine = clinic.store._engine
+        event.listen(
+            engine, "before_cursor_execute", lambda *said: asked.append((said[2], said[3]))
+        )
+        assert clinic.pipeline.end_waiting() == 0
+        # Each write wakes all threads, and they look again.
+        assert clinic.store.version == version
+        (waiting, values), *_ = [q for q in asked if "images.awaits" in q[0]]
+        with engine.connect() as connection:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {waiting}", values)
+            assert "images_by_waiting" in " ".join(str(row) for row in rows)
+    finally:
+        clinic.close()
