@@ -39,6 +39,17 @@ class ListedView:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberView:
+    """One image of a set, by its place in the order of exposure."""
+
+    file: int
+    number: int
+    at: str
+    name: str
+    """Of its file: for those who may see whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageView:
     """What an image shows, on the page of its result; `baseline` says who signed off which."""
 
@@ -49,6 +60,7 @@ class ImageView:
     said: str
     has_baseline: bool
     baseline: str
+    members: list[MemberView]
 
 
 def of_result(clinic: Clinic, result: int) -> ImageView | None:
@@ -68,7 +80,17 @@ def of_result(clinic: Clinic, result: int) -> ImageView | None:
         of = "an image" if many == 1 else f"the mean of {many} images"
         baseline = f"{of}, signed off by {signed.actor}, {clinic.local(signed.at)}: {signed.reason}"
     return ImageView(
-        shown.kind, shown.phantom or "", shown.rule, shown.evidence, said, has_baseline, baseline
+        shown.kind,
+        shown.phantom or "",
+        shown.rule,
+        shown.evidence,
+        said,
+        has_baseline,
+        baseline,
+        [
+            MemberView(one.file, number, clinic.when(one.point_ns).exact, one.name)
+            for number, one in enumerate(image_kinds.members(clinic.store, result), 1)
+        ],
     )
 
 
@@ -110,7 +132,10 @@ def router(clinic: Clinic) -> APIRouter:
         told = phantom if kind is ImageKind.PLANAR_PHANTOM else None
         reason = _reason(clinic, form, result)
         try:
-            image_kinds.say(clinic.store, _known(result), kind, told, person.name, reason)
+            member = _member(form.get("member", ""))
+            image_kinds.say(
+                clinic.store, _known(result), kind, told, person.name, reason, member=member
+            )
         except CannotSay as why:
             raise Refusal(409, "Not taken", f"Nothing was done: {why}.") from None
         clinic.people.tell(
@@ -149,6 +174,15 @@ def _kind(text: str) -> ImageKind:
         if kind.value == text:
             return kind
     raise Refusal(400, "Not taken", "Nothing was done: choose what the image shows.")
+
+
+def _member(text: str) -> int | None:
+    """The file of an image of the result's set; None: the result is of one image."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Refusal(400, "Not taken", "Nothing was done: choose which image of the set it is.")
+    return int(text)
 
 
 def _reason(clinic: Clinic, form: Mapping[str, str], result: int) -> str:

@@ -342,6 +342,13 @@ class Images:
         if not rest:
             return
         members = [one.file for one in rest]
+        # A set that one of them leaves is judged again without it.
+        taken = select(files.c.main_file).where(
+            files.c.id.in_([first.file, *members]),
+            files.c.main_file.is_not(None),
+            files.c.main_file.not_in([first.file, *members]),
+        )
+        queue_all(connection, list(connection.execute(taken.distinct()).scalars()))
         attached = update(files).where(files.c.id.in_(members)).values(main_file=first.file)
         connection.execute(attached)
         own = update(files).where(files.c.id == first.file).values(main_file=None)

@@ -204,6 +204,46 @@ def test_an_image_without_a_ball_among_those_of_a_set_is_told(
     clinic.assert_sound()
 
 
+def test_an_image_in_the_middle_of_a_set_is_taken_out_and_put_back(clinic: Clinic) -> None:
+    for name, one in SET.items():
+        arrive(clinic, name, one)
+    (whole,) = found(clinic).values()
+    listed = image_kinds.members(clinic.store, whole.id)
+    assert [one.name for one in listed] == list(SET)
+    said = (ImageKind.OTHER, None, "A", "the ball moved")
+    image_kinds.say(clinic.store, whole.id, *said, member=listed[2].file)
+    clinic.judge()
+    results = found(clinic)
+    assert {name: seen(r) for name, r in results.items()} == {"wl0.dcm": 3, "wl2.dcm": None}
+    assert len(image_kinds.members(clinic.store, results["wl0.dcm"].id)) == 3
+    with clinic.store.read() as connection:
+        (word,) = connection.execute(select(audit).where(audit.c.action == "image classified"))
+    assert word.actor == "A" and results["wl2.dcm"].sha256 in word.detail
+    clinic.assert_sound()
+    # One that is no member any more cannot be taken out of the set.
+    with pytest.raises(image_kinds.CannotSay, match="not of the set any more"):
+        image_kinds.say(clinic.store, results["wl0.dcm"].id, *said, member=listed[2].file)
+    image_kinds.say(clinic.store, results["wl2.dcm"].id, None, None, "A", "it had not")
+    clinic.judge()
+    assert {name: seen(r) for name, r in found(clinic).items()} == {"wl0.dcm": 4}
+    clinic.assert_sound()
+
+
+def test_a_set_that_an_image_leaves_for_another_is_judged_without_it(clinic: Clinic) -> None:
+    for number, minutes in enumerate((0.0, 3.0, 6.0)):
+        arrive(clinic, f"{number}.dcm", image(f"WL {number}", minutes))
+    (whole,) = found(clinic).values()
+    middle = image_kinds.members(clinic.store, whole.id)[1].file
+    image_kinds.say(clinic.store, whole.id, ImageKind.OTHER, None, "A", "no ball", member=middle)
+    clinic.judge()
+    assert seen(found(clinic)["0.dcm"]) == 2
+    # The pause that the middle one left is too long when the next one finds its set.
+    arrive(clinic, "3.dcm", image("WL 3", 8.0))
+    numbers = {name: seen(result) for name, result in found(clinic).items()}
+    assert numbers == {"0.dcm": 1, "1.dcm": None, "2.dcm": 2}
+    clinic.assert_sound()
+
+
 @pytest.mark.parametrize("order", list(permutations(["open", "test", "late"]))[::2])
 def test_a_vmat_test_takes_its_open_field_whatever_comes_first(
     clinic: Clinic, order: Sequence[str]
