@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.image_sets import SeenImage
@@ -23,7 +23,6 @@ from qa_daemon.store.schema import files, image_baselines, images, results
 from qa_daemon.store.store import Store
 
 SAME_FIELD_MM = 3.0
-MOST_BASELINES = 300
 MOST_IMAGES = 10
 WITH_BASELINE = (ImageKind.OPEN_FIELD.value, ImageKind.PORTAL.value)
 
@@ -72,6 +71,11 @@ def sign(store: Store, result: int, actor: str, reason: str, *, add: bool = Fals
         row = _newest(connection, result)
         if row.kind not in WITH_BASELINE:
             raise CannotSign(f"nothing is held against an image of this kind: {row.kind}")
+        if not _can_be_found(keys_of(row)):
+            raise CannotSign(
+                "no later image can be held against it: it names no plan and beam, "
+                "or the size of its field is not known"
+            )
         before = _signed(connection, keys_of(row), row.machine, row.energy) if add else None
         kept = before.images if before else ()
         is_among = not set(contents(connection, row.file)).isdisjoint(kept)
@@ -82,9 +86,14 @@ def sign(store: Store, result: int, actor: str, reason: str, *, add: bool = Fals
 
 
 def withdraw(store: Store, result: int, actor: str, reason: str) -> None:
-    """From now on there is no signed-off baseline for what the image of a result is of."""
+    """From now on there is no signed-off baseline for what the image of a result is of.
+
+    Raises `CannotSign` where there is none now.
+    """
     with store.write() as connection:
         row = _newest(connection, result)
+        if _signed(connection, keys_of(row), row.machine, row.energy) is None:
+            raise CannotSign("no baseline of what this image is of is signed off")
         _write(connection, store, row, [], actor, reason)
 
 
@@ -125,32 +134,30 @@ def _signed(
     connection: Connection, keys: ImageKeys, machine: str | None, energy: str | None
 ) -> Signed | None:
     """The newest baseline of this beam, or of this machine, energy and size of field."""
-    if keys.kind not in WITH_BASELINE:
+    if not _can_be_found(keys):
         return None
-    query = select(image_baselines).order_by(image_baselines.c.id.desc()).limit(MOST_BASELINES)
+    of = image_baselines.c
     if keys.kind == ImageKind.PORTAL.value:
-        if keys.plan_uid is None or keys.beam_number is None:
-            return None
-        query = query.where(
-            image_baselines.c.plan_uid == keys.plan_uid,
-            image_baselines.c.beam_number == keys.beam_number,
-        )
+        of_it = [of.plan_uid == keys.plan_uid, of.beam_number == keys.beam_number]
     else:
-        query = query.where(
-            image_baselines.c.machine == machine, image_baselines.c.kind == keys.kind
-        )
-    for row in connection.execute(query):
-        if keys.kind == ImageKind.PORTAL.value or _same_field(row, keys, energy):
-            shas = tuple(json.loads(row.images))
-            return Signed(shas, row.actor, row.reason, row.at) if shas else None
-    return None
+        of_it = [
+            of.machine == machine,
+            of.kind == keys.kind,
+            of.energy == energy,
+            func.abs(of.field_x_mm - keys.field_x_mm) <= SAME_FIELD_MM,
+            func.abs(of.field_y_mm - keys.field_y_mm) <= SAME_FIELD_MM,
+        ]
+    newest = select(image_baselines).where(*of_it).order_by(of.id.desc()).limit(1)
+    row = connection.execute(newest).first()
+    shas = () if row is None else tuple(json.loads(row.images))
+    return Signed(shas, row.actor, row.reason, row.at) if row is not None and shas else None
 
 
-def _same_field(row: Row[Any], keys: ImageKeys, energy: str | None) -> bool:
-    if row.energy != energy:
-        return False
-    sizes = ((row.field_x_mm, keys.field_x_mm), (row.field_y_mm, keys.field_y_mm))
-    return all(a is not None and b is not None and abs(a - b) <= SAME_FIELD_MM for a, b in sizes)
+def _can_be_found(keys: ImageKeys) -> bool:
+    """Whether an image tells of what a baseline of it would be."""
+    if keys.kind == ImageKind.PORTAL.value:
+        return None not in (keys.plan_uid, keys.beam_number)
+    return keys.kind in WITH_BASELINE and None not in (keys.field_x_mm, keys.field_y_mm)
 
 
 def _newest(connection: Connection, result: int) -> Row[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
 from analyzers.portal_images import ImageKind
 from qa_daemon.model import State
@@ -58,13 +58,7 @@ class MemberImage:
 
 def unclassified(store: Store) -> list[ListedImage]:
     """The images that a person has to look at, newest first."""
-    query = (
-        select(images)
-        .join(files, files.c.id == images.c.file)
-        .where(images.c.kind == ImageKind.UNCLASSIFIED.value, files.c.state.in_(ABLE))
-        .order_by(images.c.point_ns.desc())
-        .limit(MOST_LISTED)
-    )
+    query = _unclassified(images).order_by(images.c.point_ns.desc()).limit(MOST_LISTED)
     with store.read() as connection:
         return [
             ListedImage(r.result, r.machine, r.point_ns, r.evidence, r.rows, r.columns)
@@ -74,9 +68,18 @@ def unclassified(store: Store) -> list[ListedImage]:
 
 def count_unclassified(store: Store) -> int:
     """How many images are on the list; one more than `MOST_LISTED` stands for more."""
-    query = select(images.c.file).where(images.c.kind == ImageKind.UNCLASSIFIED.value)
+    query = _unclassified(images.c.file)
     with store.read() as connection:
         return len(connection.execute(query.limit(MOST_LISTED + 1)).all())
+
+
+def _unclassified(*what: Any) -> Select[Any]:
+    """Without those that are just being judged again."""
+    return (
+        select(*what)
+        .join(files, files.c.id == images.c.file)
+        .where(images.c.kind == ImageKind.UNCLASSIFIED.value, files.c.state.in_(ABLE))
+    )
 
 
 def shown(store: Store, result: int) -> ShownImage | None:

@@ -434,7 +434,7 @@ image_baselines = Table(  # images that a physicist signed off as what later one
     Column("actor", String(200), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", String(32), nullable=False),
-    Index("image_baselines_by_machine", "machine", "kind", "id"),
+    Index("image_baselines_by_machine", "machine", "kind", "energy", "id"),
     Index("image_baselines_by_beam", "plan_uid", "beam_number", "id"),
 )
 

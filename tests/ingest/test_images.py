@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, insert, select, update
 
 from analyzers.catalogue import Catalogue
 from analyzers.core import Analysis, Analyzer, Context, Metric, Settings
@@ -21,7 +22,7 @@ from qa_daemon.model import Verdict
 from qa_daemon.simulate.rtimage import image_of, write_rtimage
 from qa_daemon.store import baselines, image_kinds
 from qa_daemon.store.queries import StoredResult
-from qa_daemon.store.schema import audit, images
+from qa_daemon.store.schema import audit, files, image_baselines, images
 from tests.ingest.clinic import SITE, Clinic
 
 AT = datetime(2026, 3, 2, 7, 0, 0)  # noqa: DTZ001 - a machine's wall time
@@ -338,9 +339,38 @@ def test_an_open_field_has_the_baseline_of_its_size_and_energy(clinic: Clinic) -
     with pytest.raises(baselines.CannotSign):
         arrive(clinic, "d.dcm", image("DRGS", 1460.0))
         baselines.sign(clinic.store, found(clinic)["d.dcm"].id, "A", "no")
+    # Neither can a baseline be withdrawn where there is none.
+    for name in ("c.dcm", "d.dcm"):
+        with pytest.raises(baselines.CannotSign):
+            baselines.withdraw(clinic.store, found(clinic)[name].id, "A", "no")
+    arrive(clinic, "e.dcm", image("CLINIC", 1470.0))
+    with pytest.raises(baselines.CannotSign, match="names no plan and beam"):
+        baselines.sign(clinic.store, found(clinic)["e.dcm"].id, "A", "no")
 
 
-def test_what_nobody_can_classify_is_listed_until_a_physicist_says_it(clinic: Clinic) -> None:
+def test_a_baseline_is_found_however_many_others_are_newer(clinic: Clinic) -> None:
+    arrive(clinic, "a.dcm", image("FLAT", 0.0, energy="6x"))
+    result = found(clinic)["a.dcm"].id
+    baselines.sign(clinic.store, result, "A", "after calibration")
+    with clinic.store.write() as connection:
+        row = dict(connection.execute(select(image_baselines)).mappings().one())
+        del row["id"]
+        others = [row | {"energy": "10x"}, row | {"field_x_mm": 300.0}]
+        connection.execute(insert(image_baselines), others * 200)
+    asked: list[tuple[str, Any]] = []
+    engine = clinic.store._engine
+    event.listen(engine, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+    signed = baselines.signed_for(clinic.store, result)
+    assert signed is not None and signed.reason == "after calibration"
+    ((query, values),) = [q for q in asked if "FROM image_baselines" in q[0]]
+    with engine.connect() as connection:
+        (plan, *_) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+    assert "image_baselines_by_machine (machine=? AND kind=? AND energy=?)" in str(plan)
+
+
+def test_what_nobody_can_classify_is_listed_until_a_physicist_says_it(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = np.random.default_rng(5).normal(1000.0, 300.0, (64, 64)).clip(1.0)
     odd[:, 40:] *= 3.0
     odd[:20] *= 0.02
@@ -350,6 +380,14 @@ def test_what_nobody_can_classify_is_listed_until_a_physicist_says_it(clinic: Cl
     assert [one.result for one in image_kinds.unclassified(clinic.store)] == [result.id]
     assert image_kinds.count_unclassified(clinic.store) == 1
     assert result.arrays is not None  # there is a picture to look at
+    for state, listed in (("queued", 0), ("done", 1)):
+        monkeypatch.setattr(clinic.dispatcher, "_pick", lambda: None)
+        with clinic.store.write() as connection:
+            connection.execute(update(files).values(state=state))
+        # What is about to be judged again is neither listed nor counted.
+        assert len(image_kinds.unclassified(clinic.store)) == listed
+        assert image_kinds.count_unclassified(clinic.store) == listed
+    monkeypatch.undo()
     image_kinds.say(clinic.store, result.id, ImageKind.OPEN_FIELD, None, "A", "half a field")
     clinic.judge()
     assert seen(found(clinic)["odd.dcm"]) == 1

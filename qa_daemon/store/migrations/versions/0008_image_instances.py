@@ -1,4 +1,7 @@
-"""which images are the same in other bytes: by their instance, their pixels and what they say"""
+"""which images are the same in other bytes: by their instance, their pixels and what they say
+
+Beams and baselines are looked up by all that tells them.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,5 +19,12 @@ def upgrade() -> None:
     op.drop_index("images_by_beam", "images")
     op.create_index(
         "images_by_beam", "images", ["plan_uid", "beam_number", "kind", "point_ns"], unique=False
+    )
+    op.drop_index("image_baselines_by_machine", "image_baselines")
+    op.create_index(
+        "image_baselines_by_machine",
+        "image_baselines",
+        ["machine", "kind", "energy", "id"],
+        unique=False,
     )
     op.create_index("images_by_instance", "images", ["sop_instance_uid"], unique=False)
