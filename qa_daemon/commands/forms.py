@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from analyzers.core import Limits
 from qa_daemon.model import ImageKeys, Report, Verdict
-from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
+from qa_daemon.store.queries import (
+    StoredAnalysis,
+    StoredClass,
+    StoredMeasurement,
+    StoredResult,
+)
 from qa_daemon.verdict import Outcome, worst
 
 Form = dict[str, object]
@@ -29,6 +35,7 @@ def stored(result: StoredResult) -> Form:
         "verdict": _name(result.verdict),
         "not_judged": result.not_judged,
         "error": error,
+        "classification": _as_form(result.classified),
         "warnings": list(result.warnings),
         "analyses": [_analysis(a) for a in result.analyses],
     }
@@ -72,12 +79,11 @@ def _classification(report: Report) -> Form | None:
     keys = report.keys
     if not isinstance(keys, ImageKeys):
         return None
-    return {
-        "kind": keys.kind,
-        "rule": keys.rule,
-        "evidence": keys.evidence,
-        "phantom": keys.phantom,
-    }
+    return _as_form(StoredClass(keys.kind, keys.rule, keys.evidence, keys.phantom))
+
+
+def _as_form(classified: StoredClass | None) -> Form | None:
+    return None if classified is None else asdict(classified)
 
 
 def _as_stored(outcome: Outcome) -> StoredAnalysis:

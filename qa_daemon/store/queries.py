@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, RowMapping, Select, and_, false, func, or_, select
 
@@ -16,6 +16,7 @@ from qa_daemon.store.schema import (
     counters,
     files,
     identities,
+    images,
     incidents,
     latest,
     measurements,
@@ -53,6 +54,16 @@ class StoredAnalysis:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredClass:
+    """What an image shows, which rule said so, and what it saw."""
+
+    kind: str
+    rule: str
+    evidence: str
+    phantom: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredResult:
     """One result with everything it holds but the patient's identity."""
 
@@ -82,6 +93,8 @@ class StoredResult:
     arrived_at: str
     file_state: State
     analyses: tuple[StoredAnalysis, ...]
+    classified: StoredClass | None = None
+    """Of an image, as long as this is its newest result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +353,12 @@ class Queries:
             of = {row["file"] for row in rows}
             ledger = _ledger(connection, of)
             beside = _companions(connection, of)
+            shown = _classes(connection, of)
         return [
-            _result(r, ledger[r["file"]], beside.get(r["file"], ()), said.get(r["id"], ()))
+            replace(
+                _result(r, ledger[r["file"]], beside.get(r["file"], ()), said.get(r["id"], ())),
+                classified=shown.get(r["id"]),
+            )
             for r in rows
         ]
 
@@ -349,6 +366,12 @@ class Queries:
 def _ledger(connection: Connection, of: set[int]) -> dict[int, RowMapping]:
     rows = connection.execute(select(files).where(files.c.id.in_(of))).mappings()
     return {row["id"]: row for row in rows}
+
+
+def _classes(connection: Connection, of: set[int]) -> dict[int, StoredClass]:
+    """What the images of files show, by result."""
+    rows = connection.execute(select(images).where(images.c.file.in_(of)))
+    return {r.result: StoredClass(r.kind, r.rule, r.evidence, r.phantom) for r in rows}
 
 
 def _companions(connection: Connection, of: set[int]) -> dict[int, list[str]]:

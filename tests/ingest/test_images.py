@@ -18,7 +18,9 @@ from analyzers.core import Analysis, Analyzer, Context, Metric, Settings
 from analyzers.formats import dicom_rtimage, varian_trajectory_log
 from analyzers.portal_images import ImageKind, PortalImage
 from analyzers.records import Identity
-from qa_daemon.model import Verdict
+from qa_daemon import jobs
+from qa_daemon.commands import forms
+from qa_daemon.model import Job, NamedPath, Verdict
 from qa_daemon.simulate.rtimage import image_of, write_rtimage
 from qa_daemon.store import baselines, image_kinds
 from qa_daemon.store.queries import StoredResult
@@ -408,3 +410,19 @@ def test_an_image_of_another_machine_of_the_site_is_refused(tmp_path: Path) -> N
         assert results["other.dcm"].error_code == "OTHER_MACHINE"
     finally:
         clinic.close()
+
+
+def test_a_stored_result_says_what_its_image_shows_as_a_one_shot_does(clinic: Clinic) -> None:
+    arrive(clinic, "a.dcm", image("FLAT", 0.0))
+    clinic.drop("b.dcm", b"no image")
+    clinic.process()
+    results = found(clinic)
+    path = clinic.incoming / "a.dcm"
+    job = Job(file=NamedPath(path=str(path), name=path.name), pins=clinic.site.image_pins)
+    report = jobs.measure(job, CATALOGUE)
+    told = forms.one_shot(path.name, [], None, "TB1", None, report, [])
+    stored = forms.stored(results["a.dcm"])
+    assert set(stored) - set(told) == {"id"} and set(told) <= set(stored)
+    assert stored["classification"] == told["classification"]
+    assert stored["classification"]["kind"] == "open field"  # type: ignore[index]
+    assert forms.stored(results["b.dcm"])["classification"] is None
