@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import compress
 
 from analyzers.catalogue import Catalogue
 from analyzers.portal_images import ImageKind, PortalImage
 from qa_daemon.image_keys import told
-from qa_daemon.image_sets import VMAT_TESTS
+from qa_daemon.image_sets import VMAT_TESTS, SeenImage
 from qa_daemon.model import (
     ImageKeys,
     Job,
@@ -84,6 +85,7 @@ class ImageDesk:
             # Not worth measuring.  Should the other one go meanwhile, this one is tried again.
             said = read.model_copy(update={"awaits": AWAITS_OTHER, "not_judged": AWAITS_OTHER})
             return Prepared(job, group, report=said)
+        job, group = self._regrouped(job, group, read, machine, measure)
         machine = machine or self.site.machine_told(read.machine_serial, read.machine_name)
         name = machine.name if machine else read.machine_serial
         at_ns = instant_ns(self.site.zoned(read.performed_at), group.main)
@@ -105,6 +107,52 @@ class ImageDesk:
         now = self.site.clock()
         since = now if at_once else now - self.site.file.images.complete_after
         return self.images.end_waiting(since.astimezone(UTC).isoformat(timespec="milliseconds"))
+
+    def _regrouped(
+        self,
+        job: Job,
+        group: Group,
+        read: Report,
+        machine: Machine | None,
+        measure: Callable[[Job], Report],
+    ) -> tuple[Job, Group]:
+        """The set without those that the site's rules and gaps of now do not put into it.
+
+        Asked when they are others than those it was judged by: each of its images is read again.
+        """
+        ids = [group.main.id, *(more.main.id for more in group.resumed_by)]
+        if len(ids) == 1 or not self.images.was_judged_otherwise(ids, self.site.fingerprint):
+            return job, group
+        seen, strangers = [self._seen(read, group.main, machine)], list[int]()
+        for more in group.resumed_by:
+            alone = self.archive.job(more, machine, self.site).model_copy(
+                update={
+                    "pins": self.site.image_pins,
+                    "told_kind": self.images.said_kind(more.main.id),
+                    "only_keys": True,
+                }
+            )
+            one = self._seen(measure(alone), more.main, machine)
+            if one is not None and one.gathers and seen[0] and one.kind == seen[0].kind:
+                seen.append(one)
+            else:
+                strangers.append(more.main.id)
+        own, *others = self.images.sets_of([one for one in seen if one is not None])
+        if not (others or strangers):
+            return job, group
+        self.images.split(others, strangers)
+        kept = [more.main.id in own for more in group.resumed_by]
+        group = replace(group, resumed_by=tuple(compress(group.resumed_by, kept)))
+        later = tuple(compress(job.resumed_by, kept))
+        return job.model_copy(update={"resumed_by": later}), group
+
+    def _seen(self, read: Report, file: LedgerFile, machine: Machine | None) -> SeenImage | None:
+        if not isinstance(read.keys, ImageKeys):
+            return None
+        machine = machine or self.site.machine_told(read.machine_serial, read.machine_name)
+        name = machine.name if machine else read.machine_serial
+        at_ns = instant_ns(self.site.zoned(read.performed_at), file)
+        return self.images.seen(read.keys, file, name, read.energy, at_ns)
 
     def _is_image(self, format_name: str) -> bool:
         return issubclass(self.catalogue.format_named(format_name).yields, PortalImage)

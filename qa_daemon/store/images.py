@@ -37,7 +37,7 @@ from qa_daemon.store.image_users import WITH_LOG
 from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
 from qa_daemon.store.plans import Saved
 from qa_daemon.store.pseudonyms import Pseudonyms
-from qa_daemon.store.schema import deliveries, files, images, plan_uids, plans
+from qa_daemon.store.schema import deliveries, files, images, plan_uids, plans, results
 from qa_daemon.store.store import Store
 
 MOST_NEAR = 300
@@ -148,7 +148,7 @@ class Images:
     ) -> FoundImages:
         """What to hold an image against."""
         with self._store.read() as connection:
-            return self._find(connection, keys, self._seen(keys, file, machine, energy, at_ns))
+            return self._find(connection, keys, self.seen(keys, file, machine, energy, at_ns))
 
     def is_here(self, file: LedgerFile, read: Report) -> bool:
         """Whether the image is here in another file that stands for it, or contradicts it."""
@@ -190,6 +190,38 @@ class Images:
             alone = update(files).where(files.c.id.in_(members)).values(main_file=None)
             connection.execute(alone)
             queue_all(connection, members)
+
+    def was_judged_otherwise(self, members: Sequence[int], site_hash: str) -> bool:
+        """Whether one of these images was last judged by other rules than the site's of now."""
+        query = (
+            select(images.c.file)
+            .join(results, results.c.id == images.c.result)
+            .where(images.c.file.in_(members), results.c.site_hash != site_hash)
+        )
+        with self._store.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
+    def split(self, sets: Sequence[Sequence[int]], strangers: Sequence[int]) -> None:
+        """Let images leave a set for sets of their own, and `strangers` for what they are now."""
+        with self._store.write() as connection:
+            for first, *rest in sets:
+                attached = update(files).where(files.c.id.in_(rest))
+                connection.execute(attached.values(main_file=first))
+            alone = [*(members[0] for members in sets), *strangers]
+            connection.execute(update(files).where(files.c.id.in_(alone)).values(main_file=None))
+            # What is stored of them is of rules that hold no more.
+            no_more = update(images).where(images.c.file.in_(strangers))
+            connection.execute(no_more.values(gathers=False))
+            queue_all(connection, alone)
+
+    def sets_of(self, seen: Sequence[SeenImage]) -> list[list[int]]:
+        """The files of images by set as the site says now, the set of the first one first."""
+        left, found = list(seen), list[list[int]]()
+        while left:
+            members = set_of(left[0], left[1:], _ns(self._gaps.within(left[0].kind)))
+            found.append([one.file for one in members])
+            left = [one for one in left if one.file not in found[-1]]
+        return found
 
     def keep(
         self,
@@ -237,7 +269,7 @@ class Images:
                 **keys.model_dump(exclude={"patient_id"}),
             )
         )
-        seen = self._seen(keys, file, saved.machine, report.energy, at_ns)
+        seen = self.seen(keys, file, saved.machine, report.energy, at_ns)
         self._join(connection, seen, {file.id, *others}, awaits=awaits)
         if used is not None and self._find(connection, keys, seen).used != used.used:
             move(connection, file.id, Event.INPUT_CAME)
@@ -412,9 +444,10 @@ class Images:
         ]
         queue_all(connection, changed)
 
-    def _seen(
+    def seen(
         self, keys: ImageKeys, file: LedgerFile, machine: str | None, energy: str | None, at_ns: int
     ) -> SeenImage:
+        """An image as far as others are compared with it."""
         return SeenImage(
             file=file.id,
             sha256=file.sha256,

@@ -20,6 +20,7 @@ from qa_daemon import image_sets
 from qa_daemon.ingest import dispatch
 from qa_daemon.model import Event
 from qa_daemon.pipeline import Pipeline
+from qa_daemon.requests import Request, carry_out
 from qa_daemon.simulate.rtimage import write_rtimage
 from qa_daemon.simulate.rtplan import write_rtplan
 from qa_daemon.store import baselines, image_kinds
@@ -153,6 +154,58 @@ def test_a_set_whose_first_image_is_called_something_else_is_judged_without_it(
         again.assert_sound()
     finally:
         again.close()
+
+
+@pytest.mark.parametrize(
+    ("wait", "rule", "expected"),
+    [
+        ("", "", {"wl0.dcm": 4}),
+        ('set_gap = "1 min"\n', "", {f"wl{n}.dcm": 1 for n in range(4)}),
+        ("", "WL 2", {"wl0.dcm": 3, "wl2.dcm": 1}),
+        ("", "WL 0", {"wl0.dcm": 1, "wl1.dcm": 3}),
+    ],
+)
+def test_a_set_is_put_together_anew_by_other_rules_when_it_is_reprocessed(
+    clinic: Clinic, tmp_path: Path, wait: str, rule: str, expected: dict[str, float]
+) -> None:
+    for name, one in SET.items():
+        arrive(clinic, name, one)
+    clinic.close()
+    text = site().replace("[images]\n", f"[images]\n{wait}", 1)
+    if rule:
+        pin = f'[[image_rule]]\nkind = "open_field"\nlabel_contains = ["{rule}"]\n'
+        text = text.replace("[[image_rule]]", f"{pin}[[image_rule]]", 1)
+    again = Clinic(tmp_path, text=text, catalogue=CATALOGUE, settle_time=0.0)
+    try:
+        assert carry_out(again.store, Request(action="reprocess", actor="A")) == 1
+        again.judge()
+        assert numbers(again) == expected
+        assert set(again.states().values()) == {"done"}
+        again.assert_sound()
+    finally:
+        again.close()
+
+
+def test_sets_that_part_are_whole_at_once_and_come_together_again(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    for number, minutes in enumerate((0.0, 1.0, 4.0, 5.0)):
+        arrive(clinic, f"{number}.dcm", image(f"WL {number}", minutes))
+    clinic.close()
+    for gap, expected in (("2 min", {"0.dcm": 2, "2.dcm": 2}), ("4 min", {"0.dcm": 4})):
+        text = site().replace("[images]\n", f'[images]\nset_gap = "{gap}"\n', 1)
+        again = Clinic(tmp_path, text=text, catalogue=CATALOGUE, settle_time=0.0)
+        try:
+            last = again.queries.last_result_id()
+            carry_out(again.store, Request(action="reprocess", actor="A"))
+            again.judge()
+            assert numbers(again) == expected
+            made = [again.queries.result(n) for n in range(last + 1, last + 9)]
+            # Nobody is told of half a set meanwhile.
+            assert {seen(result) for result in made if result is not None} <= {2, 4}
+            again.assert_sound()
+        finally:
+            again.close()
 
 
 def test_a_set_is_found_among_the_many_images_of_a_day(clinic: Clinic) -> None:
