@@ -34,6 +34,7 @@ from qa_daemon.store.baselines import baseline_of, keys_of
 from qa_daemon.store.copies import LIVE
 from qa_daemon.store.image_instances import instance_of, last_word
 from qa_daemon.store.image_users import WITH_LOG
+from qa_daemon.store.image_waiting import waited_enough
 from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
 from qa_daemon.store.plans import Saved
 from qa_daemon.store.pseudonyms import Pseudonyms
@@ -169,10 +170,10 @@ class Images:
         then, because each write wakes everybody.
         """
         with self._store.read() as connection:
-            if not _waited_enough(connection, arrived_before):
+            if not waited_enough(connection, arrived_before):
                 return 0
         with self._store.write() as connection:
-            ended = _waited_enough(connection, arrived_before)
+            ended = waited_enough(connection, arrived_before)
             # Those that wait as one have all waited.
             of_them = select(files.c.id).where(
                 or_(files.c.id.in_(ended), files.c.main_file.in_(ended))
@@ -540,29 +541,6 @@ def _log_file(connection: Connection, log: LedgerFile) -> LogFile:
     )
     rows = connection.execute(query.order_by(files.c.id).limit(MOST_LOGS)).mappings()
     return LogFile(log, tuple(file_of(row) for row in rows))
-
-
-def _waited_enough(connection: Connection, arrived_before: str) -> list[int]:
-    """The oldest images that wait, of which no other of their set has come since."""
-    waiting = (
-        select(files.c.id, files.c.main_file)
-        .join(images, images.c.file == files.c.id)
-        .where(images.c.awaits, files.c.state == State.WAITING.value)
-        .where(files.c.arrived_at <= arrived_before)
-        .order_by(files.c.arrived_at)
-        .limit(MOST_NEAR)
-    )
-    return [
-        row.id
-        for row in connection.execute(waiting).all()
-        if _newest_arrival(connection, row.main_file or row.id) <= arrived_before
-    ]
-
-
-def _newest_arrival(connection: Connection, main: int) -> str:
-    query = select(files.c.arrived_at).where((files.c.id == main) | (files.c.main_file == main))
-    found: str = max(connection.execute(query).scalars())
-    return found
 
 
 def _file(connection: Connection, identity: int) -> LedgerFile:
