@@ -9,6 +9,12 @@ Limits: TG-142 (Klein 2009), Table V, asks for 1 mm of each leaf; a leaf that is
 in the combined analysis.  Jorgensen 2011 (Med Phys 38:1425): position 0.3 mm and gap 0.5 mm from
 the mean are what VMAT machines hold.  A picket's line is drawn towards a leaf that errs, so that a
 leaf 1 mm off reads as 0.85 to 0.95 mm: action is at 0.8 mm.
+
+Lines that are drawn through the image itself see nothing of a fence that is shifted or stretched as
+a whole.  Where its plan or log is beside it, the pickets are held against where they were wanted:
+the pattern by TG-142 Table V (1 mm), its shift, which holds the imager's own place, by Table VI
+(imaging and treatment 2 mm).  Six real fences lie within 0.3 mm of the pattern of the plan they
+are of, and within 1.3 mm of its place.
 """
 
 from __future__ import annotations
@@ -31,9 +37,11 @@ from analyzers.core import (
     Metric,
     Settings,
     for_linacs,
+    within_by_class,
 )
 from analyzers.image_traces import picture
 from analyzers.mlc_geometry import LEAF_EDGES_MM
+from analyzers.planned_pickets import wanted_pickets
 from analyzers.portal_images import ImageKind, PortalImage
 from analyzers.pylinac_picket_faults import faults
 from analyzers.pylinac_pickets import Pickets, is_off_middle, measure, travel_of_image
@@ -107,6 +115,23 @@ OFFSET = Metric(
         )
     ),
 )
+PATTERN = Metric(
+    "picket_pattern_error",
+    "mm",
+    "Largest distance of a picket from where plan or log want it, the fence's shift taken off",
+    for_linacs(Limits.at_most(tolerance=0.5, action=1.0, source=TG142)),
+)
+PLACE = Metric(
+    "fence_shift",
+    "mm",
+    "Mean distance of the pickets from where plan or log want them, along the collimator's x",
+    within_by_class(
+        truebeam=(1.0, 2.0),
+        clinac=(1.5, 2.0),
+        elekta=(1.5, 2.0),
+        source="product default; TG-142 Table VI (imaging and treatment 2 mm)",
+    ),
+)
 SKEW = Metric(
     "mlc_skew",
     "deg",
@@ -143,17 +168,53 @@ def analyze(image: PortalImage, context: Context[PicketFenceSettings]) -> Analys
     wanted = context.settings.pickets
     if wanted is not None and len(found.place_mm) != wanted:
         doubts.append(f"{len(found.place_mm)} pickets are seen, the plan has {wanted}")
+    placed, why = _placed(image, found, len(leaf_edges_mm) - 1)
+    doubts += why if placed is None and image.beside.planned is not None else []
     return Analysis(
         measurements=[
             *_together(found),
+            *(placed or ()),
             *_each(found, context.settings.nominal_gap_mm is not None),
             DOUBTS.measured(len(doubts)),
             *_further(found),
         ],
         traces=_traces(image, found),
-        notes=[*doubts, *_notes(image, found, context.settings, leaf_edges_mm)],
+        notes=[
+            *dict.fromkeys([*doubts, *why]),
+            *_notes(image, found, context.settings, leaf_edges_mm),
+        ],
         leaves=_leaves(found),
     )
+
+
+def _placed(
+    image: PortalImage, found: Pickets, pairs: int
+) -> tuple[list[Measurement] | None, list[str]]:
+    """Pickets against where plan or log want them; None where they want others, and the reason."""
+    told = "plan" if image.beside.planned is not None else "log"
+    wanted = wanted_pickets(image.beside, pairs)
+    if wanted is None:
+        return [], [
+            "where the pickets lie is not judged, only how they lie to each other: no plan or log "
+            "of this fence is beside it"
+        ]
+    along_mm = image.x_mm if found.moves_along_x else image.y_mm
+    # pylinac's pickets lie half a pixel further along the pixel number than what they show.
+    middle_mm = float(along_mm.mean() - (along_mm[1] - along_mm[0]) / 2.0)
+    seen_mm = (1.0 if found.bank_a_is_positive else -1.0) * (found.place_mm + middle_mm)
+    if len(wanted) != len(seen_mm):
+        return None, [f"{len(seen_mm)} pickets are seen, the {told} has {len(wanted)}"]
+    # Without its angle the collimator may stand turned by half.
+    ways = (seen_mm, -seen_mm) if image.collimator_deg is None else (seen_mm,)
+    off_mm = min((np.sort(way) - wanted for way in ways), key=lambda off: float(np.std(off)))
+    apart_mm = np.abs(off_mm - off_mm.mean())
+    worst = int(apart_mm.argmax())
+    said = [PATTERN.measured(apart_mm[worst], at=f"picket wanted at {wanted[worst]:.1f} mm")]
+    if image.axis_px is None or not image.geometry_is_consistent:
+        return said, [
+            "the fence's shift is not judged: the image does not tell where the beam's axis is"
+        ]
+    return [*said, PLACE.measured(float(off_mm.mean()))], []
 
 
 def _leaf_edges_mm(image: PortalImage, settings: PicketFenceSettings) -> FloatArray:
@@ -316,6 +377,8 @@ ANALYZER = Analyzer(
         PAIRS,
         SPACING,
         OFFSET,
+        PATTERN,
+        PLACE,
         SKEW,
     ),
     analyze=analyze,

@@ -19,7 +19,7 @@ from qa_daemon.image_sets import (
 )
 from qa_daemon.model import ImageKeys, NamedPath, Partners, Report, Resumption
 from qa_daemon.site.site import Site
-from qa_daemon.store.image_users import WITH_LOG
+from qa_daemon.store.image_users import WITH_LOG, WITH_PLAN
 from qa_daemon.store.images import FIRST_OF_BEAM, MOST_LOGS, NO_BEAM, gaps_of, may_be_of
 
 NOT_GIVEN = "it is not among the files that were given"
@@ -82,7 +82,7 @@ def groups_of(
         partners = partners.model_copy(
             update={
                 "logs": _logs(first, logs, gaps.of_log.total_seconds()),
-                "plan": plan_of(first.keys.plan_uid) if first.keys.kind == PORTAL else None,
+                "plan": plan_of(first.keys.plan_uid) if first.keys.kind in WITH_PLAN else None,
             }
         )
         strangers = strangers_in(members, seen, gap_ns)

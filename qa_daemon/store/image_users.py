@@ -17,6 +17,8 @@ REACH_NS = int(timedelta(days=2).total_seconds()) * NANO
 """Longer than any site lets partners be apart."""
 MOST_USERS = 2000
 OF_A_BEAM = (ImageKind.PORTAL.value, ImageKind.PREDICTED.value)
+WITH_PLAN = (ImageKind.PORTAL.value, ImageKind.PICKET_FENCE.value)
+"""Held against the beam of the plan that they name."""
 WITH_LOG = (
     ImageKind.PICKET_FENCE.value,
     ImageKind.PORTAL.value,

@@ -33,7 +33,7 @@ from qa_daemon.site.settings import Images as ImagesSection
 from qa_daemon.store.baselines import baseline_of, keys_of
 from qa_daemon.store.copies import LIVE
 from qa_daemon.store.image_instances import instance_of, last_word
-from qa_daemon.store.image_users import WITH_LOG
+from qa_daemon.store.image_users import WITH_LOG, WITH_PLAN
 from qa_daemon.store.image_waiting import waited_enough
 from qa_daemon.store.ledger import LedgerFile, file_of, move, queue_all
 from qa_daemon.store.plans import Saved
@@ -298,6 +298,7 @@ class Images:
                 lacking["open_image"] = NO_OPEN
         if image.kind == PORTAL:
             predicted = _predicted(connection, keys)
+        if image.kind in WITH_PLAN:
             plan = _plan(connection, keys)
         baseline = baseline_of(connection, keys, image)
         is_signed = bool(baseline)
@@ -487,7 +488,7 @@ def _of_beam(keys: ImageKeys, kind: str) -> Select[Any]:
 def _of_plan(connection: Connection, plan: int) -> Sequence[Row[Any]]:
     """The newest images that name a plan, or one that it takes the place of."""
     uids = select(plan_uids.c.uid).where(plan_uids.c.file == plan)
-    query = _live_images().where(images.c.plan_uid.in_(uids), images.c.kind == PORTAL)
+    query = _live_images().where(images.c.plan_uid.in_(uids), images.c.kind.in_(WITH_PLAN))
     return connection.execute(query.order_by(images.c.point_ns.desc()).limit(MOST_OF_A_PLAN)).all()
 
 

@@ -9,16 +9,23 @@ import numpy as np
 import pytest
 
 from analyzers.core import Analysis, AnalysisError
+from analyzers.formats import dicom_rtplan
 from analyzers.formats.dicom_rtimage import read
 from analyzers.machine.picket_fence import ANALYZER
 from analyzers.mlc_geometry import LEAF_EDGES_MM
-from analyzers.portal_images import ImageKind, PortalImage
+from analyzers.portal_images import Beside, Classified, ImageKind, PortalImage
+from qa_daemon.simulate import epid_picket_fence as simulated
+from qa_daemon.simulate import plan_shapes
+from qa_daemon.simulate.epid_panel import Exposure, Imager
+from qa_daemon.simulate.motion import deliver
+from qa_daemon.simulate.portal_beam import planned_beam
 from tests import epid, real_data
 from tests.machine.judging import run, verdict
 
 STEP_MM, ROWS, COLUMNS = 0.5, 240, 260
 GAP_MM, SPACING_MM = 6.0, 20.0
 PLACES_MM = np.arange(-40.0, 41.0, SPACING_MM)
+FENCE = Classified(ImageKind.PICKET_FENCE, "pinned", "by the test")
 PEERS = real_data.peer_reads("epid-pf")
 
 
@@ -90,6 +97,86 @@ def test_a_leaf_is_named_and_signed_at_every_collimator_angle(turn: int) -> None
     assert found.leaves is not None
     row = list(found.leaves.leaves).index("A24")
     assert found.leaves.columns["largest_error_mm"][row] == pytest.approx(1.0 - drawn_mm, abs=0.02)
+
+
+FENCE_PLAN = plan_shapes.picket_fence("millennium120")
+
+
+def planned(
+    scale: float = 1.0, shift_mm: float = 0.0, collimator_deg: float = 0.0, **known: Any
+) -> PortalImage:
+    """A fence of ten pickets 15 mm apart, stretched and shifted as a whole, beside its plan."""
+    drawn = simulated.Pickets(spacing_mm=15.0 * scale)
+    panel = Imager(sag_mm=(-1.5 * shift_mm, 0.0))
+    exposure = Exposure(ImageKind.PICKET_FENCE, "PF", collimator_deg=collimator_deg)
+    image = simulated.picket_fence(drawn, imager=panel, exposure=exposure)
+    beside = replace(image.beside, planned=planned_beam(FENCE_PLAN))
+    return replace(image.as_kind(FENCE), beside=beside, **known)
+
+
+def test_a_fence_that_is_shifted_or_stretched_as_a_whole_is_held_against_its_plan() -> None:
+    """Lines that are drawn through the image itself go along with both."""
+    true = run(ANALYZER, planned())
+    assert worst(true) == "PASS"
+    assert numbers(true)["picket_pattern_error"] == pytest.approx(0.0, abs=0.05)
+    assert numbers(true)["fence_shift"] == pytest.approx(0.0, abs=0.02)
+    shifted = run(ANALYZER, planned(shift_mm=5.0))
+    assert numbers(shifted)["fence_shift"] == pytest.approx(5.0, abs=0.1)
+    assert worst(shifted) == "ACTION"
+    wide = run(ANALYZER, planned(scale=1.1))
+    # The outermost picket is wanted at 67.5 mm.
+    assert numbers(wide)["picket_pattern_error"] == pytest.approx(6.75, abs=0.1)
+    assert "picket wanted at " in (places(wide)["picket_pattern_error"] or "")
+    assert worst(wide) == "ACTION"
+    for odd in (planned(shift_mm=5.0), planned(scale=1.1)):
+        alone = run(ANALYZER, replace(odd, beside=Beside(mlc="millennium120")))
+        assert worst(alone) == "PASS"
+        assert any("where the pickets lie is not judged" in note for note in alone.notes)
+
+
+@pytest.mark.parametrize(("collimator_deg", "sign"), [(180.0, -1.0), (270.0, 0.0)])
+def test_the_shift_is_along_the_collimator(collimator_deg: float, sign: float) -> None:
+    """A panel that sags along x: against the collimator's x at 180, across it at 270."""
+    found = numbers(run(ANALYZER, planned(shift_mm=3.0, collimator_deg=collimator_deg)))
+    assert found["fence_shift"] == pytest.approx(3.0 * sign, abs=0.05)
+
+
+def test_where_the_axis_is_not_told_only_the_pattern_is_judged() -> None:
+    found = run(ANALYZER, planned(scale=1.1, axis_px=None))
+    assert "fence_shift" not in numbers(found) and worst(found) == "ACTION"
+    assert any("the fence's shift is not judged" in note for note in found.notes)
+
+
+def test_a_fence_with_fewer_pickets_than_its_plan_is_doubted() -> None:
+    fewer = simulated.picket_fence(simulated.Pickets(number=9))
+    beside = replace(fewer.beside, planned=planned_beam(FENCE_PLAN))
+    found = run(ANALYZER, replace(fewer.as_kind(FENCE), beside=beside))
+    assert "9 pickets are seen, the plan has 10" in found.notes
+    assert numbers(found)["doubts"] == 1 and worst(found) == "ACTION"
+
+
+def test_a_log_tells_where_pickets_are_wanted() -> None:
+    """As the controller wanted them: what the leaves themselves say goes along with an error."""
+    log = deliver(FENCE_PLAN)
+    found = run(ANALYZER, replace(planned(), beside=Beside(mlc="millennium120", log=log)))
+    assert numbers(found)["picket_pattern_error"] == pytest.approx(0.0, abs=0.1)
+    assert worst(found) == "PASS"
+
+
+@real_data.skip_without("epid-pf")
+@real_data.skip_without("rtplan")
+@pytest.mark.parametrize("name", ["AS1200", "AS500#2"])
+def test_a_real_fence_lies_where_the_maker_s_plan_has_it(name: str) -> None:
+    """T0.2 and T1.1 of Varian's own files: pickets from -59.5 to 75.5 mm, not about the axis."""
+    (plan,) = real_data.files("rtplan", "**/*Millennium__T1.1_PicketFenceRA_M120_TB_Rev02.dcm")
+    (file,) = real_data.files("epid-pf", f"**/*{name}.dcm")
+    beam = dicom_rtplan.read(plan).beams[0]
+    image = epid.judged(read(file), ImageKind.PICKET_FENCE, mlc="millennium120", planned=beam)
+    found = numbers(run(ANALYZER, image))
+    assert found["picket_pattern_error"] < 0.3
+    assert abs(found["fence_shift"]) < 0.5
+    mirrored = replace(image, values=image.values[:, ::-1], stored=image.stored[:, ::-1])
+    assert abs(numbers(run(ANALYZER, mirrored))["fence_shift"]) > 15.0
 
 
 def test_a_sound_fence_passes_with_every_leaf_measured() -> None:
