@@ -257,9 +257,12 @@ def test_a_set_that_waits_as_one_has_waited_as_one(tmp_path: Path) -> None:
         clinic.close()
 
 
-@pytest.mark.parametrize("plan_first", [True, False])
+@pytest.mark.parametrize(
+    ("plan_first", "label"),
+    [(True, "CLINIC"), (False, "CLINIC"), (True, "PICKETS"), (False, "PICKETS")],
+)
 def test_an_image_is_judged_with_its_plan_whatever_comes_first(
-    tmp_path: Path, *, plan_first: bool
+    tmp_path: Path, *, plan_first: bool, label: str
 ) -> None:
     told: list[bool] = []
 
@@ -279,7 +282,7 @@ def test_an_image_is_judged_with_its_plan_whatever_comes_first(
 
         if plan_first:
             send_plan()
-        arrive(clinic, "image.dcm", beam("CLINIC", 0.0))
+        arrive(clinic, "image.dcm", beam(label, 0.0))
         if not plan_first:
             assert told == [False]
             send_plan()

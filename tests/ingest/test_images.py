@@ -39,6 +39,7 @@ LABELS = {
     "CLINIC": "portal",
     "PREDICTION": "predicted",
     "FLAT": "open_field",
+    "PICKETS": "picket_fence",
 }
 RULE = """
 [[image_rule]]
