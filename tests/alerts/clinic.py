@@ -6,12 +6,9 @@ Identity, file name and folder of every result hold the word CANARY, which must 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from analyzers.core import Limits
 from qa_daemon.model import AnalysisReport, Event, Report, State, Value, Verdict
@@ -21,8 +18,9 @@ from qa_daemon.store.ledger import Arrival, Fingerprint, Ledger, LedgerFile
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Provenance, Results
-from qa_daemon.store.store import Store, upgrade, url_of
+from qa_daemon.store.store import Store, url_of
 from qa_daemon.verdict import judge_analysis, judge_value
+from tests.store.stores import put_empty_store
 
 CANARY = "CANARY"
 RMS = Limits.at_most(tolerance=0.15, action=0.35, source="test")
@@ -44,18 +42,6 @@ def analysis(
     return AnalysisReport(analyzer=analyzer, version="1", values=(value, trend))
 
 
-@cache
-def _empty_store() -> bytes:
-    """An empty store's file; the migrations run once for all tests."""
-    with TemporaryDirectory() as folder:
-        upgrade(url_of(Path(folder)))
-        connection = sqlite3.connect(Path(folder, "store.sqlite3"))
-        try:
-            return connection.serialize()
-        finally:
-            connection.close()
-
-
 class Clinic:
     """A store, a site file, and a hand that puts results in."""
 
@@ -64,7 +50,7 @@ class Clinic:
         section = {"name": "Sample Clinic", "time_zone": "Europe/Berlin", "state_dir": "state"}
         file = SiteFile.model_validate({"site": section, **(site or {})})
         self.site = Site(file, folder / "site.toml", {}, self.clock)
-        (folder / "store.sqlite3").write_bytes(_empty_store())
+        put_empty_store(folder)
         self.store = Store(url_of(folder), self.clock)
         self.ledger = Ledger(self.store)
         self.results = Results(self.store, ["influx", "alerts"])

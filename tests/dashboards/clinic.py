@@ -22,7 +22,8 @@ from qa_daemon.store.archive import Archive
 from qa_daemon.store.ledger import Arrival, Fingerprint, Ledger
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Provenance, Results
-from qa_daemon.store.store import Store, upgrade, url_of
+from qa_daemon.store.store import Store, url_of
+from tests.store.stores import put_empty_store
 
 NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 HOSTILE = '<script>alert("x")</script>'
@@ -70,7 +71,7 @@ class Clinic:
         self.catalogue = catalogue.load()
         self.site = sites.load(folder / "site.toml", self.catalogue.analyzers, lambda: self.now)
         self.site.state_dir.mkdir(parents=True)
-        upgrade(url_of(self.site.state_dir))
+        put_empty_store(self.site.state_dir)
         self.store = Store(url_of(self.site.state_dir), lambda: self.now)
         self.ledger, self.queries = Ledger(self.store), Queries(self.store)
         self.results = Results(self.store, ["alerts", "influx"])

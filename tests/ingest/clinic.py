@@ -6,13 +6,9 @@ A main file is `MAIN <number>`, its side file `SIDE <anything>`, paired by names
 from __future__ import annotations
 
 import re
-import sqlite3
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from time import monotonic
 
@@ -51,7 +47,8 @@ from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
 from qa_daemon.store.schema import files, outbox, results
-from qa_daemon.store.store import Store, upgrade, url_of
+from qa_daemon.store.store import Store, url_of
+from tests.store.stores import put_empty_store
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 REACH_S = 2.0
@@ -119,16 +116,6 @@ arrive_within = "0 s"
 """
 
 
-@cache
-def _empty_store() -> bytes:
-    """A new store; made once, because migrations take their time."""
-    with tempfile.TemporaryDirectory() as folder:
-        upgrade(url_of(Path(folder)))
-        with closing(sqlite3.connect(Path(folder, "store.sqlite3"))) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return Path(folder, "store.sqlite3").read_bytes()
-
-
 class Clinic:
     """One site in a folder; `measure` replaces the worker processes."""
 
@@ -153,9 +140,7 @@ class Clinic:
         (top / "site.toml").write_text(text)
         self.site = sites.load(top / "site.toml", catalogue.analyzers, lambda: NOW)
         self.site.state_dir.mkdir(exist_ok=True)
-        store = self.site.state_dir / "store.sqlite3"
-        if not store.exists():
-            store.write_bytes(_empty_store())
+        put_empty_store(self.site.state_dir)
         self.store = Store(url_of(self.site.state_dir), lambda: NOW)
         self.ledger, self.queries = Ledger(self.store), Queries(self.store)
         self.archive = archive(self.site.state_dir)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from analyzers.core import Limits
 from qa_daemon.model import AnalysisReport, LeafNumbers, Report, Value
@@ -19,6 +23,22 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LIMITS = Limits.at_most(tolerance=0.5, action=1.0)
 
 
+@cache
+def _empty_store() -> bytes:
+    with TemporaryDirectory() as folder:
+        upgrade(url_of(Path(folder)))
+        with closing(sqlite3.connect(Path(folder, "store.sqlite3"))) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return Path(folder, "store.sqlite3").read_bytes()
+
+
+def put_empty_store(folder: Path) -> None:
+    """A new store where there is none; made once, because migrations take their time."""
+    path = folder / "store.sqlite3"
+    if not path.exists():
+        path.write_bytes(_empty_store())
+
+
 class TestStore:
     """A fresh store in a folder."""
 
@@ -27,7 +47,7 @@ class TestStore:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.url = url_of(folder)
-        upgrade(self.url)
+        put_empty_store(folder)
         self.store = Store(self.url, lambda: NOW)
         self.ledger = Ledger(self.store)
         self.results = Results(self.store, ["alerts", "influx"])
