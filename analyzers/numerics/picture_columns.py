@@ -91,14 +91,19 @@ def products(
     normal, right = np.zeros((count, count)), np.zeros(count)
     normal[:first, :first] = flat @ flat.T
     right[:first] = flat @ target.ravel()
-    maps = flat.reshape(first, *target.shape)
-    for n, patch in enumerate(patches, start=first):
+    across = target.shape[1]
+    # Most leaves shape no field: their patches are nothing, and so are all products with them.
+    shown = [n for n, patch in enumerate(patches) if patch.values.any()]
+    for n in shown:
+        patch = patches[n]
         values = patch.values.ravel()
-        normal[n, :first] = maps[:, patch.rows].reshape(first, -1) @ values
-        normal[:first, n] = normal[n, :first]
-        right[n] = target[patch.rows].ravel() @ values
-    for a, one in enumerate(patches):
-        for b in range(a, len(patches)):
+        # Whole rows lie one after the other, so that nothing is copied.
+        rows = flat[:, patch.rows.start * across : patch.rows.stop * across]
+        normal[first + n, :first] = normal[:first, first + n] = rows @ values
+        right[first + n] = target[patch.rows].ravel() @ values
+    for place, a in enumerate(shown):
+        one = patches[a]
+        for b in shown[place:]:
             other = patches[b]
             start = max(one.rows.start, other.rows.start)
             stop = min(one.rows.stop, other.rows.stop)
