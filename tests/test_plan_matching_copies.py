@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -33,23 +34,28 @@ def _with_beam(change: Callable[[Beam], Beam]) -> Plan:
     return replace(plan, beams=(change(beam),))
 
 
-OTHERS = {
-    "leaf 3 mm": planned(_leaf_off(shapes())),
-    "leaf 0.3 mm": _with_beam(_leaf_off_a_little),
-    "10 % more MU": planned(shapes(mu=220.0)),
-    "other energy": planned(replace(shapes(), energy="10x")),
-    "other patient": planned(shapes(), replace(IDENTITY, patient_id="OTHER")),
-    "other machine": planned(shapes(), options=PlanOptions(machine="TB2")),
-    "not judged": planned(shapes(), options=PlanOptions(wedge="motorized")),
-    "no meterset": _with_beam(lambda beam: replace(beam, meterset_mu=None)),
+OTHERS: dict[str, Callable[[], Plan]] = {
+    "leaf 3 mm": lambda: planned(_leaf_off(shapes())),
+    "leaf 0.3 mm": lambda: _with_beam(_leaf_off_a_little),
+    "10 % more MU": lambda: planned(shapes(mu=220.0)),
+    "other energy": lambda: planned(replace(shapes(), energy="10x")),
+    "other patient": lambda: planned(shapes(), replace(IDENTITY, patient_id="OTHER")),
+    "other machine": lambda: planned(shapes(), options=PlanOptions(machine="TB2")),
+    "not judged": lambda: planned(shapes(), options=PlanOptions(wedge="motorized")),
+    "no meterset": lambda: _with_beam(lambda beam: replace(beam, meterset_mu=None)),
 }
+
+
+@cache
+def other_plan(name: str) -> Plan:
+    return OTHERS[name]()
 
 
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("first", [False, True])
 def test_two_plans_under_the_uid_that_the_log_names_need_a_person(other: str, first: bool) -> None:
     """Whichever fits: nobody knows which of them was approved."""
-    plans = [OTHERS[other], planned(shapes())]
+    plans = [other_plan(other), planned(shapes())]
     found = asked(log(), *(plans if first else plans[::-1]), machines=MACHINES)
     assert found.answer is Answer.NEEDS_A_MATCH
     assert found.reason == "2 different plans here have the UID that the log names"
@@ -72,6 +78,6 @@ def test_the_same_plan_given_twice_is_one_plan() -> None:
 
 
 def test_two_plans_under_a_uid_that_the_log_does_not_name_do_not_matter() -> None:
-    other = replace(OTHERS["leaf 3 mm"].identity, plan_uid="1.2.8")
-    twins = [replace(OTHERS[name], identity=other) for name in ("leaf 3 mm", "10 % more MU")]
+    other = replace(other_plan("leaf 3 mm").identity, plan_uid="1.2.8")
+    twins = [replace(other_plan(name), identity=other) for name in ("leaf 3 mm", "10 % more MU")]
     assert asked(log(), planned(shapes()), *twins).answer is Answer.MATCHED
