@@ -408,8 +408,7 @@ def _places(
             for start, stop in pairwise(borders)
         ]
         for pair, (rows, own, across) in enumerate(bands(shares, blur_px[0])):
-            more_mm = np.zeros(len(along))
-            error_mm = np.full(len(along), LEAF_SD_MM)
+            more, error = np.zeros(len(along)), np.full(len(along), LEAF_SD_MM)
             # Where a leaf shapes no field its column is nothing, and it stays as it was assumed.
             shown = [n for n, part in enumerate(along) if part[own].any()]
             if shown:
@@ -417,9 +416,9 @@ def _places(
                 stack = np.stack([((across @ along[n][own]) * weight).ravel() for n in shown])
                 normal = stack @ stack.T + np.eye(len(stack)) * variance / LEAF_SD_MM**2
                 inverse = np.linalg.inv(normal)
-                more_mm[shown] = inverse @ (stack @ after[rows].ravel())
-                error_mm[shown] = np.sqrt(variance * np.diag(inverse))
-            more_mm, error_mm = more_mm.reshape(2, -1), error_mm.reshape(2, -1)
+                more[shown] = inverse @ (stack @ after[rows].ravel())
+                error[shown] = np.sqrt(variance * np.diag(inverse))
+            more_mm, error_mm = more.reshape(2, -1), error.reshape(2, -1)
             for bank, leaf in ((0, first + pair), (1, first + pairs + pair)):
                 total_mm = offset_mm[leaf] + more_mm[bank]
                 ok = error_mm[bank] <= most_error_mm
