@@ -88,6 +88,12 @@ class Limits:
             -tolerance, tolerance, -action, action, tolerance_percent, action_percent, source
         )
 
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bounds that there are, in numbers."""
+        all_ = (self.tolerance_low, self.tolerance_high, self.action_low, self.action_high)
+        return tuple(bound for bound in all_ if bound is not None)
+
     def tightened(self, other: Limits) -> Limits:
         """Both at once: of each bound the one that accepts less.
 
@@ -194,15 +200,27 @@ class Metric:
         """A value of this metric; `at` names the leaf, `reference` scales percent limits."""
         return Measurement(self, float(value), at, reference)
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the product has limits for it; else it is for the trend alone."""
+        return bool(self.limits)
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A measured value, not yet judged."""
+    """A measured value, not yet judged.
+
+    `judged_as` is the metric of the same analyzer whose limits apply, where the same quantity has
+    others by occasion (a daily and a monthly check); None: its own.  `stated` are limits that the
+    record itself names: of them and the clinic's, the tighter apply.
+    """
 
     metric: Metric
     value: float
     at: str | None = None
     reference: float | None = None
+    judged_as: Metric | None = None
+    stated: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,12 +237,16 @@ class LeafTable:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What an analyzer found: numbers to judge, arrays to draw, remarks to read, leaves to keep."""
+    """What an analyzer found: numbers to judge, arrays to draw, remarks to read, leaves to keep.
+
+    `not_judged` says why, where nothing of it could be held against anything.
+    """
 
     measurements: Sequence[Measurement]
     traces: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     leaves: LeafTable | None = None
+    not_judged: str | None = None
 
 
 class Settings(BaseModel):

@@ -230,10 +230,18 @@ def _put_question(
         return said.model_copy(update={"failure": str(why)})
     traces[analyzer.name] = analysis.traces
     finite = [m for m in analysis.measurements if math.isfinite(m.value)]
-    missing = [m.metric.name for m in analysis.measurements if not math.isfinite(m.value)]
+    missing = dict.fromkeys(
+        m.metric.name for m in analysis.measurements if not math.isfinite(m.value)
+    )
     values = tuple(
         Value(
-            metric=m.metric.name, value=m.value, unit=m.metric.unit, at=m.at, reference=m.reference
+            metric=m.metric.name,
+            value=m.value,
+            unit=m.metric.unit,
+            at=m.at,
+            reference=m.reference,
+            judged_as=m.judged_as.name if m.judged_as else None,
+            stated=m.stated,
         )
         for m in finite
     )
@@ -241,6 +249,7 @@ def _put_question(
     return said.model_copy(
         update={
             "failure": failure,
+            "not_judged": analysis.not_judged,
             "values": values,
             "notes": tuple(analysis.notes),
             "leaves": _leaves(analysis.leaves),
@@ -273,6 +282,7 @@ def _report(
         machine_serial=record.machine_serial,
         machine_name=getattr(record, "machine_name", None),  # logs do not name their machine
         performed_at=record.performed_at,
+        last_at=getattr(record, "last_at", None),  # of tables that people write
         energy=record.energy,
         series=getattr(record, "series", None),  # most records are of one kind
         not_judged=record.not_judged,

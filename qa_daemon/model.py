@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from analyzers.core import Limits
 from analyzers.image_pins import Pin
 
 SOFTWARE = version("qa-daemon")
@@ -106,13 +107,15 @@ class Message(BaseModel):
 
 
 class Value(Message):
-    """One measured number."""
+    """One measured number; `judged_as` and `stated` as in `Measurement`."""
 
     metric: str
     value: FiniteFloat
     unit: str
     at: str | None = None
     reference: float | None = None
+    judged_as: str | None = None
+    stated: Limits | None = None
 
 
 class LeafNumbers(Message):
@@ -137,6 +140,7 @@ class AnalysisReport(Message):
     version: str
     failure: str | None = None
     not_applicable: str | None = None
+    not_judged: str | None = None
     values: tuple[Value, ...] = ()
     notes: tuple[str, ...] = ()
     leaves: LeafNumbers | None = None
@@ -264,7 +268,9 @@ class MatchReport(Message):
 class Report(Message):
     """What a worker found in one file: a record with its analyses, or the reason why not.
 
-    `performed_at` is the machine's local wall time, `machine_name` what the file calls the machine.
+    `performed_at` is the machine's local wall time, with an offset from UTC where the file says
+    one, `last_at` the time of the last row of a table.  `machine_name` is what the file calls the
+    machine.
     `identity` goes to the store and nowhere else.
     `arrays` is the name of the array file the worker left in its scratch folder.  `series` is the
     kind of record where those of different kinds say nothing of one another.  `awaits` names what
@@ -276,6 +282,7 @@ class Report(Message):
     machine_serial: str | None = None
     machine_name: str | None = None
     performed_at: datetime | None = None
+    last_at: datetime | None = None
     energy: str | None = None
     series: str | None = Field(default=None, max_length=100)
     not_judged: str | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzers.core import Limits
-from qa_daemon.model import AnalysisReport, Value, Verdict
+from qa_daemon.model import AnalysisReport, Report, Value, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,7 @@ def judge(value: float, limits: Limits) -> Verdict:
 
     A value that is no number, and limits without any bound, never pass.
     """
-    bounds = (limits.tolerance_low, limits.tolerance_high, limits.action_low, limits.action_high)
-    given = [bound for bound in bounds if bound is not None]
+    given = limits.bounds
     if math.isnan(value) or not given or any(math.isnan(bound) for bound in given):
         return Verdict.INVALID
     if _outside(value, limits.action_low, limits.action_high):
@@ -48,10 +47,19 @@ def judge(value: float, limits: Limits) -> Verdict:
 
 
 def judge_value(value: Value, limits: Limits | None) -> Judged:
-    """Judge one number; a trend-only metric that is no number is still INVALID."""
-    if limits is None:
+    """Judge one number; a trend-only metric that is no number is still INVALID.
+
+    Limits that the record itself states can only make those of the clinic tighter.
+    """
+    if limits is None and value.stated is None:
         return Judged(value, None, Verdict.INVALID if math.isnan(value.value) else None)
-    resolved = limits.resolved(value.reference)
+    resolved = limits.resolved(value.reference) if limits else value.stated
+    assert resolved is not None
+    # Limits without a bound are a mistake that never passes, whatever the record states.
+    if value.stated is not None and limits is not None and resolved.bounds:
+        resolved = replace(resolved, tolerance_percent=None, action_percent=None).tightened(
+            value.stated
+        )
     return Judged(value, resolved, judge(value.value, resolved))
 
 
@@ -63,6 +71,17 @@ def judge_analysis(report: AnalysisReport, judged: Iterable[Judged]) -> Outcome:
     if report.failure is not None or not numbers:
         return Outcome(report, numbers, Verdict.INVALID)
     return Outcome(report, numbers, worst(j.verdict for j in numbers))
+
+
+def why_not_judged(report: Report, verdict: Verdict | None) -> str | None:
+    """Why a result has no verdict; None where it has one, unless the record says it all the same.
+
+    An analyzer that had nothing to hold its numbers against says so itself.
+    """
+    if report.not_judged is not None or verdict is not None:
+        return report.not_judged
+    said = (analysis.not_judged for analysis in report.analyses)
+    return next(filter(None, said), "no analysis applies limits to this record")
 
 
 def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:

@@ -101,6 +101,8 @@ def _bounds(low: float | None, high: float | None, percent: float | None) -> str
     share = f" or {percent:g} %, the greater" if percent is not None else ""
     if low is not None and high is not None:
         return f"±{high:g}{share}"
+    if low is None and high is None:
+        return "none"
     return f"≥ {low:g}" if low is not None else f"≤ {high:g}"
 
 

@@ -14,7 +14,7 @@ from qa_daemon.store.queries import (
     StoredMeasurement,
     StoredResult,
 )
-from qa_daemon.verdict import Outcome, worst
+from qa_daemon.verdict import Outcome, why_not_judged, worst
 
 Form = dict[str, object]
 
@@ -55,9 +55,6 @@ def one_shot(
         {"code": report.error_code, "message": report.error_message} if report.error_code else None
     )
     verdict = Verdict.INVALID if error else worst(o.verdict for o in outcomes)
-    not_judged = report.not_judged
-    if verdict is None and not_judged is None:
-        not_judged = "no analysis applies limits to this record"
     return {
         "file": file,
         "companions": list(companions),
@@ -66,7 +63,7 @@ def one_shot(
         "machine": machine,
         "performed_at": performed_at.isoformat() if performed_at else None,
         "verdict": _name(verdict),
-        "not_judged": not_judged,
+        "not_judged": why_not_judged(report, verdict),
         "error": error,
         "classification": _classification(report),
         "warnings": list(report.warnings),

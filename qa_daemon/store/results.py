@@ -27,7 +27,7 @@ from qa_daemon.store.schema import (
     results,
 )
 from qa_daemon.store.store import Store, bump
-from qa_daemon.verdict import Judged, Outcome, worst
+from qa_daemon.verdict import Judged, Outcome, why_not_judged, worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Results:
                     **_result_columns(file, report, made),
                     point_ns=point_ns,
                     verdict=verdict,
-                    not_judged=_not_judged(report, verdict),
+                    not_judged=why_not_judged(report, verdict),
                     arrays=arrays,
                     created_at=self._store.now(),
                 )
@@ -337,12 +337,6 @@ def _free_instant(connection: Connection, machine: str | None, at_ns: int, sha25
         candidate = at_ns + (1 + (seed + turn) % 998) * 1_000_000
         turn += 1
     return candidate
-
-
-def _not_judged(report: Report, verdict: Verdict | None) -> str | None:
-    if report.not_judged is not None or verdict is not None:
-        return report.not_judged
-    return "no analysis applies limits to this record"
 
 
 def _result_columns(file: LedgerFile, report: Report, made: Provenance) -> dict[str, object]:
