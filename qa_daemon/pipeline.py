@@ -18,6 +18,7 @@ from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.ledger import Group, Ledger
 from qa_daemon.store.results import Provenance, Results, Used
+from qa_daemon.unit_rules import against_clinic, is_output_check
 from qa_daemon.verdict import Outcome, judge_analysis, judge_value
 
 MOST_CRASHES = 2
@@ -55,7 +56,9 @@ class Pipeline:
             if self.ledger.crashed(file) < MOST_CRASHES:
                 return None
             report = Report(error_code="POISON", error_message=f"{why}; tried {MOST_CRASHES} times")
-        if _is_of_another(report, machine, self.site):
+        if is_output_check(report):
+            report = against_clinic(report, machine, self.site)
+        elif _is_of_another(report, machine, self.site):
             report = Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
         machine = _machine_of(report, machine, self.site)
         outcomes = judge(report, self.site, machine)
@@ -80,7 +83,7 @@ class Pipeline:
 def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
     """Hold every number of a report against the clinic's limits of that day."""
     machine_class = machine.machine_class if machine else report.machine_class or ""
-    on = (report.performed_at or site.today()).date()
+    on = (site.zoned(report.performed_at) or site.today()).date()
     is_test = isinstance(report.keys, ImageKeys)
     of_machine = RADIOSURGERY if is_test and machine and machine.radiosurgery else None
     plan_class = _plan_class(report, site) or of_machine
@@ -91,7 +94,7 @@ def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:
                 judge_value(
                     value,
                     site.limits_for(
-                        f"{analysis.analyzer}.{value.metric}",
+                        f"{analysis.analyzer}.{value.judged_as or value.metric}",
                         machine_class,
                         machine,
                         on,

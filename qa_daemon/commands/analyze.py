@@ -41,6 +41,7 @@ from qa_daemon.model import (
 from qa_daemon.pipeline import judge
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site, without_file
+from qa_daemon.unit_rules import against_clinic
 
 UNREADABLE = 65
 BUG = 70
@@ -327,6 +328,7 @@ def _one(
         ),
         catalogue,
     )
+    report = against_clinic(report, machine, site)
     told = site.machine_told(report.machine_serial, report.machine_name)
     return Measured(group, report, machine or told)
 
@@ -335,7 +337,7 @@ def _form(one: Measured, site: Site, given: Given) -> forms.Form:
     group, report, machine = one.group, one.report, one.machine
     performed_at = report.performed_at
     if performed_at is not None and given.has_site:
-        performed_at = performed_at.replace(tzinfo=site.zone)
+        performed_at = site.zoned(performed_at)
     return forms.one_shot(
         _shown(group.main),
         [_shown(c) for c in (*group.others, *group.beside)],

@@ -121,8 +121,15 @@ class Site:
         }
 
     def zoned(self, wall_time: datetime | None) -> datetime | None:
-        """A machine's wall time as the clinic's; of an hour that comes twice, the first."""
-        return wall_time.replace(tzinfo=self.zone, fold=0) if wall_time else None
+        """A machine's wall time as the clinic's; of an hour that comes twice, the first.
+
+        A record that says its own offset from UTC means an instant, and keeps it.
+        """
+        if wall_time is None:
+            return None
+        if wall_time.tzinfo is not None:
+            return wall_time.astimezone(self.zone)
+        return wall_time.replace(tzinfo=self.zone, fold=0)
 
     def today(self) -> datetime:
         """The clinic's wall time now; only for records that do not say when they were made."""

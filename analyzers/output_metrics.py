@@ -1,0 +1,114 @@
+"""The metrics of output checks, with the limits of standards.md 3.4."""
+
+from __future__ import annotations
+
+from analyzers.core import Limits, Metric
+from analyzers.output_checks import CheckType
+
+DEFAULT = "product default (standards.md 3.4)"
+
+
+def _within(tolerance: float, action: float, source: str = DEFAULT) -> dict[str, Limits]:
+    return {"srt": Limits.within(tolerance=tolerance, action=action, source=source)}
+
+
+def _at_most(tolerance: float, action: float, source: str = DEFAULT) -> dict[str, Limits]:
+    return {"srt": Limits.at_most(tolerance=tolerance, action=action, source=source)}
+
+
+OUTPUT = Metric(
+    "output",
+    "Gy/min",
+    "Air-kerma rate at the surface, or dose rate to water where B_w and the mu_en ratio are given",
+)
+DEVIATION = Metric(
+    "output_deviation",
+    "%",
+    "Output minus its reference, over the reference; limits of a daily check, in a monthly or "
+    "annual one those of the following metrics",
+    _within(3.0, 5.0, "product default (SRT.D.OUT)"),
+)
+DEVIATION_MONTHLY = Metric(
+    "output_deviation_monthly",
+    "%",
+    "Limits of output_deviation in a monthly check and in tests of applicators, angle and timer",
+    _within(2.0, 3.0, "product default (SRT.M.OUT)"),
+)
+DEVIATION_ANNUAL = Metric(
+    "output_deviation_annual",
+    "%",
+    "Limits of output_deviation in an annual check and in an absolute calibration",
+    _within(1.0, 2.0, "CPQR AK1 (SRT.A.CAL)"),
+)
+JUDGED_AS = {
+    CheckType.WARMUP: None,
+    CheckType.DAILY: None,
+    CheckType.ANNUAL: DEVIATION_ANNUAL,
+    CheckType.ABSOLUTE: DEVIATION_ANNUAL,
+}
+"""Whose limits a deviation is held against; all other checks are made as the monthly one is."""
+WITHOUT_REFERENCE = Metric(
+    "rows_without_reference",
+    "1",
+    "Number of output checks beside others that name no reference output and so were not judged",
+    {"srt": Limits(tolerance_high=0.0, source="what is not judged is no pass")},
+)
+UNCERTAINTY_K1 = Metric("uncertainty_k1", "%", "Standard uncertainty of the output (k = 1)")
+UNCERTAINTY_K2 = Metric("uncertainty_k2", "%", "Expanded uncertainty of the output (k = 2)")
+SPREAD = Metric("reading_spread", "%", "Relative standard deviation of the readings of one row")
+REPEATABILITY = Metric(
+    "repeatability",
+    "%",
+    "Relative standard deviation of the readings of a reproducibility test",
+    _at_most(2.0, 3.0, "product default (SRT.A.REPRO)"),
+)
+LINEARITY = Metric(
+    "timer_linearity",
+    "%",
+    "Largest distance of a reading from the line through all times, in percent of the line",
+    _at_most(1.0, 1.0, "CPQR AK3 (SRT.A.LIN)"),
+)
+END_EFFECT = Metric(
+    "end_effect",
+    "s",
+    "eps, where the reading is proportional to t + eps",
+    _within(3.0, 3.0, "CPQR AK2 (SRT.A.TIMER.END: 0.05 min)"),
+)
+TIMER_ACCURACY = Metric(
+    "timer_accuracy",
+    "s",
+    "Measured minus set time",
+    {
+        "srt": Limits.within(
+            tolerance=1.0,
+            action=2.0,
+            tolerance_percent=1.0,
+            action_percent=2.0,
+            source="NZ SR 1982/72; action product default (SRT.M.TIMER.ACC)",
+        )
+    },
+)
+HVL = Metric("hvl", "mm Al", "First half-value layer")
+HVL_DEVIATION = Metric(
+    "hvl_deviation",
+    "%",
+    "Half-value layer minus the one that the rows state, over that",
+    _within(10.0, 15.0, "CPQR AK6 (SRT.A.HVL)"),
+)
+HOMOGENEITY = Metric("homogeneity", "1", "First over second half-value layer")
+APPLICATOR_FACTOR = Metric(
+    "applicator_factor", "1", "Output with an applicator over that with the first of the session"
+)
+ANGLE = Metric(
+    "angle_dependence",
+    "%",
+    "Largest change of the output with the angle of the head, from 0 or from the first angle",
+    _at_most(1.0, 2.0, "product default (SRT.M.HEAD)"),
+)
+WARM_UP = Metric("warmup_rows", "1", "Number of warm-up exposures recorded")
+METRICS = (
+    *(OUTPUT, DEVIATION, DEVIATION_MONTHLY, DEVIATION_ANNUAL, WITHOUT_REFERENCE),
+    *(UNCERTAINTY_K1, UNCERTAINTY_K2, SPREAD, REPEATABILITY),
+    *(LINEARITY, END_EFFECT, TIMER_ACCURACY, HVL, HVL_DEVIATION, HOMOGENEITY),
+    *(APPLICATOR_FACTOR, ANGLE, WARM_UP),
+)
