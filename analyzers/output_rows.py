@@ -24,6 +24,7 @@ WIDE_SPREAD = 1.05
 WIDEST_SPREAD = 1.2
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 LARGEST_OFFSET = timedelta(hours=14)
+LONGEST_NAME = 64
 USUAL_PRESSURE_KPA = (70.0, 110.0)
 USUAL_TEMPERATURE_C = (15.0, 35.0)
 TIME = re.compile(
@@ -40,7 +41,7 @@ def check_columns(names: Iterable[str], where: str) -> None:
     for place, name in enumerate(names, start=1):
         if name not in COLUMNS:
             shown = f"column {name!r}" if PLAIN_NAME.fullmatch(name) else f"column {place}"
-            near = get_close_matches(name.casefold(), COLUMNS, n=1)
+            near = get_close_matches(name[:LONGEST_NAME].casefold(), COLUMNS, n=1)
             hint = f"if {near[0]} is meant, rename it, else" if near else "rename it, or"
             raise ReadError(
                 "SRT_SCHEMA",

@@ -121,8 +121,8 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_comment(cells: Sequence[str]) -> None:
-    # A spreadsheet fills the line up with empty cells.
-    if cells[0].strip() != COMMENT or any(cells[1:]):
+    # A spreadsheet fills the line up with empty cells; what is between them the header will tell.
+    if cells[0].strip("; \t") != COMMENT or any(cells[1:]):
         raise ReadError("SRT_SCHEMA", f"row 1: {COMMENT} expected, or no comment line at all")
 
 

@@ -138,7 +138,14 @@ def _rows(records: Sequence[object]) -> Iterator[tuple[str, Cells]]:
         if len(record) > MOST_COLUMNS:
             raise ReadError("SRT_SIZE", f"{where}: {len(record)} keys, at most {MOST_COLUMNS}")
         check_columns(record, where)
-        yield where, {name: _value(name, record[name], where) for name in record}
+        yield (
+            where,
+            {
+                name: _value(name, value, where)
+                for name, value in record.items()
+                if value != "" or COLUMNS[name].kind is not Kind.TEXT or COLUMNS[name].required
+            },
+        )
 
 
 def _value(name: str, value: object, where: str) -> object:

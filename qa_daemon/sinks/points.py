@@ -6,7 +6,7 @@ is one of those that linacs have, so that a target current at 6x and one at 15x 
 
 | measurement | tags | fields |
 |---|---|---|
-| `qa` | site, machine, energy, analyzer, metric, unit | value, verdict, tolerance_*, action_* |
+| `qa` | site, machine, energy, analyzer, metric, unit (and `at` of `srt_output`) | value, verdict, tolerance_*, action_* |
 | `qa_analysis` | site, machine, analyzer | verdict |
 | `qa_result` | site, machine | verdict |
 """
@@ -21,6 +21,9 @@ from qa_daemon.store.queries import StoredMeasurement, StoredResult
 
 UNKNOWN = "unknown"
 """The tag of a machine that no file and no folder names."""
+BY_BEAM = ("srt_output",)
+"""Analyzers of which a result holds a number for each beam, told apart by the tag `at`."""
+OTHER_CHARACTER = re.compile(r"[^A-Za-z0-9 ._/()+-]")
 NO_ENERGY, OTHER_ENERGY = "none", "other"
 """The tags of a file that says no energy, and of one that says what no linac has."""
 ENERGY = re.compile(r"([1-9]\d?)(?:\.0)?([xe])(?:[ -]?(fff|srs|hdtse))?", re.IGNORECASE | re.ASCII)
@@ -60,6 +63,8 @@ def _points(
                 "metric": measured.metric,
                 "unit": measured.unit or "1",
             }
+            if analysis.analyzer in BY_BEAM:
+                tags["at"] = OTHER_CHARACTER.sub("_", measured.at or "all")
             yield "qa", tags, _numbers(measured)
 
 

@@ -36,7 +36,17 @@ def test_the_catalogue_names_what_the_contract_promises() -> None:
     form = json.loads(RUNNER.invoke(app, ["catalogue", "--json"]).stdout)
     assert "varian-trajectory-log" in [f["name"] for f in form["formats"]]
     metrics = {a["name"]: {m["name"]: m["unit"] for m in a["metrics"]} for a in form["analyzers"]}
+    assert {"srt-output-csv", "srt-output-json"} <= {f["name"] for f in form["formats"]}
     promised = {
+        "srt_output": {
+            "output": "Gy/min",
+            "output_deviation": "%",
+            "timer_linearity": "%",
+            "end_effect": "s",
+            "hvl": "mm Al",
+            "hvl_deviation": "%",
+            "repeatability": "%",
+        },
         "mlc_positions": {
             "worst_leaf_rms": "mm",
             "error_p95": "mm",
