@@ -7,8 +7,9 @@ rows ask and cannot answer gives a number that is none, which is INVALID, with t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from analyzers.core import Measurement, Metric
@@ -49,17 +50,16 @@ class Findings:
 
     measurements: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    turns: Counter[tuple[str, str | None]] = field(default_factory=Counter)
 
     def add(self, measurement: Measurement) -> None:
         """Take a measurement; where its place has one already it becomes `... (2)`."""
-        taken = {m.at for m in self.measurements if m.metric is measurement.metric}
-        at, turn = measurement.at, 2
-        while at in taken:
-            at, turn = f"{measurement.at} ({turn})", turn + 1
-        m = measurement
-        self.measurements.append(
-            Measurement(m.metric, m.value, at, m.reference, m.judged_as, m.stated)
-        )
+        place = measurement.metric.name, measurement.at
+        self.turns[place] += 1
+        turn = self.turns[place]
+        if turn > 1:
+            measurement = replace(measurement, at=f"{measurement.at} ({turn})")
+        self.measurements.append(measurement)
 
     def cannot(self, metric: Metric, at: str, why: str) -> None:
         """Say that a quantity which the rows ask for cannot be had: INVALID."""

@@ -89,7 +89,7 @@ def _parsed(text: str) -> object:
     except _Wrong as why:
         raise ReadError("SRT_SCHEMA", str(why)) from None
     except json.JSONDecodeError as why:
-        is_cut = why.pos >= len(text.rstrip())
+        is_cut = why.pos >= len(text.rstrip()) or why.msg.startswith("Unterminated string")
         raise (TruncatedError if is_cut else ReadError)(
             "SRT_TEXT", f"not JSON in line {why.lineno}, column {why.colno}: {why.msg}"
         ) from None

@@ -6,9 +6,11 @@ is one of those that linacs have, so that a target current at 6x and one at 15x 
 
 | measurement | tags | fields |
 |---|---|---|
-| `qa` | site, machine, energy, analyzer, metric, unit (and `at` of `srt_output`) | value, verdict, tolerance_*, action_* |
+| `qa` | site, machine, energy, analyzer, metric, unit | value, verdict, tolerance_*, action_* |
 | `qa_analysis` | site, machine, analyzer | verdict |
 | `qa_result` | site, machine | verdict |
+
+What has a number for each beam (`srt_output`) has a tag `at` besides.
 """
 
 from __future__ import annotations
