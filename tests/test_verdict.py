@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzers.core import Limits
-from qa_daemon.model import AnalysisReport, Value, Verdict
-from qa_daemon.verdict import judge, judge_analysis, judge_value, worst
+from qa_daemon.model import AnalysisReport, Report, Value, Verdict
+from qa_daemon.verdict import judge, judge_analysis, judge_value, why_not_judged, worst
 
 AT_MOST = Limits.at_most(tolerance=0.5, action=1.0)
 AT_LEAST = Limits.at_least(tolerance=95.0, action=90.0)
@@ -88,3 +88,43 @@ def test_the_worst_number_decides() -> None:
     assert judge_analysis(_report(), judged).verdict is Verdict.TOLERANCE
     assert worst([None, Verdict.PASS, Verdict.INVALID, Verdict.ACTION]) is Verdict.INVALID
     assert worst([None]) is None
+
+
+def stated(tolerance: float | None, action: float | None) -> Limits:
+    low_high = [None if bound is None else (-bound, bound) for bound in (tolerance, action)]
+    (low, high), (action_low, action_high) = (pair or (None, None) for pair in low_high)
+    return Limits(low, high, action_low, action_high, source="stated")
+
+
+@pytest.mark.parametrize(
+    ("number", "limits", "own", "verdict"),
+    [
+        (0.9, WITHIN, stated(5.0, 6.0), Verdict.PASS),
+        (1.1, WITHIN, stated(5.0, 6.0), Verdict.TOLERANCE),
+        (2.1, WITHIN, stated(5.0, 6.0), Verdict.ACTION),
+        (0.9, WITHIN, stated(0.5, None), Verdict.TOLERANCE),
+        (-0.9, WITHIN, stated(None, 0.5), Verdict.ACTION),
+        (0.9, None, stated(0.5, 1.0), Verdict.TOLERANCE),
+        # Limits without a bound never pass, whatever the record states.
+        (0.0, Limits(), stated(5.0, 6.0), Verdict.INVALID),
+        # A share without anything that it is a share of.
+        (0.9, Limits.within(tolerance=1, action=2, tolerance_percent=9), stated(0.5, 1),
+         Verdict.TOLERANCE),
+    ],
+)  # fmt: skip
+def test_limits_that_a_record_states_only_make_those_of_the_clinic_tighter(
+    number: float, limits: Limits | None, own: Limits, verdict: Verdict
+) -> None:
+    assert judge_value(Value(metric="m", value=number, unit="%", stated=own), limits).verdict is (
+        verdict
+    )
+
+
+def test_an_analyzer_says_why_nothing_was_judged_and_only_then() -> None:
+    report = AnalysisReport(analyzer="a", version="1", not_judged="no reference")
+    assert why_not_judged(Report(analyses=(report,)), None) == "no reference"
+    assert why_not_judged(Report(analyses=(report,)), Verdict.PASS) is None
+    assert why_not_judged(Report(analyses=(report,), not_judged="a side file"), None) == (
+        "a side file"
+    )
+    assert why_not_judged(Report(), None) == "no analysis applies limits to this record"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzers import catalogue
@@ -114,6 +114,7 @@ LEAVES = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_s
 VALUES = LEAVES | st.lists(LEAVES, max_size=3) | st.sampled_from([{}, {"a": [1]}, [[[[1]]]]])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=st.sampled_from(sorted(EXAMPLE)) | st.text(max_size=10),
     value=VALUES,

@@ -105,7 +105,7 @@ def test_the_dose_to_water_of_the_end_to_end_vector(analyze: Analyze) -> None:
             mu_en_ratio="1.0185",
             timer_set_s="60",
             reference_output="0.10806",
-        )  # fmt: skip
+        )
     )
     assert f"{value(result, 'output', f'{BEAM} water'):.5f}" == "0.10806"
     assert ("output", BEAM) not in numbers(result)
