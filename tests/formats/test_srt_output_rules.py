@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +13,7 @@ from analyzers import catalogue
 from analyzers.core import NamedFile, ReadError
 from analyzers.formats import srt_output_csv, srt_output_json
 from analyzers.output_checks import CheckType, OutputCheck, escaped
-from analyzers.output_columns import PRIVATE
+from analyzers.output_columns import COLUMNS, PRIVATE, REQUIRED
 from analyzers.output_text import as_csv, as_json
 from tests.output_tables import EXAMPLE, document, row, table
 
@@ -236,3 +237,11 @@ def test_what_looks_like_a_formula_is_text_and_leaves_as_text(
     again = srt_output_csv.read(tmp_path / "again.csv").rows[0]
     assert (again.unit_id, again.comment, again.filter_id) == (f"'{text}",) * 3
     assert as_csv([again]) == written
+
+
+def test_the_page_on_the_schema_lists_every_column_and_no_other() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "srt-output.md"
+    columns = page.read_text("utf-8").partition("## Columns")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \| (\w*)", columns, re.MULTILINE)
+    assert [name for name, _ in listed] == list(COLUMNS)
+    assert {name for name, word in listed if word == "yes"} == set(REQUIRED)
