@@ -14,7 +14,7 @@ import numpy as np
 from analyzers.core import Metric
 from analyzers.numerics.control_chart import FEWEST, ControlLimits, control_limits
 from dashboards.figures import Figure, Numbers, Panel, Series
-from dashboards.web.wording import LOOKS, instant, local, number, plural, quantity
+from dashboards.web.wording import LOOKS, badness, instant, local, number, plural, quantity
 from qa_daemon.model import Verdict
 from qa_daemon.store.queries import TrendPoint
 
@@ -109,7 +109,9 @@ def summary(metric: Metric, points: Sequence[TrendPoint], cut: bool) -> str:
     reach = quantity(high, metric.unit)
     if low < high:
         reach = f"{number(low)} to {reach}"
-    newest = points[-1]
+    # A result may have several of one metric, one for each beam: the worst of them is told.
+    latest = [p for p in points if p.point_ns == points[-1].point_ns]
+    newest = max(reversed(latest), key=lambda p: badness(p.verdict))
     found = [
         f"{sum(p.verdict is verdict for p in points)} {LOOKS[verdict].word}"
         for verdict in (Verdict.ACTION, Verdict.TOLERANCE, Verdict.INVALID)

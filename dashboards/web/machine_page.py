@@ -12,7 +12,7 @@ from analyzers.core import Metric
 from dashboards.figures import Figure
 from dashboards.web.clinic import Clinic, When
 from dashboards.web.draw_trend import Span, summary, trend
-from dashboards.web.wording import LOOKS, Look, quantity
+from dashboards.web.wording import LOOKS, Look, badness, quantity
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 
 RANGES_D = (7, 30, 90, 365)
@@ -130,7 +130,7 @@ def _test(clinic: Clinic, machine: str, days: int, said: StoredAnalysis) -> Test
     metrics = clinic.metrics_of(said.analyzer)
     if not metrics:
         return None
-    numbers = {m.metric: m for m in said.measurements}
+    numbers = worst_by_metric(said.measurements)
     judged = [m for m in metrics if m.name in numbers and numbers[m.name].verdict is not None]
     headline = next(iter([*judged, *(m for m in metrics if m.limits), *metrics]))
     drawn = figure(clinic, machine, f"{said.analyzer}.{headline.name}", days)
@@ -146,6 +146,16 @@ def _test(clinic: Clinic, machine: str, days: int, said: StoredAnalysis) -> Test
         _chart(machine, days, said.analyzer, headline, sentence),
         others,
     )
+
+
+def worst_by_metric(found: Sequence[StoredMeasurement]) -> dict[str, StoredMeasurement]:
+    """One number for each metric: where a result has several (one for each beam), the worst."""
+    worst: dict[str, StoredMeasurement] = {}
+    for measured in found:
+        known = worst.setdefault(measured.metric, measured)
+        if badness(measured.verdict) > badness(known.verdict):
+            worst[measured.metric] = measured
+    return worst
 
 
 def _chart(machine: str, days: int, analyzer: str, metric: Metric, sentence: str) -> ChartView:

@@ -38,6 +38,11 @@ LOOKS: dict[Verdict | None, Look] = {
 }
 
 
+def badness(verdict: Verdict | None) -> int:
+    """By which the worst of several is chosen: not judged, PASS, TOLERANCE, ACTION, INVALID."""
+    return -1 if verdict is None else int(verdict)
+
+
 def number(value: float, *bounds: float | None, sign: bool = False) -> str:
     """A value in three or four sensible digits, and as many more as it takes to tell its side.
 

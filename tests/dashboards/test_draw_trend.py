@@ -10,9 +10,10 @@ import pytest
 
 from analyzers.core import Limits, Metric
 from dashboards.figures import Figure, Panel
-from dashboards.web.draw_trend import Span, trend
+from dashboards.web.draw_trend import Span, summary, trend
+from dashboards.web.machine_page import worst_by_metric
 from qa_daemon.model import Verdict
-from qa_daemon.store.queries import TrendPoint
+from qa_daemon.store.queries import StoredMeasurement, TrendPoint
 
 LIMITS = Limits.within(tolerance=2.2, action=5.0)
 SPAN = Span(
@@ -60,3 +61,20 @@ def test_other_metrics_have_none() -> None:
     figure = drawn([0.0, 1.0] * 20, Metric("largest_error", "mm", "Error"))
     assert levels(figure, "control limit") == []
     assert "ontrol" not in figure.summary
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_a_result_with_a_number_for_each_beam_the_worst_is_told(turn: int) -> None:
+    at_ns = int(SPAN.since.timestamp()) * 10**9
+    beams = [("50 kV", 0.1, Verdict.PASS), ("70 kV", -6.0, Verdict.ACTION), ("100 kV", 0.2, None)]
+    metric = Metric("output_deviation", "%", "Change")
+    points = [
+        TrendPoint(1, at_ns, value, verdict, LIMITS, at, "%")
+        for at, value, verdict in beams[::turn]
+    ]
+    assert "newest \N{MINUS SIGN}6\u202f% (ACTION)" in summary(metric, points, cut=False)
+    measured = [
+        StoredMeasurement("output_deviation", value, "%", at, verdict, LIMITS)
+        for at, value, verdict in beams[::turn]
+    ]
+    assert worst_by_metric(measured)["output_deviation"].at == "70 kV"
