@@ -305,6 +305,24 @@ class NamedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One record of a file that holds several, as a file of its own.
+
+    `name` tells it from the others and stays the same when the file is written anew.
+    """
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What is read from a file that holds several records: each is read and judged by itself."""
+
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True, slots=True)
 class Companions:
     """How a format's side files are told and paired.
 
@@ -333,6 +351,9 @@ class Format(Generic[RecordT]):
     the side files paired with it and raises only `ReadError`.  `machine_class` is the class assumed
     when no site configuration names the machine; empty for what no machine writes (a plan).
 
+    Where a file may hold several records (`may_bundle`), it is then read as a `Bundle`; each part
+    is a file of one record.
+
     `occasion` maps the name of a folder to what it tells of the record, None where it tells
     nothing: files of equal bytes are copies of one record only where that is equal too.
     """
@@ -340,10 +361,11 @@ class Format(Generic[RecordT]):
     name: str
     yields: type[RecordT]
     recognize: Callable[[bytes], bool]
-    read: Callable[[NamedFile, Sequence[NamedFile]], RecordT]
+    read: Callable[[NamedFile, Sequence[NamedFile]], RecordT | Bundle]
     machine_class: str
     companions: Companions | None = None
     occasion: Callable[[str], str | None] = lambda _: None
+    may_bundle: bool = False
 
 
 HEAD_BYTES = 4096

@@ -31,6 +31,7 @@ from analyzers.catalogue import Catalogue, load
 from analyzers.core import (
     AnalysisError,
     Analyzer,
+    Bundle,
     Context,
     LeafTable,
     NotApplicable,
@@ -47,6 +48,7 @@ from qa_daemon.model import (
     Job,
     LeafNumbers,
     MatchReport,
+    PartReport,
     Report,
     Value,
 )
@@ -174,6 +176,8 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         record = recognized.format.read(
             as_named_file(job.file), [as_named_file(c) for c in job.companions]
         )
+        if isinstance(record, Bundle):
+            return _parts(recognized.format.name, recognized.format.machine_class, record, job)
         if isinstance(record, Delivery) and job.resumed_by:
             record = with_the_rest(record, job, catalogue)
         if isinstance(record, PortalImage):
@@ -198,6 +202,24 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         ]
     report = _report(recognized.format.name, machine_class, record, reports, _save(traces, job))
     return report.model_copy(update={"match": found})
+
+
+def _parts(format_name: str, machine_class: str, bundle: Bundle, job: Job) -> Report:
+    """Every record as a file in the scratch folder."""
+    if job.scratch is None:
+        raise ValueError("a file of several records needs a scratch folder")
+    kept = []
+    for part in bundle.parts:
+        descriptor, path = tempfile.mkstemp(dir=job.scratch, suffix=".part")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(part.content)
+        kept.append(PartReport(name=part.name, scratch=Path(path).name))
+    return Report(
+        format=format_name,
+        machine_class=machine_class,
+        not_judged=f"holds {len(kept)} records, each of which has a result of its own",
+        parts=tuple(kept),
+    )
 
 
 def warm_up() -> None:

@@ -265,6 +265,13 @@ class MatchReport(Message):
     rivals: tuple[RivalBeam, ...] = ()
 
 
+class PartReport(Message):
+    """One record of a file that holds several: its name, and its file in the worker's scratch."""
+
+    name: str = Field(min_length=1, max_length=200)
+    scratch: str
+
+
 class Report(Message):
     """What a worker found in one file: a record with its analyses, or the reason why not.
 
@@ -274,7 +281,7 @@ class Report(Message):
     `identity` goes to the store and nowhere else.
     `arrays` is the name of the array file the worker left in its scratch folder.  `series` is the
     kind of record where those of different kinds say nothing of one another.  `awaits` names what
-    has still to come before it is judged.
+    has still to come before it is judged.  `parts` are the records of a file that holds several.
     """
 
     format: str | None = None
@@ -293,6 +300,7 @@ class Report(Message):
     keys: DeliveryKeys | PlanKeys | RecordKeys | ImageKeys | None = None
     match: MatchReport | None = None
     awaits: str | None = None
+    parts: tuple[PartReport, ...] = ()
     error_code: str | None = None
     error_message: str | None = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 
 from qa_daemon.image_desk import ImageDesk
 from qa_daemon.jobs import WorkerDied
@@ -16,7 +17,7 @@ from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store.archive import Archive
-from qa_daemon.store.ledger import Group, Ledger
+from qa_daemon.store.ledger import Arrival, Fingerprint, Group, Ledger, LedgerFile
 from qa_daemon.store.results import Provenance, Results, Used
 from qa_daemon.unit_rules import against_clinic, is_output_check
 from qa_daemon.verdict import Outcome, judge_analysis, judge_value
@@ -60,6 +61,7 @@ class Pipeline:
             report = against_clinic(report, machine, self.site)
         elif _is_of_another(report, machine, self.site):
             report = Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
+        self._enter_parts(file, report)
         machine = _machine_of(report, machine, self.site)
         outcomes = judge(report, self.site, machine)
         arrays = self.archive.keep_arrays(report.arrays)
@@ -67,6 +69,23 @@ class Pipeline:
         return self.results.save(
             file, group.others, report, outcomes, made, arrays, Used(used, beside)
         )
+
+    def _enter_parts(self, file: LedgerFile, report: Report) -> None:
+        """The records of a file that holds several become files below its path.
+
+        Written anew with more records, it gives the same files and some more; one that differs is
+        a revision of its own.
+        """
+        arrivals = []
+        for part in report.parts:
+            scratch = self.archive.scratch / Path(part.scratch).name
+            sha256, status = self.archive.take(scratch)
+            scratch.unlink()
+            name = f"{file.name}#{part.name}"
+            seen = Fingerprint(f"{file.folder}/{name}", status.st_size, file.mtime_ns, "part")
+            arrivals.append(Arrival(seen, file.folder, name, file.machine, sha256))
+        if arrivals:
+            self.ledger.add_all(arrivals)
 
     def end_waiting(self, *, at_once: bool = False) -> int:
         """Let files wait for what they belong with no longer than the site says; how many ended.

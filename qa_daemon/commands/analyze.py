@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import typer
 
@@ -54,7 +55,8 @@ class Group:
 
     `resumed_by` are later logs of the same beam, which was interrupted, or the other images of a
     set; `partners` is what an image is held against, `beside` those of its files that are listed;
-    `told_kind` is what it shows.
+    `told_kind` is what it shows.  `part` names one record of a main file that holds several, and
+    `bytes_at` is where it lies.
     """
 
     main: Path
@@ -63,6 +65,8 @@ class Group:
     partners: Partners = field(default_factory=Partners)
     beside: list[Path] = field(default_factory=list)
     told_kind: ToldKind | None = None
+    part: str | None = None
+    bytes_at: Path | None = None
 
     @property
     def others(self) -> list[Path]:
@@ -123,7 +127,8 @@ def analyze(
     given = Given(config is not None, plans, plan is not None, mlc)
     images = [group for group in groups if _yields(group.main, catalogue, PortalImage)]
     # Images come last: they are held against the logs.
-    measured = [_safely(g, catalogue, site, given) for g in groups if g not in images]
+    logs = [group for group in groups if group not in images]
+    measured = [one for group in logs for one in _records(group, catalogue, site, given)]
     whole = [_safely(j, catalogue, site, given) for j in joined(measured, site)]
     taken = {path for one in whole for path in (one.group.main, *one.group.others)}
     measured = [m for m in measured if m.group.main not in taken] + whole
@@ -179,6 +184,13 @@ def _nearest(side: Path, rules: Companions, mains: Sequence[Path]) -> Path | Non
 def _yields(path: Path, catalogue: Catalogue, kind: type) -> bool:
     try:
         return issubclass(catalogue.recognize(path, path.name).format.yields, kind)
+    except ReadError:
+        return False
+
+
+def _may_bundle(path: Path, catalogue: Catalogue) -> bool:
+    try:
+        return catalogue.recognize(path, path.name).format.may_bundle
     except ReadError:
         return False
 
@@ -249,12 +261,31 @@ def _machine_name(one: Measured) -> str | None:
     return one.machine.name if one.machine else one.report.machine_serial
 
 
+def _records(group: Group, catalogue: Catalogue, site: Site, given: Given) -> list[Measured]:
+    """What was measured of a group, of each record where its file holds several."""
+    if not _may_bundle(group.main, catalogue):
+        return [_safely(group, catalogue, site, given)]
+    with TemporaryDirectory(prefix="qa-daemon-") as scratch:
+        whole = _safely(group, catalogue, site, given, scratch=scratch)
+        parts = [
+            Group(group.main, part=part.name, bytes_at=Path(scratch, part.scratch))
+            for part in whole.report.parts
+        ]
+        return [_safely(part, catalogue, site, given) for part in parts] or [whole]
+
+
 def _safely(
-    group: Group, catalogue: Catalogue, site: Site, given: Given, *, only_keys: bool = False
+    group: Group,
+    catalogue: Catalogue,
+    site: Site,
+    given: Given,
+    *,
+    only_keys: bool = False,
+    scratch: str | None = None,
 ) -> Measured:
     """What was measured of a group; a bug costs its own files alone."""
     try:
-        return _one(group, catalogue, site, given, only_keys=only_keys)
+        return _one(group, catalogue, site, given, only_keys=only_keys, scratch=scratch)
     except Exception:  # noqa: BLE001
         # The boundary of a command: the other files still get their results.
         traceback.print_exc()
@@ -302,12 +333,18 @@ def _group_of(chain: Sequence[tuple[datetime, DeliveredBeam, Group]]) -> Iterato
 
 
 def _one(
-    group: Group, catalogue: Catalogue, site: Site, given: Given, *, only_keys: bool = False
+    group: Group,
+    catalogue: Catalogue,
+    site: Site,
+    given: Given,
+    *,
+    only_keys: bool,
+    scratch: str | None,
 ) -> Measured:
     machine = site.machine_of_path(group.main)
     report: Report = measure(
         Job(
-            file=_named(group.main),
+            file=_named(group.bytes_at or group.main),
             companions=tuple(_named(c) for c in group.companions),
             resumed_by=tuple(
                 Resumption(
@@ -325,6 +362,7 @@ def _one(
             machine_class=machine.machine_class if machine else None,
             mlc=(machine.mlc if machine else None) or given.mlc,
             settings=site.analyzer_settings,
+            scratch=scratch,
         ),
         catalogue,
     )
@@ -346,6 +384,7 @@ def _form(one: Measured, site: Site, given: Given) -> forms.Form:
         performed_at,
         report,
         judge(report, site, machine),
+        part=group.part,
     )
 
 
@@ -399,7 +438,8 @@ def _exit_code(found: Sequence[forms.Form]) -> int:
 
 
 def _as_text(form: forms.Form) -> str:
-    lines = [f"{form['verdict'] or 'not judged':10} {form['file']}"]
+    part = f"#{form['part']}" if "part" in form else ""
+    lines = [f"{form['verdict'] or 'not judged':10} {form['file']}{part}"]
     error = form["error"]
     if isinstance(error, dict):
         lines.append(f"  {error['code']}: {error['message']}")

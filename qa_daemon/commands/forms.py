@@ -49,13 +49,15 @@ def one_shot(
     performed_at: datetime | None,
     report: Report,
     outcomes: Sequence[Outcome],
+    *,
+    part: str | None = None,
 ) -> Form:
-    """A result that was not stored."""
+    """A result that was not stored; `part` names one record of a file that holds several."""
     error = (
         {"code": report.error_code, "message": report.error_message} if report.error_code else None
     )
     verdict = Verdict.INVALID if error else worst(o.verdict for o in outcomes)
-    return {
+    return ({} if part is None else {"part": part}) | {
         "file": file,
         "companions": list(companions),
         "sha256": sha256,
