@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qa_daemon.site.dicom_settings import Dicom
 from qa_daemon.site.image_rules import ImageRule
+from qa_daemon.site.srt_settings import Instrument, SrtUnit
 from qa_daemon.site.values import ONE_LINE, AeTitle, Duration, Model, Paths
 
 
@@ -60,6 +61,14 @@ class Machine(Model):
     """What plans call it; left out: its name, and any that is no other machine's."""
     ae_title: AeTitle | None = None
     """What a `[[dicom.peer]]` calls itself that sends this machine's objects and no other's."""
+    srt: SrtUnit | None = None
+    """Beams and applicators of a superficial kV unit."""
+
+    @model_validator(mode="after")
+    def _of_its_class(self) -> Machine:
+        if self.srt is not None and self.machine_class != "srt":
+            raise ValueError("[machine.srt] belongs to a machine of class srt")
+        return self
 
 
 class Ingest(Model):
@@ -270,6 +279,7 @@ class SiteFile(Model):
     plan_class: tuple[PlanClass, ...] = ()
     limits: tuple[LimitsEntry, ...] = ()
     image_rule: tuple[ImageRule, ...] = ()
+    instrument: tuple[Instrument, ...] = ()
     analyzer: dict[str, dict[str, object]] = {}
     """`[analyzer.NAME]`: an analyzer's own settings."""
 
@@ -280,6 +290,7 @@ class SiteFile(Model):
         _unique("plan_class", [c.name for c in self.plan_class])
         titles = [m.ae_title for m in self.machine if m.ae_title is not None]
         _unique("machine", titles, "have the AE title")
+        _unique("instrument", [f"{i.kind} {i.serial}" for i in self.instrument])
         if self.dicom is not None:
             self.dicom.check(titles, self.ingest.largest_file_mb)
         people = {p.name: p for p in self.person}

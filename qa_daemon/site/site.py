@@ -240,6 +240,7 @@ class Site:
                 "plans",
                 "images",
                 "image_rule",
+                "instrument",
             },
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
