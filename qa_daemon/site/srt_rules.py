@@ -14,16 +14,14 @@ from dataclasses import dataclass
 class Rules:
     """What a jurisdiction asks of output checks.
 
-    A full calibration is due every `calibration_months`, and when the output is more than
-    `reconcile_percent` off and nothing explains it.  A physicist signs each output check within
-    `sign_within_days`.  `third_party_months`: an output check by somebody else, None where none
-    is asked for.
+    A full calibration is due every `calibration_months`.  A physicist signs each output check
+    within `sign_within_days`.  `third_party_months`: an output check by somebody else, None where
+    none is asked for.
     """
 
     title: str
     source: str
     calibration_months: int = 12
-    reconcile_percent: float = 5.0
     sign_within_days: int = 30
     third_party_months: int | None = None
 

@@ -438,6 +438,55 @@ image_baselines = Table(  # images that a physicist signed off as what later one
     Index("image_baselines_by_beam", "plan_uid", "beam_number", "id"),
 )
 
+unit_blocks = Table(  # a kV unit out of its limits treats nobody until a physicist clears it
+    "unit_blocks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("machine", String(200), nullable=False),
+    Column("file", Integer, ForeignKey("files.id"), nullable=False),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+    Column("metric", String(80), nullable=False),
+    Column("at_beam", String(80)),
+    Column("said", Text, nullable=False),
+    Column("demands_calibration", Boolean, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("cleared_by", String(200)),
+    Column("cleared_at", String(32)),
+    Column("cleared_reason", Text),
+    Index("unit_blocks_by_state", "cleared_at", "machine"),
+    Index("unit_blocks_by_file", "file"),
+)
+
+check_signatures = Table(  # a physicist has seen an output check
+    "check_signatures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("file", Integer, ForeignKey("files.id"), nullable=False),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("verdict", Integer),
+    Column("actor", String(200), nullable=False),
+    Column("remark", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("check_signatures_by_file", "file"),
+)
+
+output_baselines = Table(  # the output of a beam that later checks are held against
+    "output_baselines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("machine", String(200), nullable=False),
+    Column("beam", String(80), nullable=False),
+    Column("to_water", Boolean, nullable=False),
+    Column("gy_per_min", Float),  # null: withdrawn
+    Column("since", String(40), nullable=False),  # ISO with offset: checks from then on
+    Column("result", Integer, ForeignKey("results.id")),
+    Column("actor", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Index("output_baselines_by_machine", "machine", "beam", "id"),
+)
+
 audit = Table(  # append-only and hash-chained: each row holds the hash of the one before
     "audit",
     metadata,

@@ -40,7 +40,11 @@ class Store:
 
     def now(self) -> str:
         """The current UTC time as ISO text."""
-        return self._clock().astimezone(UTC).isoformat(timespec="milliseconds")
+        return self.instant().isoformat(timespec="milliseconds")
+
+    def instant(self) -> datetime:
+        """The current UTC time."""
+        return self._clock().astimezone(UTC)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

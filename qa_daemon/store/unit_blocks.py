@@ -1,0 +1,178 @@
+"""A kV unit that is out of its limits: blocked from the check that found it until it is cleared.
+
+Written in the transaction of the result, so that no page shows the one without the other.  Only a
+physicist clears, with a reason; an output that nothing reconciles needs a check in its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from qa_daemon.model import Verdict
+from qa_daemon.store import audit
+from qa_daemon.store.schema import measurements, unit_blocks
+from qa_daemon.store.store import Store
+from qa_daemon.verdict import Judged, Outcome
+
+HISTORY = timedelta(days=31)
+"""A check that was made longer ago says nothing of the unit today: it was brought in afterwards."""
+RECONCILE_PERCENT = 5.0
+"""An output that is off by more, and is not reconciled, demands a full calibration (OAR
+333-123-0035, -0145; the other rules that were read ask for no less)."""
+OUTPUT = "srt_output.output_deviation"
+MOST_OPEN = 200
+
+
+class CannotClear(Exception):  # noqa: N818 - an answer for a person
+    """The unit stays blocked; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One reason why a unit is blocked.
+
+    `said` is a sentence for a page.  `demands_calibration`: the output is so far off that a reason
+    alone does not clear it.
+    """
+
+    id: int
+    machine: str
+    result: int
+    point_ns: int
+    said: str
+    demands_calibration: bool
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A judged check as it is saved: which file, result and unit, and when it was made."""
+
+    file: int
+    result: int
+    machine: str
+    point_ns: int
+    performed_at: datetime
+
+
+def keep(connection: Connection, check: Check, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Block the unit for each number of a recent check that is at ACTION.
+
+    What the same file blocked before, and is in its limits when it is judged again, stays blocked:
+    a physicist has to see it.
+    """
+    if now - check.performed_at > HISTORY:
+        return
+    known = {
+        (row.metric, row.at_beam)
+        for row in connection.execute(
+            select(unit_blocks.c.metric, unit_blocks.c.at_beam).where(
+                unit_blocks.c.file == check.file
+            )
+        )
+    }
+    for outcome in outcomes:
+        for judged in outcome.judged:
+            metric = f"{outcome.report.analyzer}.{judged.value.metric}"
+            if judged.verdict is not Verdict.ACTION or (metric, judged.value.at) in known:
+                continue
+            _block(connection, check, metric, judged, now)
+
+
+def open_blocks(store: Store, machine: str | None = None) -> list[Block]:
+    """Why units are blocked, the newest first; of one unit, or of all."""
+    query = select(unit_blocks).where(unit_blocks.c.cleared_at.is_(None))
+    if machine is not None:
+        query = query.where(unit_blocks.c.machine == machine)
+    with store.read() as connection:
+        rows = connection.execute(query.order_by(unit_blocks.c.id.desc()).limit(MOST_OPEN))
+        return [
+            Block(r.id, r.machine, r.result, r.point_ns, r.said, r.demands_calibration, r.at)
+            for r in rows
+        ]
+
+
+def clear(store: Store, block: int, actor: str, reason: str) -> None:
+    """A physicist takes the unit into use again.
+
+    Raises `CannotClear` where it was cleared already, and where the output was off beyond what a
+    reason reconciles and no later check of that beam is in its limits.
+    """
+    with store.write() as connection:
+        row = connection.execute(select(unit_blocks).where(unit_blocks.c.id == block)).one_or_none()
+        if row is None or row.cleared_at is not None:
+            raise CannotClear("this block was cleared already: look again")
+        if row.demands_calibration and not _is_in_order_since(connection, row):
+            raise CannotClear(
+                "the output is off by more than a reason reconciles: a later check of this beam "
+                "in its limits, after a full calibration or a repeat, has to be here first"
+            )
+        connection.execute(
+            update(unit_blocks)
+            .where(unit_blocks.c.id == block)
+            .values(cleared_by=actor, cleared_at=store.now(), cleared_reason=reason)
+        )
+        audit.record(
+            connection,
+            at=store.now(),
+            actor=actor,
+            action="unit cleared",
+            subject=f"result {row.result}",
+            detail={"machine": row.machine, "said": row.said, "reason": reason},
+        )
+
+
+def _block(
+    connection: Connection, check: Check, metric: str, judged: Judged, now: datetime
+) -> None:
+    value = judged.value
+    off = metric == OUTPUT and abs(value.value) > RECONCILE_PERCENT
+    place = f" at {value.at}" if value.at else ""
+    said = f"{value.metric}{place}: {value.value:+.3g} {value.unit}"
+    at = now.isoformat(timespec="milliseconds")
+    connection.execute(
+        insert(unit_blocks).values(
+            machine=check.machine,
+            file=check.file,
+            result=check.result,
+            point_ns=check.point_ns,
+            metric=metric,
+            at_beam=value.at,
+            said=said,
+            demands_calibration=off,
+            at=at,
+        )
+    )
+    audit.record(
+        connection,
+        at=at,
+        actor="daemon",
+        action="unit blocked",
+        subject=f"result {check.result}",
+        detail={"machine": check.machine, "said": said, "demands_calibration": off},
+    )
+
+
+def _is_in_order_since(connection: Connection, block: Row[Any]) -> bool:
+    """Whether a later check holds the same beam's output in its limits."""
+    analyzer, _, metric = block.metric.partition(".")
+    newest = (
+        select(measurements.c.verdict)
+        .where(
+            measurements.c.machine == block.machine,
+            measurements.c.analyzer == analyzer,
+            measurements.c.metric == metric,
+            measurements.c.at == block.at_beam,
+            measurements.c.active,
+            measurements.c.point_ns > block.point_ns,
+        )
+        .order_by(measurements.c.point_ns.desc())
+        .limit(1)
+    )
+    verdict = connection.execute(newest).scalar_one_or_none()
+    return verdict is not None and verdict <= int(Verdict.TOLERANCE)
