@@ -30,8 +30,9 @@ class RoutineTest:
     """One test of the routine.
 
     `metric` is the name of its number in the catalogue of metrics.  A test without unit is one of
-    function: it works, or it does not, and then the unit is out of its action limit.  `limits` are
-    None where a report asks for a value to be recorded and gives no limit.
+    function: it works, or it does not, and then the unit is out of its action limit.
+    `check_type`: it is done by an output check of that kind, from its readings, and is no item of
+    a list.
     """
 
     id: str
@@ -40,6 +41,7 @@ class RoutineTest:
     metric: str
     unit: str | None = None
     limits: Limits | None = None
+    check_type: str | None = None
 
     @property
     def is_functional(self) -> bool:
@@ -56,7 +58,13 @@ _D, _M, _A = Frequency.DAILY, Frequency.MONTHLY, Frequency.ANNUAL
 ROUTINE: tuple[RoutineTest, ...] = (
     RoutineTest("SRT.D.WARMUP", _D, "Mandatory warm-up completed", "warm_up"),
     RoutineTest(
-        "SRT.D.OUT", _D, "Output constancy of each kV", "output_daily", "%", _within(3, 5, ACHIEVED)
+        "SRT.D.OUT",
+        _D,
+        "Output constancy of each kV",
+        "output_deviation",
+        "%",
+        _within(3, 5, ACHIEVED),
+        check_type="daily",
     ),
     RoutineTest(
         "SRT.D.TIMER.BACKUP",
@@ -82,20 +90,28 @@ ROUTINE: tuple[RoutineTest, ...] = (
         "SRT.M.OUT",
         _M,
         "Output constancy of each kV, traceable chamber",
-        "output_monthly",
+        "output_deviation",
         "%",
         _within(2, 3, ACHIEVED),
+        check_type="monthly",
     ),
     RoutineTest(
         "SRT.M.TIMER.ACC",
         _M,
         "Timer against a stopwatch",
-        "timer_error",
+        "timer_accuracy",
         "s",
         _within(1, 2, "NZ SR 1982/72 (1 s up to 100 s); action: product default"),
+        check_type="timer",
     ),
     RoutineTest(
-        "SRT.M.HEAD", _M, "Output with the head turned", "output_head", "%", _within(1, 2, ACHIEVED)
+        "SRT.M.HEAD",
+        _M,
+        "Output with the head turned",
+        "angle_dependence",
+        "%",
+        _within(1, 2, ACHIEVED),
+        check_type="angle",
     ),
     RoutineTest("SRT.M.MEC.STAB", _M, "Stability, arm locks and anchoring", "mechanical_stability"),
     RoutineTest(
@@ -152,44 +168,55 @@ ROUTINE: tuple[RoutineTest, ...] = (
         "SRT.A.CAL",
         _A,
         "Absolute output, TG-61, against the stored",
-        "output_absolute",
+        "output_deviation",
         "%",
         _within(1, 2, CPQR),
+        check_type="absolute",
     ),
     RoutineTest(
-        "SRT.A.HVL", _A, "Half-value layer of each kV", "hvl_change", "%", _within(10, 15, CPQR)
+        "SRT.A.HVL",
+        _A,
+        "Half-value layer of each kV",
+        "hvl_deviation",
+        "%",
+        _within(10, 15, CPQR),
+        check_type="hvl",
     ),
     RoutineTest(
         "SRT.A.AF",
         _A,
         "Applicator factors",
-        "applicator_factor_change",
+        "applicator_factor_deviation",
         "%",
         _within(2, 3, ACHIEVED),
+        check_type="applicator_factor",
     ),
     RoutineTest(
         "SRT.A.TIMER.END",
         _A,
         "End effect of the timer",
-        "timer_end_effect",
-        "min",
-        Limits(action_low=-0.05, action_high=0.05, source=CPQR),
+        "end_effect",
+        "s",
+        Limits(action_low=-3.0, action_high=3.0, source=f"{CPQR}: 0.05 min"),
+        check_type="timer",
     ),
     RoutineTest(
         "SRT.A.LIN",
         _A,
         "Output linearity with time",
-        "output_linearity",
+        "timer_linearity",
         "%",
         Limits(action_low=-1.0, action_high=1.0, source=CPQR),
+        check_type="linearity",
     ),
     RoutineTest(
         "SRT.A.REPRO",
         _A,
         "Output reproducibility",
-        "output_spread",
+        "repeatability",
         "%",
         Limits.at_most(tolerance=2, action=3, source=CPQR),
+        check_type="reproducibility",
     ),
     RoutineTest(
         "SRT.A.INTERRUPT",
