@@ -47,9 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("unit_blocks_by_file", "unit_blocks", ["file"], unique=False)
-    op.create_index(
-        "unit_blocks_by_state", "unit_blocks", ["cleared_at", "machine"], unique=False
-    )
+    op.create_index("unit_blocks_by_state", "unit_blocks", ["cleared_at", "machine"], unique=False)
     op.create_table(
         "check_signatures",
         sa.Column("id", sa.Integer(), nullable=False),
