@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from qa_daemon.model import Event, MatchState, Report, State, Verdict
-from qa_daemon.store import audit, leaf_errors, unit_blocks
+from qa_daemon.store import audit, leaf_errors, routine_done, unit_blocks
 from qa_daemon.store.image_instances import settle
 from qa_daemon.store.image_users import users_of
 from qa_daemon.store.images import FoundImages, Images
@@ -133,6 +133,7 @@ class Results:
                     file.id, identity, made.machine, point_ns, made.performed_at
                 )
                 unit_blocks.keep(connection, check, outcomes, self._store.instant())
+                routine_done.keep(connection, check, outcomes)
             saved = Saved(identity, made.machine, point_ns)
             others = [companion.id for companion in companions]
             users = [] if self._images is None else users_of(connection, file.id)

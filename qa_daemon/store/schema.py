@@ -458,6 +458,20 @@ unit_blocks = Table(  # a kV unit out of its limits treats nobody until a physic
     Index("unit_blocks_by_file", "file"),
 )
 
+routine_done = Table(  # which tests of a kV unit's routine a result holds, for what is due
+    "routine_done",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("machine", String(200), nullable=False),
+    Column("test", String(40), nullable=False),
+    Column("at_beam", String(80), nullable=False),  # empty: of the unit as a whole
+    Column("verdict", Integer, nullable=False),
+    Column("point_ns", BigInteger, nullable=False),
+    Index("routine_done_by_machine", "machine", "point_ns"),
+    Index("routine_done_by_result", "result"),
+)
+
 check_signatures = Table(  # a physicist has seen an output check
     "check_signatures",
     metadata,

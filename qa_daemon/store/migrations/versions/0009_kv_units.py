@@ -49,6 +49,22 @@ def upgrade() -> None:
     op.create_index("unit_blocks_by_file", "unit_blocks", ["file"], unique=False)
     op.create_index("unit_blocks_by_state", "unit_blocks", ["cleared_at", "machine"], unique=False)
     op.create_table(
+        "routine_done",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("result", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("test", sa.String(40), nullable=False),
+        sa.Column("at_beam", sa.String(80), nullable=False),
+        sa.Column("verdict", sa.Integer(), nullable=False),
+        sa.Column("point_ns", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["result"], ["results.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("routine_done_by_result", "routine_done", ["result"], unique=False)
+    op.create_index(
+        "routine_done_by_machine", "routine_done", ["machine", "point_ns"], unique=False
+    )
+    op.create_table(
         "check_signatures",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("file", sa.Integer(), nullable=False),
