@@ -13,7 +13,8 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from analyzers.output_checks import ReadingGroup, escaped
+from analyzers.core import Bundle, Part
+from analyzers.output_checks import OutputCheck, ReadingGroup, escaped
 from analyzers.output_columns import COLUMNS, SCHEMA, VERSION, Kind
 
 Written = str | float | list[float]
@@ -24,6 +25,25 @@ def as_json(rows: Iterable[ReadingGroup]) -> bytes:
     ordered = sorted(rows, key=lambda r: (r.performed_at, r.record_id))
     form = {"schema": SCHEMA, "version": VERSION, "records": [_values(row) for row in ordered]}
     return (json.dumps(form, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+def one_or_bundle(sessions: Sequence[OutputCheck]) -> OutputCheck | Bundle:
+    """The session of a file, or each of several as a `srt-output-json` file.
+
+    A part is named by its unit and when it began, so that a table written anew with more rows gives
+    the same parts and some more.
+    """
+    if len(sessions) == 1:
+        return sessions[0]
+    return Bundle(
+        tuple(
+            Part(
+                f"{session.performed_at.isoformat()} {session.rows[0].unit_id}",
+                as_json(session.rows),
+            )
+            for session in sessions
+        )
+    )
 
 
 def as_csv(rows: Sequence[ReadingGroup], *, columns: Sequence[str] | None = None) -> bytes:

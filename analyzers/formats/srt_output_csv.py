@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analyzers.core import Format, NamedFile, ReadError, TruncatedError
+from analyzers.core import Bundle, Format, NamedFile, ReadError, TruncatedError
 from analyzers.output_checks import OutputCheck
 from analyzers.output_columns import COLUMNS, REQUIRED, SCHEMA, VERSION, Column, Kind
 from analyzers.output_rows import (
@@ -25,6 +25,7 @@ from analyzers.output_rows import (
     check_columns,
     only_session,
 )
+from analyzers.output_text import one_or_bundle
 from analyzers.regular_file import opened
 
 COMMENT = f"#schema={SCHEMA}/{VERSION}"
@@ -55,8 +56,11 @@ def read_sessions(path: Path) -> tuple[OutputCheck, ...]:
     return accepted(_rows(_text(path)))
 
 
-def _read(file: NamedFile, companions: Sequence[NamedFile]) -> OutputCheck:  # noqa: ARG001
-    return read(file.path)
+def _read(
+    file: NamedFile,
+    companions: Sequence[NamedFile],  # noqa: ARG001
+) -> OutputCheck | Bundle:
+    return one_or_bundle(read_sessions(file.path))
 
 
 def _text(path: Path) -> str:
@@ -187,4 +191,5 @@ FORMAT = Format(
     recognize=recognize,
     read=_read,
     machine_class="srt",
+    may_bundle=True,
 )

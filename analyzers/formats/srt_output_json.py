@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analyzers.core import Format, NamedFile, ReadError, TruncatedError
+from analyzers.core import Bundle, Format, NamedFile, ReadError, TruncatedError
 from analyzers.output_checks import OutputCheck
 from analyzers.output_columns import COLUMNS, SCHEMA, VERSION, Kind
 from analyzers.output_rows import (
@@ -24,6 +24,7 @@ from analyzers.output_rows import (
     check_columns,
     only_session,
 )
+from analyzers.output_text import one_or_bundle
 from analyzers.regular_file import opened
 
 KEYS = ("schema", "version", "records")
@@ -67,8 +68,11 @@ def sessions_of(content: bytes) -> tuple[OutputCheck, ...]:
     return accepted(_rows(_records(_parsed(text))))
 
 
-def _read(file: NamedFile, companions: Sequence[NamedFile]) -> OutputCheck:  # noqa: ARG001
-    return read(file.path)
+def _read(
+    file: NamedFile,
+    companions: Sequence[NamedFile],  # noqa: ARG001
+) -> OutputCheck | Bundle:
+    return one_or_bundle(read_sessions(file.path))
 
 
 def _parsed(text: str) -> object:
@@ -179,4 +183,5 @@ FORMAT = Format(
     recognize=recognize,
     read=_read,
     machine_class="srt",
+    may_bundle=True,
 )
