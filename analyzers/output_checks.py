@@ -106,13 +106,17 @@ class ReadingGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputCheck:
-    """One session on one unit: its rows in the order of time."""
+    """One session on one unit: its rows in the order of time.
+
+    `is_registered`: beams and instruments were held against what the clinic has registered.
+    """
 
     rows: tuple[ReadingGroup, ...]
     warnings: tuple[str, ...] = ()
     identity: Identity = field(default_factory=Identity)
     not_judged: str | None = None
     machine_class: str = "srt"
+    is_registered: bool = False
 
     @property
     def machine_serial(self) -> str:

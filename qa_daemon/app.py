@@ -37,6 +37,7 @@ from qa_daemon.ingest.watch import Watcher
 from qa_daemon.jobs import WorkerLimits, Workers
 from qa_daemon.lock import StateLock
 from qa_daemon.notify import Notifier
+from qa_daemon.output_desk import OutputDesk
 from qa_daemon.pipeline import Pipeline
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.requests import RequestDesk
@@ -132,7 +133,14 @@ class Core:
         desk = PlanDesk(plans, self.archive, site, self.catalogue)
         lightbox = ImageDesk(images, self.archive, site, self.catalogue)
         self.pipeline = Pipeline(
-            self.workers.measure, site, self.archive, self.ledger, self.results, desk, lightbox
+            self.workers.measure,
+            site,
+            self.archive,
+            self.ledger,
+            self.results,
+            desk,
+            lightbox,
+            OutputDesk(site, self.store),
         )
         self.dispatcher = Dispatcher(
             self.ledger, self.pipeline, threads=rules.workers, catalogue=self.catalogue

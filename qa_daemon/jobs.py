@@ -38,6 +38,8 @@ from analyzers.core import (
     ReadError,
 )
 from analyzers.mlc_geometry import with_model
+from analyzers.output_checks import OutputCheck
+from analyzers.output_registry import against, unit_of
 from analyzers.portal_images import PortalImage
 from analyzers.records import Delivery
 from qa_daemon.job_images import PICTURE, beside_partners, classified, preview
@@ -178,6 +180,9 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         )
         if isinstance(record, Bundle):
             return _parts(recognized.format.name, recognized.format.machine_class, record, job)
+        if isinstance(record, OutputCheck):
+            unit = unit_of(record, job.units)
+            record = record if unit is None else against(record, unit)
         if isinstance(record, Delivery) and job.resumed_by:
             record = with_the_rest(record, job, catalogue)
         if isinstance(record, PortalImage):

@@ -13,6 +13,7 @@ from pathlib import Path
 from qa_daemon.image_desk import ImageDesk
 from qa_daemon.jobs import WorkerDied
 from qa_daemon.model import SOFTWARE, Event, ImageKeys, Job, PlanKeys, RecordKeys, Report
+from qa_daemon.output_desk import OutputDesk
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
@@ -41,12 +42,13 @@ class Pipeline:
     results: Results
     plans: PlanDesk
     images: ImageDesk
+    outputs: OutputDesk
 
     def process(self, group: Group) -> int | None:
         """Read, measure, judge, store; the result's id.  None: the worker died, try again."""
         file = group.main
         machine = self.site.machine_named(file.machine)
-        job = self.archive.job(group, machine, self.site)
+        job = self.outputs.beside(self.archive.job(group, machine, self.site), machine)
         used, beside = None, None
         try:
             job, used = self.plans.beside(job, file, machine, self.measure)

@@ -68,8 +68,12 @@ def analyze(check: OutputCheck, context: Context[SrtOutputSettings]) -> Analysis
     if warm_up:
         found.add(WARM_UP.measured(len(warm_up)))
     reason = _what_is_not_judged([row for row in outputs if row.reference_output is None], found)
+    if not check.is_registered:
+        found.notes.append(UNREGISTERED)
     return Analysis(
-        measurements=found.measurements, notes=[*found.notes, UNREGISTERED], not_judged=reason
+        measurements=found.measurements,
+        notes=found.notes,
+        not_judged=reason,
     )
 
 

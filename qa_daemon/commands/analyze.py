@@ -39,6 +39,7 @@ from qa_daemon.model import (
     Resumption,
     ToldKind,
 )
+from qa_daemon.output_desk import registered
 from qa_daemon.pipeline import judge
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site, without_file
@@ -362,6 +363,7 @@ def _one(
             machine_class=machine.machine_class if machine else None,
             mlc=(machine.mlc if machine else None) or given.mlc,
             settings=site.analyzer_settings,
+            units=tuple(registered(site, m) for m in site.machines if m.machine_class == "srt"),
             scratch=scratch,
         ),
         catalogue,

@@ -12,11 +12,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, insert, select
 
+from analyzers.output_registry import Baseline
 from qa_daemon.store import audit
 from qa_daemon.store.schema import analyses, measurements, output_baselines, results
 from qa_daemon.store.store import Store
 
 ANALYZER, OUTPUT = "srt_output", "output"
+WATER = " water"
 MOST = 2000
 
 
@@ -56,41 +58,30 @@ def every(store: Store, machine: str) -> list[OutputBaseline]:
         return [_baseline(row) for row in reversed(connection.execute(query).all())]
 
 
-def in_force(
-    baselines: Sequence[OutputBaseline], beam: str, *, to_water: bool, at: datetime
-) -> OutputBaseline | None:
-    """Of a unit's baselines the one that a check of a beam is held against; None: there is none.
-
-    Of those whose day has come the latest counts, and of one day the one that was signed last: so
-    one signed in error is put right by the next.
-    """
-    found = [
-        each
-        for each in baselines
-        if each.beam == beam
-        and each.to_water is to_water
-        and datetime.fromisoformat(each.since) <= at
-    ]
-    newest = max(found, key=lambda b: (datetime.fromisoformat(b.since), b.id), default=None)
-    return newest if newest is not None and newest.gy_per_min is not None else None
+def registered(baselines: Sequence[OutputBaseline]) -> tuple[Baseline, ...]:
+    """The same as a check is held against them, the last signed one last."""
+    return tuple(
+        Baseline(b.beam, b.to_water, datetime.fromisoformat(b.since), b.gy_per_min)
+        for b in baselines
+    )
 
 
-def sign(
-    store: Store, result: int, beams: Sequence[str], actor: str, reason: str, *, to_water: bool
-) -> int:
-    """Sign off the outputs of a check as baselines from that check on; how many beams.
+def sign(store: Store, result: int, outputs_at: Sequence[str], actor: str, reason: str) -> int:
+    """Sign off the outputs of a check as baselines from that check on; how many.
 
-    Raises `CannotSign` where the result is no longer the newest of its file, measured no such
-    output, or could not be analyzed whole.
+    `outputs_at` are the places of its outputs, `70 kV F2 A30` or `70 kV F2 A30 water`.  Raises
+    `CannotSign` where the result is no longer the newest of its file, measured no such output, or
+    could not be analyzed whole.
     """
     with store.write() as connection:
         made, outputs = _outputs_of(connection, result)
-        missing = [beam for beam in beams if beam not in outputs]
-        if missing or not beams:
+        missing = [at for at in outputs_at if at not in outputs]
+        if missing or not outputs_at:
             raise CannotSign(f"this check has no single output of: {', '.join(missing) or 'any'}")
-        for beam in beams:
-            _write(connection, store, made, beam, outputs[beam], actor, reason, to_water=to_water)
-        return len(beams)
+        for at in outputs_at:
+            beam = at.removesuffix(WATER)
+            _write(connection, store, made, (beam, beam != at), outputs[at], actor, reason)
+        return len(outputs_at)
 
 
 def withdraw(store: Store, baseline: int, actor: str, reason: str) -> None:
@@ -102,7 +93,7 @@ def withdraw(store: Store, baseline: int, actor: str, reason: str) -> None:
         if row is None:
             raise CannotSign("there is no such baseline")
         made = _Made(row.machine, store.instant().isoformat(timespec="seconds"), row.result)
-        _write(connection, store, made, row.beam, None, actor, reason, to_water=row.to_water)
+        _write(connection, store, made, (row.beam, row.to_water), None, actor, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +128,12 @@ def _write(
     connection: Connection,
     store: Store,
     made: _Made,
-    beam: str,
+    of: tuple[str, bool],
     gy_per_min: float | None,
     actor: str,
     reason: str,
-    *,
-    to_water: bool,
 ) -> None:
+    beam, to_water = of
     connection.execute(
         insert(output_baselines).values(
             machine=made.machine,

@@ -35,6 +35,7 @@ from qa_daemon.ingest.folders import Folder, watched_folders
 from qa_daemon.ingest.intake import Intake
 from qa_daemon.ingest.scanner import Scanner
 from qa_daemon.model import Job, Report
+from qa_daemon.output_desk import OutputDesk
 from qa_daemon.pipeline import Pipeline
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site import site as sites
@@ -157,6 +158,7 @@ class Clinic:
             Results(self.store, ["alerts", "influx"], plans, images),
             PlanDesk(plans, self.archive, self.site, catalogue),
             ImageDesk(images, self.archive, self.site, catalogue),
+            OutputDesk(self.site, self.store),
         )
         self.dispatcher = Dispatcher(
             self.ledger,
