@@ -1,0 +1,252 @@
+"""Output checks in the daemon: sessions of one table, baselines, what blocks a unit, signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from qa_daemon.model import Verdict
+from qa_daemon.store import check_signatures, output_baselines, routine_done, unit_blocks
+from qa_daemon.store.queries import StoredResult
+from tests.ingest.clinic import NOW, Clinic
+from tests.srt.units import SITE, clinic_of, days_ago, row, table
+
+
+@contextmanager
+def unit(tmp_path: Path, text: str = SITE) -> Iterator[Clinic]:
+    clinic = clinic_of(tmp_path, text)
+    try:
+        yield clinic
+        clinic.assert_sound()
+    finally:
+        clinic.close()
+
+
+def deviations(clinic: Clinic) -> list[tuple[str | None, float, Verdict | None]]:
+    """When, how much and the verdict of every output deviation, the newest first."""
+    return [
+        (result.performed_at, pytest.approx(m.value, abs=1e-9), m.verdict)
+        for result in clinic.queries.results_since()
+        for analysis in result.analyses
+        for m in analysis.measurements
+        if m.metric == "output_deviation"
+    ]
+
+
+def newest(clinic: Clinic) -> StoredResult:
+    return next(r for r in clinic.queries.results_since() if r.analyses)
+
+
+def judged(tmp_path: Path, *rows: str, text: str = SITE) -> StoredResult:
+    with unit(tmp_path, text) as clinic:
+        clinic.drop("t.csv", table(*rows))
+        clinic.process()
+        (result,) = clinic.queries.results_since()
+        return result
+
+
+def test_a_growing_table_gives_a_result_for_each_session(tmp_path: Path) -> None:
+    first, second, third = (row(days_ago(d), off) for d, off in ((3, 0.5), (2, 1.0), (1, 4.0)))
+    with unit(tmp_path) as clinic:
+        clinic.drop("t.csv", table(first))
+        clinic.process()
+        assert [(off, verdict) for _, off, verdict in deviations(clinic)] == [(0.5, Verdict.PASS)]
+        clinic.drop("t.csv", table(first, second))
+        clinic.process()
+        clinic.drop("t.csv", table(first, second, third))
+        clinic.process()
+        found = deviations(clinic)
+        assert [(off, verdict) for _, off, verdict in found] == [
+            (4.0, Verdict.TOLERANCE),
+            (1.0, Verdict.PASS),
+            (0.5, Verdict.PASS),
+        ]
+        assert found[0][0] == (days_ago(1) + timedelta(hours=1)).isoformat().replace("+00", "+01")
+        holder = next(r for r in clinic.queries.results_since() if not r.analyses)
+        assert (holder.verdict, holder.error_code) == (None, None)
+        assert holder.not_judged == "holds 3 records, each of which has a result of its own"
+        # A row that was mistyped and put right is a revision of its own session alone.
+        made = clinic.queries.last_result_id()
+        clinic.drop("t.csv", table(first, row(days_ago(2), 2.0), third))
+        clinic.process()
+        assert [off for _, off, _ in deviations(clinic)] == [4.0, 2.0, 0.5]
+        assert clinic.queries.last_result_id() == made + 2  # the table's, and that session's
+
+
+def test_a_signed_baseline_goes_before_what_a_row_says(tmp_path: Path) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(5), 2.0)))
+        clinic.process()
+        first = newest(clinic).id
+        assert (
+            output_baselines.sign(clinic.store, first, ["70 kV F2 A30"], "P", "commissioned") == 1
+        )
+        clinic.drop("2.csv", table(row(days_ago(4), 2.0, reference_output="")))
+        clinic.process()
+        assert deviations(clinic)[0][1:] == (0.0, Verdict.PASS)
+        # The table still repeats the old reference.
+        clinic.drop("3.csv", table(row(days_ago(3), 2.0)))
+        clinic.process()
+        assert deviations(clinic)[0][1:] == (0.0, Verdict.PASS)
+        assert any("the baseline was taken" in said for said in newest(clinic).warnings)
+        # Judged again, a check from before the baseline keeps what it was held against.
+        clinic.drop("0.csv", table(row(days_ago(6), 2.0)))
+        clinic.process()
+        assert deviations(clinic)[-1][1:] == (2.0, Verdict.PASS)
+        (baseline,) = output_baselines.every(clinic.store, "SRT1")
+        assert baseline.gy_per_min == pytest.approx(4.79 * 1.02)
+        output_baselines.withdraw(clinic.store, baseline.id, "P", "wrong chamber")
+        clinic.drop("4.csv", table(row(NOW, 1.0)))
+        clinic.process()
+        assert deviations(clinic)[0][1:] == (1.0, Verdict.PASS)
+
+
+@pytest.mark.parametrize("at", ["70 kV F2 A50", "50 kV F1 A30"])
+def test_what_was_not_measured_is_no_baseline(tmp_path: Path, at: str) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(5))))
+        clinic.process()
+        with pytest.raises(output_baselines.CannotSign, match="has no single output of"):
+            output_baselines.sign(clinic.store, newest(clinic).id, [at], "P", "r")
+        assert output_baselines.every(clinic.store, "SRT1") == []
+
+
+def test_a_unit_out_of_its_limits_is_blocked_until_it_is_cleared(tmp_path: Path) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(2), 4.0)))
+        clinic.process()
+        assert unit_blocks.open_blocks(clinic.store) == []
+        clinic.drop("2.csv", table(row(days_ago(1), -6.0)))
+        clinic.process()
+        (block,) = unit_blocks.open_blocks(clinic.store, "SRT1")
+        assert block.said == "output_deviation at 70 kV F2 A30: -6 %"
+        assert block.demands_calibration
+        with pytest.raises(unit_blocks.CannotClear, match="a later check of this beam"):
+            unit_blocks.clear(clinic.store, block.id, "P", "looks fine to me")
+        # Another beam in order clears nothing.
+        clinic.drop("3.csv", table(row(days_ago(0.5), kvp=50, filter_id="F1")))
+        clinic.process()
+        with pytest.raises(unit_blocks.CannotClear, match="a later check of this beam"):
+            unit_blocks.clear(clinic.store, block.id, "P", "the other one is fine")
+        clinic.drop("4.csv", table(row(days_ago(0.4), 0.2, check_type="absolute")))
+        # The electrometer's calibration is over: nothing absolute can be made with it.
+        clinic.process()
+        assert next(iter(clinic.queries.results_since())).error_code == "SRT_CAL"
+        clinic.drop("5.csv", table(row(days_ago(0.3), 0.2)))
+        clinic.process()
+        assert unit_blocks.open_blocks(clinic.store) == [block]
+        unit_blocks.clear(clinic.store, block.id, "P", "cable replaced, repeated")
+        assert unit_blocks.open_blocks(clinic.store) == []
+        with pytest.raises(unit_blocks.CannotClear, match="cleared already"):
+            unit_blocks.clear(clinic.store, block.id, "P", "again")
+
+
+def test_history_blocks_nothing_and_less_than_five_percent_needs_no_calibration(
+    tmp_path: Path,
+) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(40), 9.0)))
+        clinic.drop("2.csv", table(row(days_ago(3), 3.5, check_type="monthly")))
+        clinic.process()
+        (block,) = unit_blocks.open_blocks(clinic.store)
+        assert not block.demands_calibration
+        unit_blocks.clear(clinic.store, block.id, "P", "wrong chamber position, repeated")
+        assert unit_blocks.open_blocks(clinic.store) == []
+
+
+def test_a_block_stays_when_its_check_is_judged_again(tmp_path: Path) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(1), 7.0)))
+        clinic.process()
+        file = clinic.ledger.file(1)
+        clinic.ledger.release([file.id], "P")
+        clinic.judge()
+        assert len(unit_blocks.open_blocks(clinic.store)) == 1
+
+
+def test_signatures_hold_for_the_verdict_that_was_signed(tmp_path: Path) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(2)), row(days_ago(1), 4.0)))
+        clinic.process()
+        waiting = check_signatures.unsigned(clinic.store, "SRT1")
+        assert [u.verdict for u in waiting] == [Verdict.PASS, Verdict.TOLERANCE]
+        assert check_signatures.unsigned(clinic.store, "SRT1", days_ago(1.5)) == waiting[:1]
+        assert check_signatures.sign(clinic.store, [waiting[0].result], "P", "seen") == 1
+        assert check_signatures.unsigned(clinic.store, "SRT1") == waiting[1:]
+        signature = check_signatures.signature_of(clinic.store, waiting[0].result)
+        assert signature is not None and signature.actor == "P"
+        # Put right, and now another verdict: it waits again.
+        check_signatures.sign(clinic.store, [waiting[1].result], "P", "seen")
+        clinic.drop("1.csv", table(row(days_ago(2), 5.5), row(days_ago(1), 4.0)))
+        clinic.process()
+        again = check_signatures.unsigned(clinic.store, "SRT1")
+        assert [u.verdict for u in again] == [Verdict.ACTION]
+        with pytest.raises(check_signatures.CannotSign, match="look again"):
+            check_signatures.sign(clinic.store, [waiting[0].result], "P", "seen")
+
+
+def test_history_that_was_imported_asks_for_no_signature(tmp_path: Path) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(500))))
+        clinic.process()
+        assert check_signatures.unsigned(clinic.store, "SRT1") == []
+
+
+def test_what_was_done_of_the_routine(tmp_path: Path) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(9)), row(days_ago(2), 4.0)))
+        clinic.drop("2.csv", table(row(days_ago(5), check_type="monthly")))
+        clinic.process()
+        found = {(d.test, d.beam): d for d in routine_done.newest(clinic.store, "SRT1")}
+        assert set(found) == {("SRT.D.OUT", "70 kV F2 A30"), ("SRT.M.OUT", "70 kV F2 A30")}
+        daily = found["SRT.D.OUT", "70 kV F2 A30"]
+        assert daily.verdict is Verdict.TOLERANCE
+        assert daily.point_ns // 10**9 == int(days_ago(2).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "sentence"),
+    [
+        ({"filter_id": "F1"}, "SRT_ENERGY", "70 kV has filter F2"),
+        ({"kvp": 100}, "SRT_ENERGY", "100 kV is none of this unit's potentials"),
+        ({"applicator_id": "A50"}, "SRT_ENERGY", "applicator_id is no applicator of this unit"),
+        ({"applicator_diameter_cm": 5.0}, "SRT_ENERGY", "another applicator may have been mounted"),
+        ({"ssd_cm": 25}, "SRT_ENERGY", "ssd_cm: this is not the applicator's"),
+        ({"t_ref_c": 22}, "SRT_CAL", "t_ref_c: 22, and the certificate of this chamber says 20"),
+        ({"check_type": "absolute"}, "SRT_CAL", "this electrometer was not in force on that day"),
+        (
+            {"check_type": "absolute", "chamber_sn": "CANARY"},
+            "SRT_CAL",
+            "this chamber is not registered in the site file",
+        ),
+        ({"unit_id": "SRT2"}, "OTHER_MACHINE", "unit"),
+    ],
+)
+def test_what_is_not_the_units_own_is_refused(
+    tmp_path: Path, said: dict[str, object], code: str, sentence: str
+) -> None:
+    text = SITE.replace("[machine.srt]", 'serial = "77"\n[machine.srt]')
+    result = judged(tmp_path, row(days_ago(1), **said), text=text)
+    assert result.error_code == code
+    assert result.verdict is Verdict.INVALID
+    assert sentence in str(result.error_message)
+    assert "CANARY" not in str(result.error_message)
+
+
+def test_a_daily_check_with_an_instrument_out_of_date_says_so(tmp_path: Path) -> None:
+    result = judged(tmp_path, row(days_ago(1)))
+    assert result.verdict is Verdict.PASS
+    assert result.warnings == ("the calibration of this electrometer was not in force on that day",)
+    notes = [note for a in result.analyses for note in a.notes]
+    assert not any("not checked here" in note for note in notes)
+
+
+def test_without_a_registry_it_is_said_that_nothing_was_checked(tmp_path: Path) -> None:
+    text = SITE[: SITE.index("[machine.srt]")]
+    result = judged(tmp_path, row(days_ago(1), filter_id="whatever"), text=text)
+    assert result.verdict is Verdict.PASS
+    assert any("not checked here" in note for a in result.analyses for note in a.notes)
