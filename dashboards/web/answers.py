@@ -18,6 +18,7 @@ from dashboards.web.headers import HEADERS, WITH_CHARTS
 from dashboards.web.people import BOARD, SignInNeeded, back_to, sign_in_address
 from dashboards.web.wording import CONTROLLER_REPORTED, LOOKS
 from qa_daemon.model import SOFTWARE
+from qa_daemon.store.unit_blocks import open_blocks
 
 LOG = logging.getLogger(__name__)
 TEMPLATES = Environment(
@@ -61,6 +62,7 @@ def page(
         person=session.person if session else None,
         form_token=session.form_token if session else "",
         sign_in_address=sign_in_address(back_to(request)),
+        blocked=dict.fromkeys(block.machine for block in open_blocks(clinic.store)),
         **values,
     )
     headers = {"Content-Security-Policy": WITH_CHARTS} if charts else {}

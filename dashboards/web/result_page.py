@@ -25,6 +25,7 @@ from dashboards.web.images import ImageView
 from dashboards.web.images import of_result as image_of_result
 from dashboards.web.wording import LOOKS, Look, action_of, quantity, tolerance_of
 from qa_daemon.model import Verdict
+from qa_daemon.store import check_signatures
 from qa_daemon.store.courses import ResultCourse
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 
@@ -106,6 +107,9 @@ class ResultView:
     source: list[tuple[str, str]]
     course: ResultCourse
     image: ImageView | None
+    unit: str | None
+    """The kV unit whose check it is."""
+    signed: str
     who: list[tuple[str, str]] | None
     """Identity; None for everybody but a physicist."""
     may_decide: bool
@@ -128,9 +132,24 @@ def view(clinic: Clinic, request: Request, result: StoredResult) -> ResultView:
         source=_source(clinic, result),
         course=course,
         image=image_of_result(clinic, result.id),
+        unit=_unit(clinic, result),
+        signed=_signed(clinic, result),
         who=identity(clinic, result.id) if may_see else None,
         may_decide=may_see,
     )
+
+
+def _unit(clinic: Clinic, result: StoredResult) -> str | None:
+    machine = clinic.site.machine_named(result.machine)
+    is_unit = machine is not None and machine.machine_class == "srt"
+    return result.machine if is_unit and result.analyses else None
+
+
+def _signed(clinic: Clinic, result: StoredResult) -> str:
+    signature = check_signatures.signature_of(clinic.store, result.id)
+    if signature is None:
+        return ""
+    return f"{signature.actor}, {clinic.local(signature.at)}: {signature.remark}"
 
 
 def figure(clinic: Clinic, result: StoredResult, name: str) -> Figure | None:

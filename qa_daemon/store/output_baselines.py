@@ -84,14 +84,23 @@ def sign(store: Store, result: int, outputs_at: Sequence[str], actor: str, reaso
         return len(outputs_at)
 
 
-def withdraw(store: Store, baseline: int, actor: str, reason: str) -> None:
-    """From now on there is no baseline for the beam of this one."""
+def outputs_at(store: Store, result: int) -> list[str]:
+    """The places of a check's outputs that can be signed off.  Raises `CannotSign`."""
+    with store.read() as connection:
+        _, outputs = _outputs_of(connection, result)
+        return list(outputs)
+
+
+def withdraw(store: Store, machine: str, baseline: int, actor: str, reason: str) -> None:
+    """From now on there is no baseline for the beam of this one, a unit's.  Raises `CannotSign`."""
     with store.write() as connection:
         row = connection.execute(
-            select(output_baselines).where(output_baselines.c.id == baseline)
+            select(output_baselines).where(
+                output_baselines.c.id == baseline, output_baselines.c.machine == machine
+            )
         ).one_or_none()
-        if row is None:
-            raise CannotSign("there is no such baseline")
+        if row is None or row.gy_per_min is None:
+            raise CannotSign("this unit has no such baseline")
         made = _Made(row.machine, store.instant().isoformat(timespec="seconds"), row.result)
         _write(connection, store, made, (row.beam, row.to_water), None, actor, reason)
 

@@ -261,8 +261,9 @@ class Queries:
         since_ns: int = 0,
         limit: int = 2000,
         energy: str | None = None,
+        at: str | None = None,
     ) -> list[TrendPoint]:
-        """The newest points of a metric, oldest first; of one energy alone where it is given."""
+        """The newest points of a metric, oldest first; of one energy or place where it is given."""
         query = (
             select(measurements)
             .where(
@@ -275,6 +276,8 @@ class Queries:
             .order_by(measurements.c.point_ns.desc())
             .limit(limit)
         )
+        if at is not None:
+            query = query.where(measurements.c.at == at)
         if energy is not None:
             of_energy = and_(results.c.id == measurements.c.result, results.c.energy == energy)
             query = query.join(results, of_energy)

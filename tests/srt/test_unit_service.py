@@ -99,7 +99,7 @@ def test_a_signed_baseline_goes_before_what_a_row_says(tmp_path: Path) -> None:
         assert deviations(clinic)[-1][1:] == (2.0, Verdict.PASS)
         (baseline,) = output_baselines.every(clinic.store, "SRT1")
         assert baseline.gy_per_min == pytest.approx(4.79 * 1.02)
-        output_baselines.withdraw(clinic.store, baseline.id, "P", "wrong chamber")
+        output_baselines.withdraw(clinic.store, "SRT1", baseline.id, "P", "wrong chamber")
         clinic.drop("4.csv", table(row(NOW, 1.0)))
         clinic.process()
         assert deviations(clinic)[0][1:] == (1.0, Verdict.PASS)

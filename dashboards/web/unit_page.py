@@ -1,0 +1,194 @@
+"""What the page of a kV unit shows: whether it may treat, what is due, how its beams stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+from dashboards.figures import Figure, Numbers, Panel, Series
+from dashboards.web.clinic import Clinic, When
+from dashboards.web.draw_trend import Span, trend
+from dashboards.web.wording import LOOKS, Look, instant
+from qa_daemon.due import Item, LastDone, Standing, items
+from qa_daemon.site.settings import Machine
+from qa_daemon.site.srt_rules import RULES, Rules
+from qa_daemon.site.srt_settings import Instrument
+from qa_daemon.store import check_signatures, output_baselines, routine_done, unit_blocks
+from qa_daemon.store.check_signatures import Unsigned
+from qa_daemon.store.output_baselines import OutputBaseline
+from qa_daemon.store.unit_blocks import Block
+
+OUTPUT = "srt_output.output_deviation"
+MOST_POINTS = 4000
+EXPIRES_SOON = timedelta(days=60)
+EXPIRES_VERY_SOON = timedelta(days=30)
+EVENT_COLOR = "#552480"
+
+
+@dataclass(frozen=True, slots=True)
+class DueView:
+    """A test of the routine as a row: when it was done last, with what verdict, when it is due."""
+
+    title: str
+    beam: str
+    frequency: str
+    standing: str
+    is_late: bool
+    by: date
+    last: date | None
+    look: Look | None
+    result: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryView:
+    """An instrument and how long its calibration still holds."""
+
+    instrument: Instrument
+    word: str
+    is_bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureView:
+    """A check that waits for a physicist's signature."""
+
+    result: int
+    when: When
+    look: Look
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """Everything on the page.  `beams` are those that were checked or are registered."""
+
+    name: str
+    machine: Machine
+    rules: Rules
+    blocks: list[tuple[Block, When]]
+    due: list[DueView]
+    beams: list[str]
+    unsigned: list[SignatureView]
+    baselines: list[tuple[OutputBaseline, str]]
+    instruments: list[ExpiryView]
+
+
+def view(clinic: Clinic, machine: Machine) -> UnitView:
+    """The page of a unit."""
+    rules = RULES[machine.srt.rules if machine.srt else "none"]
+    done = last_done(clinic, machine.name)
+    beams = sorted({beam for (test, beam) in done if test in ("SRT.D.OUT", "SRT.M.OUT")})
+    today = clinic.clock().astimezone(clinic.site.zone).date()
+    return UnitView(
+        name=machine.name,
+        machine=machine,
+        rules=rules,
+        blocks=[
+            (block, clinic.when(block.point_ns))
+            for block in unit_blocks.open_blocks(clinic.store, machine.name)
+        ],
+        due=[_due(item) for item in items(done, beams, today, rules.calibration_months)],
+        beams=beams,
+        unsigned=_unsigned(
+            clinic, check_signatures.unsigned(clinic.store, machine.name), rules.sign_within_days
+        ),
+        baselines=[
+            (baseline, clinic.local(baseline.since))
+            for baseline in reversed(output_baselines.every(clinic.store, machine.name))
+        ],
+        instruments=[_expiry(each, today) for each in clinic.site.file.instrument],
+    )
+
+
+def last_done(clinic: Clinic, machine: str) -> dict[tuple[str, str], LastDone]:
+    """When each test of a unit's routine was done last, by test and beam, in the clinic's days."""
+    return {
+        (done.test, done.beam): LastDone(
+            instant(done.point_ns).astimezone(clinic.site.zone).date(), done.result, done.verdict
+        )
+        for done in routine_done.newest(clinic.store, machine)
+    }
+
+
+def figure(clinic: Clinic, machine: str, beam: str, days: int) -> Figure:
+    """The output of one beam over time, with the days on which its baseline was signed."""
+    now = clinic.clock()
+    span = Span(now - timedelta(days=days), now, clinic.site.zone)
+    since_ns = int(span.since.timestamp()) * 10**9
+    analyzer, _, metric = OUTPUT.partition(".")
+    points = clinic.queries.trend(machine, analyzer, metric, since_ns, MOST_POINTS, at=beam)
+    drawn = trend(clinic.meanings[OUTPUT], points, span, cut=len(points) == MOST_POINTS)
+    (panel,) = drawn.panels
+    if not isinstance(panel, Panel) or panel.y_range is None:
+        return drawn
+    events = [
+        Series(
+            "baseline signed", *_vertical(span.at(at), panel.y_range), EVENT_COLOR, "line", "dot"
+        )
+        for at in _signed_at(clinic, machine, beam)
+        if span.since <= at <= span.until
+    ]
+    whole = Panel(
+        panel.title,
+        panel.x_title,
+        panel.y_title,
+        [*events, *panel.series],
+        panel.x_is_time,
+        panel.x_range,
+        panel.y_range,
+    )
+    return Figure(
+        f"{beam}: {drawn.title}", drawn.summary, [whole], row_height=250, width=drawn.width
+    )
+
+
+def _vertical(x: float, reach: tuple[float, float]) -> tuple[Numbers, Numbers]:
+    return np.array([x, x]), np.array(reach)
+
+
+def _signed_at(clinic: Clinic, machine: str, beam: str) -> list[datetime]:
+    return [
+        datetime.fromisoformat(baseline.since)
+        for baseline in output_baselines.every(clinic.store, machine)
+        if baseline.beam == beam and baseline.gy_per_min is not None
+    ]
+
+
+def _due(item: Item) -> DueView:
+    return DueView(
+        title=item.test.title,
+        beam=item.beam,
+        frequency=item.test.frequency.value,
+        standing=item.standing.value,
+        is_late=item.standing is Standing.OVERDUE,
+        by=item.by,
+        last=item.last.on if item.last else None,
+        look=LOOKS[item.last.verdict] if item.last else None,
+        result=item.last.result if item.last else None,
+    )
+
+
+def _unsigned(clinic: Clinic, waiting: Sequence[Unsigned], within_days: int) -> list[SignatureView]:
+    late_before = clinic.clock() - timedelta(days=within_days)
+    return [
+        SignatureView(
+            one.result,
+            clinic.when(one.point_ns),
+            LOOKS[one.verdict],
+            instant(one.point_ns) < late_before,
+        )
+        for one in waiting
+    ]
+
+
+def _expiry(instrument: Instrument, today: date) -> ExpiryView:
+    left = instrument.expires - today
+    if left <= timedelta(0):
+        return ExpiryView(instrument, "out of calibration", is_bad=True)
+    is_bad = left <= EXPIRES_VERY_SOON
+    word = f"{left.days} days left" if left <= EXPIRES_SOON else "in force"
+    return ExpiryView(instrument, word, is_bad)

@@ -1,0 +1,158 @@
+"""kV units: the page of each, and what a physicist decides there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dashboards import figures
+from dashboards.web import unit_page
+from dashboards.web.answers import page
+from dashboards.web.clinic import Clinic
+from dashboards.web.forms import Refusal
+from dashboards.web.machine_page import RANGES_D
+from dashboards.web.people import form_of
+from dashboards.web.picture import svg
+from dashboards.web.reasons import LONGEST_REASON, reason_of
+from qa_daemon.site.settings import Machine
+from qa_daemon.store import check_signatures, output_baselines, unit_blocks
+
+UNITS = "/units"
+TEN_YEARS_D = 3653
+Days = Annotated[int, Query(ge=1, le=TEN_YEARS_D)]
+Serve = Callable[..., Response]
+Beam = Annotated[str, Query(max_length=80)]
+
+
+def router(clinic: Clinic) -> APIRouter:
+    """The page of a unit, its charts and its forms."""
+    routes = APIRouter()
+    shown = [
+        (f"{UNITS}/{{name}}", _page(clinic)),
+        (f"{UNITS}/{{name}}/output.json", _chart(clinic, as_json=True)),
+        (f"{UNITS}/{{name}}/output.svg", _chart(clinic, as_json=False)),
+    ]
+    for path, serve in shown:
+        routes.add_api_route(path, serve, methods=["GET", "HEAD"], response_model=None)
+    for path, serve in (
+        (f"{UNITS}/{{name}}/clear", _clear(clinic)),
+        (f"{UNITS}/{{name}}/sign", _sign(clinic)),
+        (f"{UNITS}/{{name}}/baseline", _baseline(clinic)),
+    ):
+        routes.add_api_route(path, serve, methods=["POST"], response_model=None)
+    return routes
+
+
+def _page(clinic: Clinic) -> Serve:
+    def show(request: Request, name: str, days: Days = 365) -> HTMLResponse:
+        unit = _unit(clinic, name)
+        return page(
+            clinic,
+            request,
+            "unit.html",
+            charts=True,
+            view=unit_page.view(clinic, unit),
+            days=days,
+            ranges=(*RANGES_D, TEN_YEARS_D),
+            is_physicist=clinic.people.is_physicist(request),
+            notice=clinic.people.take_notice(request),
+            longest_reason=LONGEST_REASON,
+        )
+
+    return show
+
+
+def _chart(clinic: Clinic, *, as_json: bool) -> Serve:
+    def draw(name: str, beam: Beam, days: Days = 365) -> Response:
+        drawn = unit_page.figure(clinic, _unit(clinic, name).name, beam, days)
+        if not as_json:
+            return Response(svg(drawn), media_type="image/svg+xml")
+        text = json.dumps(figures.plotly(drawn), separators=(",", ":"), allow_nan=False)
+        return Response(text, media_type="application/json")
+
+    return draw
+
+
+def _clear(clinic: Clinic) -> Serve:
+    def clear(request: Request, name: str) -> Response:
+        person, form = clinic.people.physicist(request), form_of(request)
+        unit, reason = _unit(clinic, name), reason_of(form, "")
+        try:
+            unit_blocks.clear(clinic.store, _number(form.get("block", "")), person.name, reason)
+        except unit_blocks.CannotClear as why:
+            raise Refusal(409, "Not cleared", f"Nothing was done: {why}.") from None
+        clinic.people.tell(request, f"Cleared by {person.name}; it is in the audit trail.")
+        return RedirectResponse(_address(unit), 303)
+
+    return clear
+
+
+def _sign(clinic: Clinic) -> Serve:
+    def sign(request: Request, name: str) -> Response:
+        person, form = clinic.people.physicist(request), form_of(request)
+        unit, remark = _unit(clinic, name), reason_of(form, "")
+        listed = {one.result for one in check_signatures.unsigned(clinic.store, unit.name)}
+        chosen = [_number(text) for text in form.get("results", "").split(",")]
+        if not set(chosen) <= listed:
+            raise Refusal(
+                409, "Not signed", "Nothing was done: a check was judged again: look again."
+            )
+        count = check_signatures.sign(clinic.store, chosen, person.name, remark)
+        clinic.people.tell(request, f"{count} checks signed by {person.name}.")
+        return RedirectResponse(_address(unit), 303)
+
+    return sign
+
+
+def _baseline(clinic: Clinic) -> Serve:
+    def change(request: Request, name: str) -> Response:
+        person, form = clinic.people.physicist(request), form_of(request)
+        unit, reason = _unit(clinic, name), reason_of(form, "")
+        what = form.get("do", "")
+        try:
+            if what == "withdraw":
+                number = _number(form.get("baseline", ""))
+                output_baselines.withdraw(clinic.store, unit.name, number, person.name, reason)
+                said = "The baseline is withdrawn."
+            elif what == "sign":
+                result = _result(clinic, unit, form.get("result", ""))
+                beams = output_baselines.outputs_at(clinic.store, result)
+                count = output_baselines.sign(clinic.store, result, beams, person.name, reason)
+                said = f"Baselines of {count} beams are signed, from that check on."
+            else:
+                raise Refusal(400, "Not taken", "Nothing was done: choose what to do.")
+        except output_baselines.CannotSign as why:
+            raise Refusal(409, "Not signed off", f"Nothing was done: {why}.") from None
+        clinic.people.tell(request, said)
+        return RedirectResponse(_address(unit), 303)
+
+    return change
+
+
+def _unit(clinic: Clinic, name: str) -> Machine:
+    machine = clinic.site.machine_named(name)
+    if machine is None or machine.machine_class != "srt":
+        raise HTTPException(404)
+    return machine
+
+
+def _result(clinic: Clinic, unit: Machine, text: str) -> int:
+    found = clinic.queries.result(_number(text))
+    if found is None or found.machine != unit.name:
+        raise HTTPException(404)
+    return found.id
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
+    return int(text)
+
+
+def _address(unit: Machine) -> str:
+    return f"{UNITS}/{quote(unit.name, safe='')}"
