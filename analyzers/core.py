@@ -317,9 +317,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What is read from a file that holds several records: each is read and judged by itself."""
+    """What is read from a file that holds several records: each is read and judged by itself.
+
+    `last_at` is when the last of them was made, where the records say it with an offset.
+    """
 
     parts: Sequence[Part]
+    last_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

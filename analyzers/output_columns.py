@@ -108,7 +108,7 @@ _LISTED = (
     _number("reference_output", "Gy/min", 1e-6, 1e6),
     _number("tolerance_pct", "%", 1e-6, 100.0),
     _number("action_pct", "%", 1e-6, 100.0),
-    # Not of formats.md: what a half-value layer, an end effect and a turned head are worked out by.
+    # Beyond the schema: what a half-value layer, an end effect and a turned head are worked out by.
     _number("absorber_mm_al", "mm Al", 0.0, 50.0),
     Column("exposures", Kind.NUMBER, "", 1.0, 100.0, whole=True),
     _number("head_angle_deg", "deg", -360.0, 360.0),

@@ -1,11 +1,11 @@
-"""The metrics of output checks, with the limits of standards.md 3.4."""
+"""The metrics of output checks, with their limits."""
 
 from __future__ import annotations
 
 from analyzers.core import Limits, Metric
 from analyzers.output_checks import CheckType
 
-DEFAULT = "product default (standards.md 3.4)"
+DEFAULT = "product default"
 
 
 def _within(tolerance: float, action: float, source: str = DEFAULT) -> dict[str, Limits]:

@@ -42,7 +42,8 @@ def one_or_bundle(sessions: Sequence[OutputCheck]) -> OutputCheck | Bundle:
                 as_json(session.rows),
             )
             for session in sessions
-        )
+        ),
+        last_at=max(session.last_at for session in sessions),
     )
 
 

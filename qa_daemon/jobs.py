@@ -223,6 +223,7 @@ def _parts(format_name: str, machine_class: str, bundle: Bundle, job: Job) -> Re
         format=format_name,
         machine_class=machine_class,
         not_judged=f"holds {len(kept)} records, each of which has a result of its own",
+        last_at=bundle.last_at,
         parts=tuple(kept),
     )
 

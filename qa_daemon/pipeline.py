@@ -5,14 +5,23 @@ Alerts, trends, sinks and pages follow from the store, each with its own cursor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
 from qa_daemon.image_desk import ImageDesk
 from qa_daemon.jobs import WorkerDied
-from qa_daemon.model import SOFTWARE, Event, ImageKeys, Job, PlanKeys, RecordKeys, Report
+from qa_daemon.model import (
+    SOFTWARE,
+    Event,
+    ImageKeys,
+    Job,
+    PartReport,
+    PlanKeys,
+    RecordKeys,
+    Report,
+)
 from qa_daemon.output_desk import OutputDesk
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.site.settings import Machine
@@ -59,11 +68,12 @@ class Pipeline:
             if self.ledger.crashed(file) < MOST_CRASHES:
                 return None
             report = Report(error_code="POISON", error_message=f"{why}; tried {MOST_CRASHES} times")
+        parts = report.parts
         if is_output_check(report):
             report = against_clinic(report, machine, self.site)
         elif _is_of_another(report, machine, self.site):
             report = Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
-        self._enter_parts(file, report)
+        self._enter_parts(file, parts, is_refused=report.error_code is not None)
         machine = _machine_of(report, machine, self.site)
         outcomes = judge(report, self.site, machine)
         arrays = self.archive.keep_arrays(report.arrays)
@@ -72,15 +82,20 @@ class Pipeline:
             file, group.others, report, outcomes, made, arrays, Used(used, beside)
         )
 
-    def _enter_parts(self, file: LedgerFile, report: Report) -> None:
-        """The records of a file that holds several become files below its path.
+    def _enter_parts(
+        self, file: LedgerFile, parts: Sequence[PartReport], *, is_refused: bool
+    ) -> None:
+        """The records of a file that holds several become files below its path, or none of them.
 
         Written anew with more records, it gives the same files and some more; one that differs is
         a revision of its own.
         """
         arrivals = []
-        for part in report.parts:
+        for part in parts:
             scratch = self.archive.scratch / Path(part.scratch).name
+            if is_refused:
+                scratch.unlink()
+                continue
             sha256, status = self.archive.take(scratch)
             scratch.unlink()
             name = f"{file.name}#{part.name}"

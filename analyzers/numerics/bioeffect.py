@@ -1,6 +1,6 @@
 """Biological effect of fractions: BED and EQD2 of the linear-quadratic model, and TDF.
 
-standards.md 4.1 and 3.6.  TDF (Orton and Ellis 1973) was derived from skin and connective tissue
+TDF (Orton and Ellis 1973) was derived from skin and connective tissue
 and is shown next to EQD2, never alone.
 """
 

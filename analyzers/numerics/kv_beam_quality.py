@@ -1,6 +1,6 @@
 """Half-value layers of a kV beam from readings behind absorbers, and its homogeneity.
 
-Between two thicknesses the logarithm of the reading is taken to be linear (standards.md 3.2).  A
+Between two thicknesses the logarithm of the reading is taken to be linear.  A
 beam hardens, so the chord lies above the curve and the layer comes out a little too thick: the
 closer the two thicknesses, the less.  They are told with the result.
 """

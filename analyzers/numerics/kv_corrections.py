@@ -1,6 +1,6 @@
 """Corrections to the reading of an open ion chamber: air density, polarity, recombination.
 
-Standard forms as in AAPM TG-61 (Med. Phys. 28, 868, 2001) and TG-51; standards.md 3.1.
+Standard forms as in AAPM TG-61 (Med. Phys. 28, 868, 2001) and TG-51.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KPA_PER = {"mmHg": 0.133322, "hPa or mbar": 0.1, "inHg": 3.38639, "Pa": 0.001}
 def air_density_factor(
     temperature_c: float, pressure_kpa: float, *, t_ref_c: float, p_ref_kpa: float
 ) -> float:
-    """P_TP = (273.15 + T) / (273.15 + T_ref) · P_ref / P (standards.md 3.1).
+    """P_TP = (273.15 + T) / (273.15 + T_ref) · P_ref / P.
 
     T_ref and P_ref are those of the chamber's calibration certificate and have no default.
     ValueError: a room that is no room, with the unit that the number looks like; a certificate at
@@ -71,7 +71,7 @@ def recombination_factor(
     voltage_low: float,
     beam: Literal["continuous", "pulsed"],
 ) -> float:
-    """P_ion from readings at two voltages, magnitudes taken (standards.md 3.1).
+    """P_ion from readings at two voltages, magnitudes taken.
 
     continuous: (1 - v²) / (M_H/M_L - v²); pulsed: (1 - v) / (M_H/M_L - v); v = V_H/V_L.
     X-ray generators of superficial units are continuous (high frequency).

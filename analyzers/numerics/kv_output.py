@@ -1,9 +1,8 @@
 """Output of a kV unit by the in-air method of AAPM TG-61, with every factor kept for display.
 
 D_w(0) = M · N_K · B_w · P_stem · (mu_en/rho water to air), M = M_raw · P_TP · P_ion · P_pol ·
-P_elec, brought from the point of measurement to the surface by the inverse square
-(standards.md 3.1).  The charge is proportional to t + eps (standards.md 3.2), so a rate is what was
-measured over t + eps.
+P_elec, brought from the point of measurement to the surface by the inverse square.  The
+charge is proportional to t + eps, so a rate is what was measured over t + eps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tables that are read between their points and never beyond them.
 
-Linear between points (standards.md 3.1: in SSD, diameter and half-value layer).  Outside there is
+Linear between points, in SSD, diameter and half-value layer.  Outside there is
 no value: the error says along which axis and by how much.
 """
 

@@ -1,6 +1,6 @@
 """Timer of a kV unit: end effect, linearity, accuracy.
 
-One sign everywhere: the reading is proportional to t + eps (standards.md 3.2), so that eps is
+One sign everywhere: the reading is proportional to t + eps, so that eps is
 positive when the beam is on for longer than the timer says.
 """
 

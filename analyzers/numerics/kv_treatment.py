@@ -1,4 +1,4 @@
-"""Treatment time and delivered dose of a timer-driven kV unit (standards.md 3.2).
+"""Treatment time and delivered dose of a timer-driven kV unit.
 
 DR = DR_ref · AF · B_w(cutout)/B_w(applicator) · ((f + g0)/(f + g))² · shield, at the surface;
 t_set = D / (DR · PDD/100) - eps;  delivered: D = DR · sum (t_i + eps) · PDD/100.

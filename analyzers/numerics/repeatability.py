@@ -51,7 +51,7 @@ def repeated(readings: ArrayLike) -> Repeated:
 
 
 def deviation_percent(measured: float, reference: float) -> float:
-    """100 · (measured - reference) / reference, signed (standards.md section 0).
+    """100 · (measured - reference) / reference, signed.
 
     ValueError: a reference that is not positive, a measured value that is no number.
     """

@@ -1,7 +1,7 @@
 """A session of output checks on a superficial unit, with errors that are stated.
 
 The unit's outputs, half-value layers and applicator factors are made up, of the size that units of
-this class have (standards.md 3.3).  What is recorded and what was the case are kept apart: a
+this class have.  What is recorded and what was the case are kept apart: a
 thermometer that is wrong changes the record, a tube that is wrong changes the readings.
 """
 

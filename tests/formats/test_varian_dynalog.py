@@ -31,7 +31,7 @@ from tests.formats.small_dynalogs import (
 )
 
 MM = 0.0196078
-"""One count at the leaf plane, 0.01 mm, at the isocenter: formats.md 2.1."""
+"""One count at the leaf plane, 0.01 mm, at the isocenter."""
 A, B = text_of(small_rows("A")), text_of(small_rows("B"))
 
 

@@ -1,4 +1,4 @@
-"""BED, EQD2 and TDF: every vector of standards.md 3.6 and 4.1, and the laws they follow."""
+"""BED, EQD2 and TDF: worked vectors, and the laws they follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Half-value layers: standards.md 3.2, beams of one energy, and sets that do not tell."""
+"""Half-value layers: a worked set, beams of one energy, and sets that do not tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P_TP, P_pol and P_ion: the vectors of standards.md 3.1, closed forms, and what cannot be."""
+"""P_TP, P_pol and P_ion: worked vectors, closed forms, and what cannot be."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_air_density_of_the_worked_example() -> None:
 def test_mixing_certificates_is_wrong_by_the_ratio_of_their_temperatures() -> None:
     at_20, at_22 = (air_density_factor(24, 98.5, t_ref_c=t, **ATMOSPHERE) for t in (20.0, 22.0))
     assert at_20 / at_22 == pytest.approx(295.15 / 293.15, rel=1e-14)
-    # standards.md says 0.69 %; its own two vectors, 1.04272 / 1.03565, say 0.68 as well.
+    # Often quoted as 0.69 %; the two vectors, 1.04272 / 1.03565, say 0.68 as well.
     assert round(100.0 * (at_20 / at_22 - 1.0), 2) == 0.68
 
 

@@ -1,4 +1,4 @@
-"""Output by the in-air method: the vectors of standards.md 3.1 and formats.md 7.1, and its laws."""
+"""Output by the in-air method: worked vectors, and its laws."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_worked_example_of_the_csv_profile() -> None:
     assert round(p_tp, 6) == 1.021972
     assert round(output.corrected_nc, 5) == 2.39687
     assert round(output.air_kerma_gy, 5) == 2.39687
-    # Twice the rounded 2.39687 is 4.79374; formats.md gives what is twice the unrounded one.
+    # Twice the rounded 2.39687 is 4.79374; the worked example is twice the unrounded one.
     assert round(output.air_kerma_rate_gy_per_min, 5) == 4.79373
     assert round(deviation_percent(output.air_kerma_rate_gy_per_min, 4.79), 2) == 0.08
     assert output.dose_to_water_gy is None

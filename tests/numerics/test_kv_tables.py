@@ -1,4 +1,4 @@
-"""Tables are exact on points, linear between and silent beyond: standards.md 3.1 and planes."""
+"""Tables are exact on points, linear between and silent beyond: figures of TG-61 and planes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""End effect, linearity and accuracy of a timer: standards.md 3.2 and readings of a known eps."""
+"""End effect, linearity and accuracy of a timer: worked vectors and readings of a known eps."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from analyzers.numerics.kv_uncertainty import (
 
 
 def test_the_defaults_add_up_to_the_total_of_the_report() -> None:
-    # standards.md 3.1: about 3.5 to 4.7 % (k = 1); 3.5 is that of dose at the surface.
+    # TG-61: about 3.5 to 4.7 % (k = 1); 3.5 is that of dose at the surface.
     assert round(DOSE_TO_WATER.k1_percent, 1) == 3.5
     assert round(DOSE_TO_WATER.k2_percent, 1) == 7.0
     assert AIR_KERMA.k1_percent < DOSE_TO_WATER.k1_percent

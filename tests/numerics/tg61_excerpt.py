@@ -1,6 +1,6 @@
-"""Figures of AAPM TG-61 (Med. Phys. 28, 868, 2001) that the vectors of standards.md 3.1 need.
+"""Figures of AAPM TG-61 (Med. Phys. 28, 868, 2001) that worked vectors need.
 
-As quoted in standards.md 3.1, from tables IV and V.  For tests alone: a clinic enters and signs its
+From tables IV and V.  For tests alone: a clinic enters and signs its
 own copy.
 """
 

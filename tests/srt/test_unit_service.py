@@ -77,6 +77,22 @@ def test_a_growing_table_gives_a_result_for_each_session(tmp_path: Path) -> None
         assert clinic.queries.last_result_id() == made + 2  # the table's, and that session's
 
 
+def test_a_table_with_a_row_in_the_time_to_come_is_refused_whole(tmp_path: Path) -> None:
+    result = judged(tmp_path, row(days_ago(2)), row(days_ago(-1)))
+    assert (result.error_code, result.analyses) == ("SRT_TIME", ())
+
+
+def test_a_table_of_several_sessions_may_lie_in_the_folder_of_a_unit_with_a_serial(
+    tmp_path: Path,
+) -> None:
+    text = SITE.replace("[machine.srt]", 'serial = "77"\n[machine.srt]')
+    rows = (row(days_ago(2), unit_id="77"), row(days_ago(1), 1.0, unit_id="77"))
+    with unit(tmp_path, text) as clinic:
+        clinic.drop("t.csv", table(*rows))
+        clinic.process()
+        assert [off for _, off, _ in deviations(clinic)] == [1.0, 0.0]
+
+
 def test_a_signed_baseline_goes_before_what_a_row_says(tmp_path: Path) -> None:
     with unit(tmp_path) as clinic:
         clinic.drop("1.csv", table(row(days_ago(5), 2.0)))
