@@ -25,6 +25,7 @@ from analyzers import numerics as kernels
 from qa_daemon.alerts.channels import AppriseChannels
 from qa_daemon.alerts.engine import AlertEngine
 from qa_daemon.alerts.outages import Outages
+from qa_daemon.alerts.unit_reminders import UnitReminders
 from qa_daemon.failures import Unavailable
 from qa_daemon.image_desk import ImageDesk
 from qa_daemon.ingest import inbox
@@ -177,6 +178,7 @@ class Service:
             utc_now,
             {a.name: a.title for a in self.core.catalogue.analyzers},
             outages=Outages(self.core.store, site, self.core.scanner.status),
+            reminders=UnitReminders(self.core.store, site),
         )
         self._parts: list[Part] = [
             self.core.dispatcher,

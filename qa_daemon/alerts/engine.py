@@ -22,6 +22,7 @@ from qa_daemon.alerts.evaluate import (
 from qa_daemon.alerts.messages import Wording
 from qa_daemon.alerts.outages import Outages
 from qa_daemon.alerts.treated import Treated
+from qa_daemon.alerts.unit_reminders import UnitReminders
 from qa_daemon.site.site import Site
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.queries import Queries, StoredResult
@@ -49,11 +50,13 @@ class AlertEngine:
         titles: Mapping[str, str],
         patience: Patience | None = None,
         outages: Outages | None = None,
+        reminders: UnitReminders | None = None,
     ) -> None:
         self._store = store
         self._queries = queries
         self._outbox = outbox
         self._outages = outages
+        self._reminders = reminders
         self._wording = Wording(site, titles)
         self._treated = Treated(store, queries, self._wording, clock)
         self._delivery = Delivery(store, outbox, site, channels, clock, patience)
@@ -140,6 +143,8 @@ class AlertEngine:
                 if self._outages is not None:
                     self._outages.look()
                 self._follow_treatments()
+                if self._reminders is not None:
+                    self._reminders.look()
                 idle_s = self.deliver()
             except Exception:
                 # The boundary of the thread: whatever happens, it goes on and nothing is lost.

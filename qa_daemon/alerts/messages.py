@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from qa_daemon.alerts.incidents import Reason
 from qa_daemon.model import MatchState, Verdict
@@ -122,6 +123,16 @@ def folder_back(site: Site, machine: str) -> Text:
     """The watched folder of a machine is there again."""
     says = "Files that have arrived in it meanwhile are taken in now."
     return _about_folder(site, machine, "watched folder can be reached again", says)
+
+
+def unit_reminder(site: Site, machine: str, lines: Sequence[str]) -> Text:
+    """What runs out or is overdue on a kV unit; an empty name: of the units' instruments."""
+    name = _one_line(machine)
+    head = f"Site: {_one_line(site.name)}" + (f"\nMachine: {name}" if name else "")
+    what = "checks are overdue" if name else "calibrations run out"
+    path = f"/units/{quote(machine, safe='')}" if name else "/"
+    body = "\n\n".join([head, "\n".join(_one_line(line) for line in lines), site.base_url + path])
+    return Text(f"{name or 'Instruments of kV units'}: {what}", body)
 
 
 def _about_folder(site: Site, machine: str, what: str, says: str) -> Text:

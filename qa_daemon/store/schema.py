@@ -472,6 +472,13 @@ routine_done = Table(  # which tests of a kV unit's routine a result holds, for 
     Index("routine_done_by_result", "result"),
 )
 
+reminders = Table(  # what people were told of kV units that runs out or is overdue
+    "reminders",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("told_at", String(32), nullable=False),
+)
+
 check_signatures = Table(  # a physicist has seen an output check
     "check_signatures",
     metadata,

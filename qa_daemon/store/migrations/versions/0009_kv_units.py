@@ -49,6 +49,12 @@ def upgrade() -> None:
     op.create_index("unit_blocks_by_file", "unit_blocks", ["file"], unique=False)
     op.create_index("unit_blocks_by_state", "unit_blocks", ["cleared_at", "machine"], unique=False)
     op.create_table(
+        "reminders",
+        sa.Column("key", sa.String(300), nullable=False),
+        sa.Column("told_at", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_table(
         "routine_done",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("result", sa.Integer(), nullable=False),
