@@ -11,7 +11,7 @@ import typer
 from qa_daemon.app import Core, open_site, set_up_logging, utc_now
 from qa_daemon.commands.people import keep_password
 from qa_daemon.commands.service import process_all, serve
-from qa_daemon.simulate import clinic, clinic_images
+from qa_daemon.simulate import clinic, clinic_images, clinic_srt
 
 COMPLETE = ".complete"
 
@@ -19,7 +19,7 @@ COMPLETE = ".complete"
 def demo(directory: Path, days: int, port: int, *, pages: bool) -> None:
     """Build the clinic once; then serve it, or process it all and return."""
     directory.mkdir(parents=True, exist_ok=True)
-    config = clinic.write_site(directory, port)
+    config = clinic.write_site(directory, port, utc_now())
     _let_somebody_sign_in(config)
     if pages:
         threading.Thread(target=_write, args=(directory, days), daemon=True).start()
@@ -60,4 +60,5 @@ def _write(directory: Path, days: int) -> None:
     for treatment in clinic.treatments(days, today):
         clinic.write(directory, treatment)
     clinic_images.write_images(directory, days, today)
+    clinic_srt.write_checks(directory, days, today)
     (directory / COMPLETE).touch()

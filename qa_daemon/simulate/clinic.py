@@ -8,6 +8,7 @@ arrived, and a log that two plans fit.  Patients are invented.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from analyzers.records import Identity
+from qa_daemon.simulate import clinic_srt
 from qa_daemon.simulate.motion import Errors, deliver
 from qa_daemon.simulate.plan_shapes import FIELDS, Plan
 from qa_daemon.simulate.rtplan import PlanOptions, write_rtplan
@@ -93,13 +95,21 @@ class Treatment:
         return told if self.names_plan else replace(told, plan_label=None, plan_uid=None)
 
 
-def write_site(folder: Path, port: int) -> Path:
-    """Write the site file and make the machines' folders; the site file's path."""
+def write_site(folder: Path, port: int, today: datetime) -> Path:
+    """Write the site file and make the machines' folders; the site file's path.
+
+    One that is there already keeps all but its port: the days in it are those of its clinic.
+    """
     for machine in MLC:
         for kind in (PLANS, "incoming"):
             (folder / kind / machine).mkdir(parents=True, exist_ok=True)
+    (folder / "incoming" / clinic_srt.UNIT).mkdir(parents=True, exist_ok=True)
     path = folder / "site.toml"
-    path.write_text(SITE_TOML.format(port=port, person=PERSON))
+    if path.exists():
+        text = re.sub(r"(?m)^port = \d+$", f"port = {port}", path.read_text())
+    else:
+        text = SITE_TOML.format(port=port, person=PERSON) + clinic_srt.site_text(today)
+    path.write_text(text)
     return path
 
 

@@ -31,7 +31,7 @@ def test_every_fault_is_there_and_nothing_lies_ahead(weekday: int, days: int) ->
 
 
 def test_every_log_has_its_plan_and_one_has_two(tmp_path: Path) -> None:
-    clinic.write_site(tmp_path, 8765)
+    clinic.write_site(tmp_path, 8765, datetime(2026, 11, 6, tzinfo=UTC))
     today = datetime(2026, 11, 6, 20, 0, tzinfo=UTC)
     clinic.write_plans(tmp_path, 3, today)
     found = [read_plan(path) for path in sorted(tmp_path.rglob("RP.*.dcm"))]
@@ -46,7 +46,7 @@ def test_every_log_has_its_plan_and_one_has_two(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_what_a_machine_would_leave(tmp_path: Path) -> None:
-    clinic.write_site(tmp_path, 8765)
+    clinic.write_site(tmp_path, 8765, datetime(2026, 11, 6, tzinfo=UTC))
     found = list(clinic.treatments(1, datetime(2026, 11, 2, 20, 0, tzinfo=UTC)))
     for treatment in found:
         clinic.write(tmp_path, treatment)

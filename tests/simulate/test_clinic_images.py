@@ -61,7 +61,7 @@ def test_the_image_calls_a_leaf_wrong_that_its_log_calls_right() -> None:
 
 
 def test_the_other_faults_are_in_the_files(tmp_path: Path) -> None:
-    clinic.write_site(tmp_path, 8765)
+    clinic.write_site(tmp_path, 8765, datetime(2026, 11, 6, tzinfo=UTC))
     clinic_images.write_images(tmp_path, 3, MONDAY + timedelta(days=2, hours=12))
     images = [read(path) for path in sorted((tmp_path / "incoming").rglob("RI.*.dcm"))]
     assert len({image.sop_instance_uid for image in images}) == len(images)
