@@ -319,11 +319,13 @@ class Part:
 class Bundle:
     """What is read from a file that holds several records: each is read and judged by itself.
 
-    `last_at` is when the last of them was made, where the records say it with an offset.
+    `last_at` is when the last of them was made, where the records say it with an offset;
+    `warnings` are about the file as a whole.
     """
 
     parts: Sequence[Part]
     last_at: datetime | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

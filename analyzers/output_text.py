@@ -28,13 +28,16 @@ def as_json(rows: Iterable[ReadingGroup]) -> bytes:
 
 
 def one_or_bundle(sessions: Sequence[OutputCheck]) -> OutputCheck | Bundle:
-    """The session of a file, or each of several as a `srt-output-json` file.
+    """The session of a file, or each of several as a `srt-output-json` file."""
+    return sessions[0] if len(sessions) == 1 else bundled(sessions)
+
+
+def bundled(sessions: Sequence[OutputCheck], warnings: Sequence[str] = ()) -> Bundle:
+    """Each session as a `srt-output-json` file; `warnings` are about them together.
 
     A part is named by its unit and when it began, so that a table written anew with more rows gives
     the same parts and some more.
     """
-    if len(sessions) == 1:
-        return sessions[0]
     return Bundle(
         tuple(
             Part(
@@ -44,6 +47,7 @@ def one_or_bundle(sessions: Sequence[OutputCheck]) -> OutputCheck | Bundle:
             for session in sessions
         ),
         last_at=max(session.last_at for session in sessions),
+        warnings=tuple(warnings),
     )
 
 

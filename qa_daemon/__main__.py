@@ -27,6 +27,7 @@ alerts = typer.Typer(help="Messages to people.", no_args_is_help=True)
 oncall = typer.Typer(help="Who is on call.", no_args_is_help=True)
 people = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
 imager = typer.Typer(help="Portal imagers.", no_args_is_help=True)
+srt = typer.Typer(help="Superficial kV units.", no_args_is_help=True)
 for name, group in (
     ("quarantine", quarantine),
     ("audit", audit),
@@ -35,6 +36,7 @@ for name, group in (
     ("oncall", oncall),
     ("people", people),
     ("imager", imager),
+    ("srt", srt),
 ):
     app.add_typer(group, name=name)
 
@@ -277,6 +279,19 @@ def imager_fit(
 
     beam = command.Commissioned(machine, energy, leaf_transmission, leaf_gap_mm, who or _user())
     raise typer.Exit(command.fit(images, beam, out))
+
+
+@srt.command("mapping")
+def srt_mapping(
+    sheet_file: Annotated[Path, typer.Argument(metavar="SHEET", help="A workbook or CSV table.")],
+    sheet: Annotated[str | None, typer.Option(help="Name of the sheet; else the first.")] = None,
+    header_row: Annotated[int | None, typer.Option(min=1, help="Row of the headers.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A new file; else the draft is printed.")] = None,
+) -> None:
+    """Draft what the columns of your own table mean, for you to complete.  65: refused."""
+    from qa_daemon.commands import srt as command
+
+    raise typer.Exit(command.mapping(sheet_file, sheet, header_row, out))
 
 
 def _user() -> str:

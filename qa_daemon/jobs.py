@@ -27,7 +27,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 from pydantic import ValidationError
 
-from analyzers.catalogue import Catalogue, load
+from analyzers.catalogue import Catalogue, Recognized, load
 from analyzers.core import (
     AnalysisError,
     Analyzer,
@@ -42,8 +42,10 @@ from analyzers.output_checks import OutputCheck
 from analyzers.output_registry import against, unit_of
 from analyzers.portal_images import PortalImage
 from analyzers.records import Delivery
+from analyzers.sheet_cells import Spreadsheet
 from qa_daemon.job_images import PICTURE, beside_partners, classified, preview
 from qa_daemon.job_plans import as_named_file, beside_plans, with_the_rest
+from qa_daemon.job_sheets import as_claimed, mapped
 from qa_daemon.keys import keys_of
 from qa_daemon.model import (
     AnalysisReport,
@@ -163,7 +165,7 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
     An unreadable file gives a report with an error; a bug raises.
     """
     try:
-        recognized = catalogue.recognize(Path(job.file.path), job.file.name)
+        recognized = as_claimed(job, catalogue)
     except ReadError as why:
         return Report(error_code=why.code, error_message=str(why))
     side = recognized.format.companions if recognized.is_companion else None
@@ -175,9 +177,7 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
             not_judged="a side file whose main file has not arrived",
         )
     try:
-        record = recognized.format.read(
-            as_named_file(job.file), [as_named_file(c) for c in job.companions]
-        )
+        record = _read(recognized, job)
         if isinstance(record, Bundle):
             return _parts(recognized.format.name, recognized.format.machine_class, record, job)
         if isinstance(record, OutputCheck):
@@ -209,12 +209,21 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
     return report.model_copy(update={"match": found})
 
 
+def _read(recognized: Recognized, job: Job) -> Any:
+    """What the file holds; of a clinic's own table what its mapping makes of it."""
+    record = recognized.format.read(
+        as_named_file(job.file), [as_named_file(c) for c in job.companions]
+    )
+    return mapped(record, job) if isinstance(record, Spreadsheet) else record
+
+
 def _parts(format_name: str, machine_class: str, bundle: Bundle, job: Job) -> Report:
     """Every record as a file in the scratch folder."""
-    if job.scratch is None:
+    if job.scratch is None and not job.only_keys:
         raise ValueError("a file of several records needs a scratch folder")
-    kept = []
-    for part in bundle.parts:
+    kept: list[PartReport] = []
+    # A reading for keys alone is thrown away: nobody would take up what it wrote.
+    for part in () if job.only_keys else bundle.parts:
         descriptor, path = tempfile.mkstemp(dir=job.scratch, suffix=".part")
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(part.content)
@@ -222,8 +231,9 @@ def _parts(format_name: str, machine_class: str, bundle: Bundle, job: Job) -> Re
     return Report(
         format=format_name,
         machine_class=machine_class,
-        not_judged=f"holds {len(kept)} records, each of which has a result of its own",
+        not_judged=f"holds {len(bundle.parts)} records, each of which has a result of its own",
         last_at=bundle.last_at,
+        warnings=tuple(bundle.warnings),
         parts=tuple(kept),
     )
 

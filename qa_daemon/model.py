@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from analyzers.core import Limits
 from analyzers.image_pins import Pin
 from analyzers.output_registry import RegisteredUnit
+from analyzers.sheet_sessions import ClinicSheet
 
 SOFTWARE = version("qa-daemon")
 
@@ -360,8 +361,8 @@ class Job(Message):
     machines.  `only_keys`: read it, and report no more than its keys.
     `machine_class` None means: the class the format assumes.  `mlc` is the machine's model where a
     file does not say it.  `settings` holds the site's own
-    settings by analyzer, `units` what the clinic knows of its kV units.  Arrays go to a new file in
-    `scratch`.
+    settings by analyzer, `units` what the clinic knows of its kV units, `sheets` its mappings that
+    claim the file, should it be a spreadsheet.  Arrays go to a new file in `scratch`.
     """
 
     file: NamedPath
@@ -384,4 +385,5 @@ class Job(Message):
     mlc: str | None = None
     settings: dict[str, dict[str, object]] = {}
     units: tuple[RegisteredUnit, ...] = ()
+    sheets: tuple[ClinicSheet, ...] = ()
     scratch: str | None = None

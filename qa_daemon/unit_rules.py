@@ -12,7 +12,7 @@ from qa_daemon.model import Report
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 
-FORMATS = ("srt-output-csv", "srt-output-json")
+FORMATS = ("srt-output-csv", "srt-output-json", "srt-spreadsheet")
 CLASS = "srt"
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 OTHER_UNIT = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 AGAIN = "Copy the file from the machine again, under the same name: it is taken up by itself."
+CORRECT = "Correct the table as it says and save it under the same name: it is taken up by itself."
 ADVICE = {
     "EMPTY": AGAIN,
     "UNKNOWN_FORMAT": "Check what was exported into this folder; only machine logs belong here.",
@@ -20,4 +21,5 @@ ADVICE = {
 
 def advice(code: str | None) -> str:
     """One or two sentences; the code's own message says what was found and where."""
-    return ADVICE.get(code or "", AGAIN)
+    typed = (code or "").startswith("SRT_")  # what people write themselves
+    return ADVICE.get(code or "", CORRECT if typed else AGAIN)

@@ -8,7 +8,7 @@ import os
 import stat
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -264,7 +264,8 @@ def _machine_name(one: Measured) -> str | None:
 
 def _records(group: Group, catalogue: Catalogue, site: Site, given: Given) -> list[Measured]:
     """What was measured of a group, of each record where its file holds several."""
-    if not _may_bundle(group.main, catalogue):
+    claimed = site.sheets_for(site.machine_of_path(group.main), group.main.name)
+    if not claimed and not _may_bundle(group.main, catalogue):
         return [_safely(group, catalogue, site, given)]
     with TemporaryDirectory(prefix="qa-daemon-") as scratch:
         whole = _safely(group, catalogue, site, given, scratch=scratch)
@@ -272,7 +273,14 @@ def _records(group: Group, catalogue: Catalogue, site: Site, given: Given) -> li
             Group(group.main, part=part.name, bytes_at=Path(scratch, part.scratch))
             for part in whole.report.parts
         ]
-        return [_safely(part, catalogue, site, given) for part in parts] or [whole]
+        found = [_safely(part, catalogue, site, given) for part in parts]
+        return [_with_notes(one, whole.report.warnings) for one in found] or [whole]
+
+
+def _with_notes(one: Measured, notes: Sequence[str]) -> Measured:
+    """With what is to be said of the whole file that the record is of."""
+    warnings = (*notes, *one.report.warnings)
+    return replace(one, report=one.report.model_copy(update={"warnings": warnings}))
 
 
 def _safely(
@@ -364,6 +372,7 @@ def _one(
             mlc=(machine.mlc if machine else None) or given.mlc,
             settings=site.analyzer_settings,
             units=tuple(registered(site, m) for m in site.machines if m.machine_class == "srt"),
+            sheets=site.sheets_for(machine, group.main.name),
             scratch=scratch,
         ),
         catalogue,

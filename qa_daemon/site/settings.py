@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from qa_daemon.site.dicom_settings import Dicom
 from qa_daemon.site.image_rules import ImageRule
+from qa_daemon.site.sheet_settings import SpreadsheetEntry
 from qa_daemon.site.srt_settings import Instrument, SrtUnit
 from qa_daemon.site.values import ONE_LINE, AeTitle, Duration, Model, Paths
 
@@ -280,6 +281,7 @@ class SiteFile(Model):
     limits: tuple[LimitsEntry, ...] = ()
     image_rule: tuple[ImageRule, ...] = ()
     instrument: tuple[Instrument, ...] = ()
+    spreadsheet: tuple[SpreadsheetEntry, ...] = ()
     analyzer: dict[str, dict[str, object]] = {}
     """`[analyzer.NAME]`: an analyzer's own settings."""
 
@@ -300,6 +302,12 @@ class SiteFile(Model):
             if not people[hand_over.person].is_reachable:
                 raise ValueError(f"rota: {hand_over.person!r} has no channels to be told by")
         machines = {m.name for m in self.machine}
+        units = {m.name for m in self.machine if m.machine_class == "srt"}
+        for sheet in self.spreadsheet:
+            if sheet.machine not in units:
+                raise ValueError(
+                    f"spreadsheet: there is no [[machine]] of class srt named {sheet.machine!r}"
+                )
         for entry in self.limits:
             if entry.machine is not None and entry.machine not in machines:
                 raise ValueError(f"limits: there is no [[machine]] named {entry.machine!r}")

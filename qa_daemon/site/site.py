@@ -17,8 +17,11 @@ from pydantic import ValidationError
 
 from analyzers.core import Analyzer, Limits, Metric
 from analyzers.image_pins import Pin
+from analyzers.sheet_mapping import SheetMapping
+from analyzers.sheet_sessions import ClinicSheet
 from qa_daemon.site.image_rules import pins
 from qa_daemon.site.settings import LimitsEntry, Machine, Person, SiteFile, SiteSection
+from qa_daemon.site.sheet_settings import MappingError, read_mappings
 
 
 class SiteError(Exception):
@@ -33,6 +36,8 @@ class Site:
     path: Path
     metrics: Mapping[str, Metric]
     clock: Callable[[], datetime]
+    mappings: Sequence[SheetMapping] = ()
+    """What the `[[spreadsheet]]` entries name, in their order."""
 
     @property
     def name(self) -> str:
@@ -227,6 +232,16 @@ class Site:
         """The site's own settings by analyzer."""
         return {name: dict(keys) for name, keys in self.file.analyzer.items()}
 
+    def sheets_for(self, machine: Machine | None, name: str) -> tuple[ClinicSheet, ...]:
+        """The mappings that claim a file of this name in a folder of this machine."""
+        if machine is None:
+            return ()
+        return tuple(
+            ClinicSheet(mapping=mapping, time_zone=self.file.site.time_zone, unit_id=machine.name)
+            for entry, mapping in zip(self.file.spreadsheet, self.mappings, strict=True)
+            if entry.machine == machine.name and entry.claims(name)
+        )
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that can change a number or a verdict."""
@@ -241,8 +256,10 @@ class Site:
                 "images",
                 "image_rule",
                 "instrument",
+                "spreadsheet",
             },
         )
+        content["mappings"] = [mapping.model_dump(mode="json") for mapping in self.mappings]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -278,7 +295,11 @@ def load(
     except ValidationError as why:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in why.errors()]
         raise SiteError("\n".join(f"{path}: {line}" for line in lines)) from None
-    site = Site(file, path.absolute(), metrics_of(analyzers), clock)
+    try:
+        mappings = read_mappings(file.spreadsheet, path.absolute().parent)
+    except MappingError as why:
+        raise SiteError(f"{path}: {why}") from None
+    site = Site(file, path.absolute(), metrics_of(analyzers), clock, mappings)
     _check_names(site, analyzers)
     _check_folders(site)
     return site

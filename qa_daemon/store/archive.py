@@ -106,6 +106,7 @@ class Archive:
             machine_class=machine.machine_class if machine else None,
             mlc=machine.mlc if machine else None,
             settings=site.analyzer_settings,
+            sheets=site.sheets_for(machine, group.main.name),
             scratch=str(self.scratch),
         )
 
