@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -115,7 +116,9 @@ def _write(
         faults = Faults(noise_percent=NOISE_PERCENT, output_error_percent=drift)
         later = at + timedelta(minutes=len(rows) * 3)
         rows += _rows(checks, faults, later, seed * 7 + int(kvp), [kvp])
-    _put(incoming / f"{at:%Y-%m-%d}-{checks[0].value}.csv", rows, at)
+    # Each potential was simulated by itself, so that it has a drift of its own.
+    named = [replace(r, record_id=f"{at:%Y-%m-%d}-{k}") for k, r in enumerate(rows, 1)]
+    _put(incoming / f"{at:%Y-%m-%d}-{checks[0].value}.csv", named, at)
 
 
 def _rows(

@@ -74,7 +74,7 @@ def test_a_physicist_signs_checks_and_baselines(tmp_path: Path) -> None:
         )
         assert answer.status == 303
         assert check_signatures.unsigned(clinic.store, "SRT1") == []
-        assert "Every check of the last 400 days is signed" in physicist.get("/units/SRT1").text
+        assert "No check of the last 400 days waits" in physicist.get("/units/SRT1").text
         result = physicist.get(f"/results/{waiting[1]}").text
         assert "Signed by Physicist A" in result and "controller" not in result.split("<footer")[0]
         answer = physicist.post(
