@@ -166,8 +166,16 @@ class Person(Model):
     """The same, one to a line, where addresses hold passwords."""
     password_file: Path | None = None
     """Lets the person sign in to the pages; `qa-daemon people password` writes it."""
-    role: Literal["physicist", "reader"] = "physicist"
-    """A physicist decides and sees who a patient is; a reader only signs in."""
+    role: Literal["physicist", "therapist", "reader"] = "physicist"
+    """A physicist decides and sees who a patient is; a therapist enters checks; a reader only signs
+    in."""
+    initials: str | None = Field(default=None, pattern=r"^\w{1,8}$")
+    """What checks call whoever entered them; left out: a short pseudonym of the name."""
+
+    @property
+    def may_enter_checks(self) -> bool:
+        """Whether this person may type in checks of a unit."""
+        return self.role in ("physicist", "therapist")
 
     @property
     def is_reachable(self) -> bool:
@@ -289,6 +297,7 @@ class SiteFile(Model):
     def _consistent(self) -> SiteFile:
         _unique("machine", [m.name for m in self.machine])
         _unique("person", [p.name for p in self.person])
+        _unique("person", [p.initials for p in self.person if p.initials], "have the initials")
         _unique("plan_class", [c.name for c in self.plan_class])
         titles = [m.ae_title for m in self.machine if m.ae_title is not None]
         _unique("machine", titles, "have the AE title")

@@ -3,8 +3,10 @@ measured with."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -74,6 +76,17 @@ class SrtUnit(Model):
         return self
 
 
+class CalibrationFactor(Model):
+    """One line of a chamber's certificate: N_K at the beam quality that it belongs to."""
+
+    hvl_mm_al: float = Field(ge=0.01, le=20)
+    gy_per_c: float = Field(ge=1e5, le=1e10)
+
+
+class NoFactor(ValueError):  # noqa: N818 - an answer for a person
+    """The certificate says no N_K for a beam; the sentence says why, and what to do."""
+
+
 class Instrument(Model):
     """`[[instrument]]`: a chamber, electrometer, barometer or thermometer with its certificate."""
 
@@ -87,6 +100,9 @@ class Instrument(Model):
     t_ref_c: float | None = Field(default=None, ge=15, le=25)
     """Reference temperature of the certificate: 20 or 22; for chambers."""
     p_ref_kpa: float = Field(default=101.325, ge=101.0, le=101.6)
+    n_k_gy_per_c: Annotated[float, Field(ge=1e5, le=1e10)] | tuple[CalibrationFactor, ...] = ()
+    """Air-kerma calibration factor of a chamber: one number, or one for each half-value layer of
+    the certificate.  Checks that are typed into the form take it from here."""
 
     @model_validator(mode="after")
     def _valid(self) -> Instrument:
@@ -94,4 +110,47 @@ class Instrument(Model):
             raise ValueError("a calibration expires after it was made, within two years")
         if self.kind == "chamber" and self.t_ref_c is None:
             raise ValueError("a chamber needs t_ref_c, from its certificate: there is no default")
+        if self.kind != "chamber" and self.n_k_gy_per_c != ():
+            raise ValueError("n_k_gy_per_c belongs to a chamber")
+        if isinstance(self.n_k_gy_per_c, tuple):
+            layers = [line.hvl_mm_al for line in self.n_k_gy_per_c]
+            if layers != sorted(set(layers)):
+                raise ValueError("n_k_gy_per_c: the half-value layers have to rise, each once")
         return self
+
+    def n_k_at(self, hvl_mm_al: float | None) -> float:
+        """N_K in Gy/C for a beam of that half-value layer.
+
+        Between two lines of the certificate it is linear in the logarithm of the half-value layer,
+        which is how such tables are nearly straight; beyond them there is none.  Raises `NoFactor`.
+        """
+        told = self.n_k_gy_per_c
+        if isinstance(told, float):
+            return told
+        if not told:
+            raise NoFactor(
+                "the site file has no n_k_gy_per_c for this chamber: a physicist enters it from "
+                "the certificate"
+            )
+        if hvl_mm_al is None:
+            raise NoFactor(
+                "the certificate gives N_K by half-value layer, and this beam has no hvl_mm_al in "
+                "the site file: a physicist enters it"
+            )
+        return _between(told, hvl_mm_al)
+
+
+def _between(lines: Sequence[CalibrationFactor], hvl_mm_al: float) -> float:
+    first, last = lines[0].hvl_mm_al, lines[-1].hvl_mm_al
+    if not first <= hvl_mm_al <= last:
+        raise NoFactor(
+            f"the certificate has N_K from {first:g} to {last:g} mm Al, and this beam has "
+            f"{hvl_mm_al:g} mm Al: a physicist decides on another chamber or calibration"
+        )
+    upper = next(k for k, line in enumerate(lines) if hvl_mm_al <= line.hvl_mm_al)
+    high = lines[upper]
+    if high.hvl_mm_al == hvl_mm_al:
+        return high.gy_per_c
+    low = lines[upper - 1]
+    share = math.log(hvl_mm_al / low.hvl_mm_al) / math.log(high.hvl_mm_al / low.hvl_mm_al)
+    return low.gy_per_c + share * (high.gy_per_c - low.gy_per_c)

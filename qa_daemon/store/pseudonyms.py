@@ -20,6 +20,7 @@ from qa_daemon.store.store import Store, StoreError
 
 KEY_BYTES = 32
 LETTERS = 10
+PERSON_LETTERS = 6
 PUT_BACK = "put it back from a backup; with a new one, every patient would get another pseudonym"
 
 
@@ -46,8 +47,15 @@ class Pseudonyms:
         plain = "".join((patient_id or "").casefold().split())
         if not plain:
             return None
-        digest = hmac.digest(self._key, plain.encode(), hashlib.sha256)
-        return f"P-{base64.b32encode(digest).decode()[:LETTERS]}"
+        return f"P-{self._letters(plain)[:LETTERS]}"
+
+    def of_person(self, name: str) -> str:
+        """`U-` and six letters and digits: what a check calls whoever entered it."""
+        return f"U-{self._letters(f'person{chr(0)}{name}')[:PERSON_LETTERS]}"
+
+    def _letters(self, text: str) -> str:
+        digest = hmac.digest(self._key, text.encode(), hashlib.sha256)
+        return base64.b32encode(digest).decode()
 
 
 def _read(path: Path) -> bytes:
