@@ -69,10 +69,7 @@ class Pipeline:
                 return None
             report = Report(error_code="POISON", error_message=f"{why}; tried {MOST_CRASHES} times")
         parts = report.parts
-        if is_output_check(report):
-            report = against_clinic(report, machine, self.site)
-        elif _is_of_another(report, machine, self.site):
-            report = Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
+        report = accepted(report, machine, self.site)
         self._enter_parts(file, parts, is_refused=report.error_code is not None)
         machine = _machine_of(report, machine, self.site)
         outcomes = judge(report, self.site, machine)
@@ -114,6 +111,15 @@ class Pipeline:
         before = (self.site.clock() - rules.arrive_within).astimezone(UTC)
         event = Event.INPUT_CAME if rules.required else Event.NOT_COMING
         return ended + self.ledger.end_waiting(before.isoformat(timespec="milliseconds"), event)
+
+
+def accepted(report: Report, of_folder: Machine | None, site: Site) -> Report:
+    """A report, or its refusal where the file is not of the machine in whose folder it lies."""
+    if is_output_check(report):
+        return against_clinic(report, of_folder, site)
+    if _is_of_another(report, of_folder, site):
+        return Report(format=report.format, error_code="OTHER_MACHINE", error_message=OTHER)
+    return report
 
 
 def judge(report: Report, site: Site, machine: Machine | None) -> list[Outcome]:

@@ -45,6 +45,11 @@ class OutputBaseline:
     reason: str
     at: str
 
+    @property
+    def since_at(self) -> datetime:
+        """The instant from which on it counts."""
+        return datetime.fromisoformat(self.since)
+
 
 def every(store: Store, machine: str) -> list[OutputBaseline]:
     """All baselines of a unit, the oldest first, withdrawn and replaced ones too."""
