@@ -12,7 +12,17 @@ from time import monotonic
 
 from fastapi import Depends, FastAPI
 
-from dashboards.web import answers, files, images, matches, pages, sign_in, treatments, units
+from dashboards.web import (
+    answers,
+    checks,
+    files,
+    images,
+    matches,
+    pages,
+    sign_in,
+    treatments,
+    units,
+)
 from dashboards.web.clinic import Clinic
 from dashboards.web.headers import SecurityHeaders
 from dashboards.web.people import People
@@ -70,6 +80,7 @@ def create_app(
     app.include_router(images.router(clinic))
     app.include_router(treatments.router(clinic))
     app.include_router(units.router(clinic))
+    app.include_router(checks.router(clinic))
     app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)
     return app

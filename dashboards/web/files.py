@@ -13,6 +13,8 @@ STATIC = Path(__file__).with_name("static")
 OURS = {
     "style.css": "text/css",
     "charts.js": "text/javascript",
+    "check.js": "text/javascript",
+    "check.css": "text/css",
     "icon.svg": "image/svg+xml",
 }
 A_DAY = {"Cache-Control": "public, max-age=86400"}

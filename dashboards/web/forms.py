@@ -7,6 +7,7 @@ Request Forgery Prevention Cheat Sheet, and Fetch Metadata) and it carries the s
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +15,9 @@ from fastapi import HTTPException, Request
 
 MOST_BYTES = 64 * 1024
 MOST_FIELDS = 100
+MOST_FIELDS_OF_CHECK = 600
+"""A check of a kV unit: up to 20 readings for every beam."""
+CHECK = re.compile(r"/units/[^/]+/check")
 LONGEST_S = 10.0
 FORM = "application/x-www-form-urlencoded"
 TOKEN = "token"  # noqa: S105 - the name of the field
@@ -44,8 +48,16 @@ def refuse_other_sites(request: Request, public_url: str) -> None:
         )
 
 
-async def read(request: Request) -> Mapping[str, str]:
-    """The fields of a form.  Raises `Refusal` for anything else, too much of it, or a slow one."""
+def most_fields(path: str) -> int:
+    """How many fields a form that is sent there may have."""
+    return MOST_FIELDS_OF_CHECK if CHECK.fullmatch(path) else MOST_FIELDS
+
+
+async def read(request: Request, most: int = MOST_FIELDS) -> Mapping[str, str]:
+    """The fields of a form, `most` at most.
+
+    Raises `Refusal` for anything else, too much of it, or a slow one.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM:
         raise Refusal(415, "Not a form", "Nothing was done: only a form can be sent to this page.")
@@ -59,7 +71,7 @@ async def read(request: Request) -> Mapping[str, str]:
             body.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=MOST_FIELDS,
+            max_num_fields=most,
         )
     except ValueError:
         pairs = [("", ""), ("", "")]

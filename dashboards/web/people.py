@@ -93,6 +93,22 @@ class People:
             raise Refusal(403, "For physicists", "This page is for physicists of the site file.")
         return person
 
+    def enterer(self, request: Request) -> Person:
+        """The therapist or physicist who types in a check.
+
+        Raises `SignInNeeded`, which leads to the sign-in page and back, or `Refusal` for a reader.
+        """
+        person = self.person(request)
+        if person is None:
+            raise SignInNeeded(back_to(request))
+        if not person.may_enter_checks:
+            raise Refusal(
+                403,
+                "For therapists and physicists",
+                "This page is for people whose role in the site file is therapist or physicist.",
+            )
+        return person
+
     def is_physicist(self, request: Request) -> bool:
         """Whether a physicist is signed in."""
         person = self.person(request)
@@ -140,7 +156,7 @@ class People:
         if request.method in ("GET", "HEAD"):
             return
         forms.refuse_other_sites(request, self._site.base_url)
-        form = await forms.read(request)
+        form = await forms.read(request, forms.most_fields(request.url.path))
         if request.url.path != SIGN_IN:
             session = self.session(request)
             if session is None:

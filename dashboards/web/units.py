@@ -50,7 +50,7 @@ def router(clinic: Clinic) -> APIRouter:
 
 def _page(clinic: Clinic) -> Serve:
     def show(request: Request, name: str, days: Days = 365) -> HTMLResponse:
-        unit = _unit(clinic, name)
+        unit = unit_called(clinic, name)
         return page(
             clinic,
             request,
@@ -69,7 +69,7 @@ def _page(clinic: Clinic) -> Serve:
 
 def _chart(clinic: Clinic, *, as_json: bool) -> Serve:
     def draw(name: str, beam: Beam, days: Days = 365) -> Response:
-        drawn = unit_page.figure(clinic, _unit(clinic, name).name, beam, days)
+        drawn = unit_page.figure(clinic, unit_called(clinic, name).name, beam, days)
         if not as_json:
             return Response(svg(drawn), media_type="image/svg+xml")
         text = json.dumps(figures.plotly(drawn), separators=(",", ":"), allow_nan=False)
@@ -81,7 +81,7 @@ def _chart(clinic: Clinic, *, as_json: bool) -> Serve:
 def _clear(clinic: Clinic) -> Serve:
     def clear(request: Request, name: str) -> Response:
         person, form = clinic.people.physicist(request), form_of(request)
-        unit, reason = _unit(clinic, name), reason_of(form, "")
+        unit, reason = unit_called(clinic, name), reason_of(form, "")
         try:
             unit_blocks.clear(clinic.store, _number(form.get("block", "")), person.name, reason)
         except unit_blocks.CannotClear as why:
@@ -95,7 +95,7 @@ def _clear(clinic: Clinic) -> Serve:
 def _sign(clinic: Clinic) -> Serve:
     def sign(request: Request, name: str) -> Response:
         person, form = clinic.people.physicist(request), form_of(request)
-        unit, remark = _unit(clinic, name), reason_of(form, "")
+        unit, remark = unit_called(clinic, name), reason_of(form, "")
         listed = {one.result for one in check_signatures.unsigned(clinic.store, unit.name)}
         chosen = [_number(text) for text in form.get("results", "").split(",")]
         if not set(chosen) <= listed:
@@ -112,7 +112,7 @@ def _sign(clinic: Clinic) -> Serve:
 def _baseline(clinic: Clinic) -> Serve:
     def change(request: Request, name: str) -> Response:
         person, form = clinic.people.physicist(request), form_of(request)
-        unit, reason = _unit(clinic, name), reason_of(form, "")
+        unit, reason = unit_called(clinic, name), reason_of(form, "")
         what = form.get("do", "")
         try:
             if what == "withdraw":
@@ -134,7 +134,8 @@ def _baseline(clinic: Clinic) -> Serve:
     return change
 
 
-def _unit(clinic: Clinic, name: str) -> Machine:
+def unit_called(clinic: Clinic, name: str) -> Machine:
+    """The kV unit of that name; not found where there is none."""
     machine = clinic.site.machine_named(name)
     if machine is None or machine.machine_class != "srt":
         raise HTTPException(404)

@@ -39,11 +39,13 @@ class Pages:
 
 
 @contextmanager
-def pages_of(tmp_path: Path, *tables: bytes, more: str = "") -> Iterator[tuple[Clinic, Served]]:
+def pages_of(
+    tmp_path: Path, *tables: bytes, more: str = "", site: str = SITE
+) -> Iterator[tuple[Clinic, Served]]:
     """A unit whose tables were taken in one after another."""
     for file in ("a.password", "b.password"):
         (tmp_path / file).write_text(LINE + "\n")
-    clinic = clinic_of(tmp_path, SITE + PEOPLE + more)
+    clinic = clinic_of(tmp_path, site + PEOPLE + more)
     try:
         for number, content in enumerate(tables):
             clinic.drop(f"{number}.csv", content)
