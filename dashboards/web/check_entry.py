@@ -42,12 +42,10 @@ KEY = re.compile(r"[a-z][0-9a-z]{8,31}", re.ASCII)
 LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?", re.ASCII)
 OLDEST = timedelta(days=7)
 READING = re.compile(r"r\d+-m\d+", re.ASCII)
-NOT_WHOLE = Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
-CHANGED = Refusal(
-    409,
-    "The unit has changed",
+NOT_WHOLE = "Nothing was done: the form is not whole."
+CHANGED = (
     "Nothing was done: the unit's beams or applicators were changed after this form was opened. "
-    "Open it again and type the readings anew.",
+    "Open it again and type the readings anew."
 )
 
 
@@ -108,7 +106,7 @@ class _Room:
 def read(form: Mapping[str, str], kind: Kind, setting: Setting, operator: str) -> Entry:
     """Everything that was typed.  Raises `Refusal` for a form that is none of ours."""
     if not KEY.fullmatch(form.get("key", "")):
-        raise NOT_WHOLE
+        raise Refusal(400, "Not understood", NOT_WHOLE)
     entry = Entry(kind, setting.machine, operator, form["key"], unit_id=setting.unit_id)
     entry.performed_at = _tried(entry, "at", lambda: _instant(form.get("at", ""), setting))
     entry.comment = _tried(entry, "comment", lambda: _comment(form.get("comment", ""))) or ""
@@ -132,7 +130,7 @@ class _Cards:
         cards = self._setting.cards(kind, rows)
         for card in cards:
             if card.title != self._form.get(card.field("is"), ""):
-                raise CHANGED
+                raise Refusal(409, "The unit has changed", CHANGED)
         self._refuse_strays(cards)
         filled = [card for card in cards if self._is_filled(card)]
         self._entry.left_out = [card.title for card in cards if card not in filled]
@@ -149,7 +147,7 @@ class _Cards:
         """A reading that no field of the form is for must not be left out unseen."""
         known = {card.field(f"m{k}") for card in cards for k in range(len(self._texts(card)))}
         if any(READING.fullmatch(name) and name not in known for name in self._form):
-            raise NOT_WHOLE
+            raise Refusal(400, "Not understood", NOT_WHOLE)
 
     def _texts(self, card: Card) -> list[str]:
         fields = count(self._form.get(card.field("n"), ""), self._entry.kind.readings, 20)

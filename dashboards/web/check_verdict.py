@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from analyzers.output_checks import ReadingGroup
 from analyzers.output_factors import STATED_BY, budget_of, is_dose_to_water, output_of
+from analyzers.output_metrics import DEVIATION, WITHOUT_REFERENCE
 from dashboards.web.check_entry import Entry
 from dashboards.web.check_kinds import DAILY, Cards, missing_items
 from dashboards.web.check_numbers import is_doubtful_pressure
@@ -21,16 +22,14 @@ from qa_daemon.store.output_baselines import WATER
 from qa_daemon.store.unit_blocks import RECONCILE_PERCENT
 from qa_daemon.verdict import Judged, worst
 
-DEVIATION = "output_deviation"
 OLD = timedelta(hours=12)
 ROW = re.compile(r"\b(?:record (\d+)|row (\d+) of the session)")
 TODO = {
     Verdict.PASS: "In its limits.",
     Verdict.TOLERANCE: "Save it, repeat the measurement once, and tell the physicist, also when "
     "the repeat is in its limits.",
-    Verdict.ACTION: "Do not treat with this beam. Save this check. Then look at the applicator, "
-    "the seat of the chamber, the timer, temperature and pressure, measure again, and call the "
-    "physicist.",
+    Verdict.ACTION: "Do not treat with this beam. Look at applicator, filter, seat of the chamber, "
+    "timer, temperature and pressure.",
     Verdict.INVALID: "This could not be worked out, so it is no pass.",
     None: "Not judged: no signed baseline for this beam and applicator. The output is kept for the "
     "trend; it is no pass. Ask the physicist to sign a baseline.",
@@ -38,8 +37,8 @@ TODO = {
 ALL = {
     Verdict.PASS: "Save it.",
     Verdict.TOLERANCE: "Save it, repeat once what is marked, and tell the physicist.",
-    Verdict.ACTION: "Do not treat. Save this check: the unit is then blocked on every page until a "
-    "physicist clears it. Repeat the set-up and call the physicist.",
+    Verdict.ACTION: "Do not treat. Save this check, which blocks the unit until a physicist clears "
+    "it. Repeat the set-up, measure again, and call the physicist.",
     Verdict.INVALID: "This is no pass. Correct what is said below, or call the physicist.",
     None: "Nothing here was judged, so nothing is passed. Save it for the trend and ask the "
     "physicist for a signed baseline.",
@@ -134,7 +133,7 @@ def _beam(setting: Setting, entry: Entry, k: int, values: list[Judged]) -> BeamV
     row = entry.rows[k]
     at = row.beam + (WATER if is_dose_to_water(row) else "")
     output = next((j for j in _at(values, at) if j.value.metric == "output"), None)
-    off = next((j for j in _at(values, at) if j.value.metric == DEVIATION), None)
+    off = next((j for j in _at(values, at) if j.value.metric == DEVIATION.name), None)
     verdict = off.verdict if off is not None else None if output is not None else Verdict.INVALID
     asked = entry.kind.cards is not Cards.SETTING
     todo = TODO[verdict] if asked or off is not None else "Worked out together with the others."
@@ -199,7 +198,8 @@ def _at(values: list[Judged], at: str) -> Iterator[Judged]:
 def _numbers(clinic: Clinic, values: list[tuple[str, Judged]]) -> Iterator[NumberView]:
     for analyzer, judged in values:
         value = judged.value
-        if judged.verdict is None or value.metric == DEVIATION:
+        is_silent = value.metric == WITHOUT_REFERENCE.name and judged.verdict is Verdict.PASS
+        if judged.verdict is None or value.metric == DEVIATION.name or is_silent:
             continue
         metric = clinic.meanings[f"{analyzer}.{value.metric}"]
         is_answer = analyzer == "srt_checks" and metric.unit == "1"

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from qa_daemon.store import output_baselines
 from tests.dashboards.serving import Answer, Served
-from tests.dashboards.visiting import LINE, PEOPLE, Visitor
+from tests.dashboards.visiting import LINE, Visitor
 from tests.ingest.clinic import Clinic
-from tests.srt.units import SITE
+from tests.srt.units import FACTOR, SITE, days_ago, row, table
 from tests.srt.visited import pages_of
 
 CHECK = "/units/SRT1/check"
@@ -36,6 +37,9 @@ READINGS = {
     "electrometer": "4567",
 }
 """The worked example of formats.md 7.1, as two different hands type it."""
+BEAM = "70 kV F2 A30"
+BASELINE = table(row(days_ago(5), readings_nc=";".join([repr(4.79 / 2.0 / FACTOR)] * 3)))
+"""A check of three readings whose output is 4.79 Gy/min."""
 ANSWERS = {
     "t-SRT.D.WARMUP": "yes",
     "t-SRT.D.SAF.DOOR": "yes",
@@ -43,6 +47,12 @@ ANSWERS = {
     "t-SRT.D.TIMER.BACKUP-set": "30",
     "t-SRT.D.TIMER.BACKUP-shown": "30.1",
 }
+
+
+def signed(clinic: Clinic, *beams: str) -> None:
+    """A physicist signs the outputs of the first check as baselines."""
+    (first,) = (r.id for r in clinic.queries.results_since() if r.analyses)
+    output_baselines.sign(clinic.store, first, beams or [BEAM], "Physicist A", "commissioned")
 
 
 @contextmanager

@@ -155,7 +155,7 @@
     const { pressure, per } = rules();
     const chosen = form().elements.namedItem("pressure-unit").value;
     if (!chosen) {
-      return isDone ? "Choose the unit that the barometer shows." : "";
+      return "";
     }
     if (inside(value * per[chosen], pressure)) {
       return chosen === "hPa" && value >= 700 && value <= 800
@@ -308,7 +308,7 @@
     if (!form() || field.form !== form()) {
       return;
     }
-    document.getElementById("verdict")?.remove(); // it is of what stood here before
+    dropVerdict();
     if (isFresh) {
       isFresh = false;
       startClock();
@@ -316,10 +316,19 @@
     if (field.name === "pressure-unit") {
       write(UNIT, field.value);
       hint(document.getElementById("pressure"), true);
+    } else if (field.inputMode === "decimal" && event.type === "input") {
+      hint(field, false);
     } else if (field.inputMode === "decimal") {
-      hint(field, event.type === "change");
+      // Later: a sentence that comes while a finger is down moves what the finger was on.
+      setTimeout(() => field.isConnected && hint(field, true), 300);
     }
     keep();
+  }
+
+  function dropVerdict() {
+    // It is of what stood here before.
+    document.querySelectorAll(".of-verdict").forEach((part) => part.remove());
+    document.getElementById("check-again").classList.add("big");
   }
 
   function startClock() {
@@ -344,7 +353,7 @@
     if (card) {
       const at = document.querySelector('[data-card="' + card[2] + '"]');
       setReadings(at, at.querySelector(".readings").children.length + (card[1] === "add" ? 1 : -1));
-      document.getElementById("verdict")?.remove();
+      dropVerdict();
       keep();
     } else {
       send(what);
