@@ -328,7 +328,7 @@
   function dropVerdict() {
     // It is of what stood here before.
     document.querySelectorAll(".of-verdict").forEach((part) => part.remove());
-    document.getElementById("check-again").classList.add("big");
+    document.getElementById("check-again").className = "big";
   }
 
   function startClock() {
