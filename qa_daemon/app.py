@@ -306,6 +306,7 @@ def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Se
         ready=ready,
         clock=utc_now,
         titles={a.name: a.title for a in core.catalogue.analyzers},
+        hint=core.scanner.hint,
     )
     # A page of another site must not read ours by giving its own name this address.
     own = urlsplit(site.base_url).hostname or ""

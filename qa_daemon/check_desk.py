@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -79,12 +79,16 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class CheckDesk:
-    """Judges and takes in what was typed, and finds what the last check of a beam was made with."""
+    """Judges and takes in what was typed, and finds what the last check of a beam was made with.
+
+    `hint` tells the scan where to look at once.
+    """
 
     site: Site
     store: Store
     queries: Queries
     archive: Archive
+    hint: Callable[[str], None]
 
     def judge(self, unit: Machine, typed: Typed) -> Judgement:
         """Read, measure and judge; nothing of it is kept."""
@@ -117,7 +121,7 @@ class CheckDesk:
             for each in typed:
                 _write(part / each.name, each.content)
             origin = inbox.Origin(folder=f"{FOLDER}/{unit.name}", machine=unit.name)
-            inbox.put(part, origin, entries)
+            entry = inbox.put(part, origin, entries)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -130,6 +134,7 @@ class CheckDesk:
                 subject=f"machine {unit.name}",
                 detail={"sha256": [each.sha256 for each in typed]},
             )
+        self.hint(entry)
 
     def stored(self, sha256s: Sequence[str]) -> list[StoredResult]:
         """The results of files by their content, as far as they are judged."""

@@ -44,11 +44,13 @@ def create_app(
     clock: Callable[[], datetime],
     titles: Mapping[str, str],
     timer: Callable[[], float] = monotonic,
+    hint: Callable[[str], None] = lambda _: None,
 ) -> FastAPI:
     """The application.
 
     `status` says how the service stands and `ready` whether it takes files in; `titles` are the
-    analyzers' names for people; `timer`, in seconds, ends sessions.
+    analyzers' names for people; `timer`, in seconds, ends sessions; `hint` tells the scan of files
+    where something has come.
     """
     people = People(site, store, timer)
     clinic = Clinic(
@@ -80,7 +82,7 @@ def create_app(
     app.include_router(images.router(clinic))
     app.include_router(treatments.router(clinic))
     app.include_router(units.router(clinic))
-    app.include_router(checks.router(clinic))
+    app.include_router(checks.router(clinic, hint))
     app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)
     return app

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboards.web import check_entry, check_page, check_verdict
+from dashboards.web import check_entry, check_page, check_verdict, unit_page
 from dashboards.web.answers import page
 from dashboards.web.check_entry import Entry
 from dashboards.web.check_kinds import DAILY, KINDS, MOST_ROWS, Kind
@@ -22,7 +22,8 @@ from dashboards.web.people import form_of
 from dashboards.web.units import UNITS, unit_called
 from dashboards.web.wording import LOOKS
 from qa_daemon.check_desk import CheckDesk
-from qa_daemon.site.settings import Person
+from qa_daemon.due import Standing
+from qa_daemon.site.settings import Machine, Person
 
 FORM = f"{UNITS}/{{name}}/check"
 SHA256S = re.compile(r"[0-9a-f]{64}(,[0-9a-f]{64})?", re.ASCII)
@@ -36,9 +37,9 @@ NOT_SAVED = (
 )
 
 
-def router(clinic: Clinic) -> APIRouter:
-    """The form, and what became of what was sent."""
-    desk = CheckDesk(clinic.site, clinic.store, clinic.queries, clinic.archive)
+def router(clinic: Clinic, hint: Callable[[str], None]) -> APIRouter:
+    """The form, and what became of what was sent; `hint` has the inbox looked at."""
+    desk = CheckDesk(clinic.site, clinic.store, clinic.queries, clinic.archive, hint)
     routes = APIRouter()
     for path, serve, methods in (
         (FORM, _show(clinic, desk), ["GET", "HEAD"]),
@@ -103,13 +104,13 @@ def _saved(clinic: Clinic, desk: CheckDesk) -> Serve:
             raise HTTPException(404)
         sha256s = of.split(",")
         found = [r for r in desk.stored(sha256s) if r.machine in (unit.name, None)]
-        person = clinic.people.person(request)
+        person, of_kind = clinic.people.person(request), _kind(kind)
         return page(
             clinic,
             request,
             "check_saved.html",
             unit=unit.name,
-            kind=_kind(kind),
+            kind=of_kind,
             key=key,
             operator=operator_of(clinic, person) if person is not None else "",
             results=[
@@ -117,9 +118,21 @@ def _saved(clinic: Clinic, desk: CheckDesk) -> Serve:
                 for r in found
             ],
             waits=len(found) < len(sha256s),
+            due=_still_due(clinic, unit, of_kind),
         )
 
     return show
+
+
+def _still_due(clinic: Clinic, unit: Machine, kind: Kind) -> list[str]:
+    """What the routine asks beside this check: half a check is not to look like a whole one."""
+    return [
+        f"{item.title}{f' ({item.beam})' if item.beam else ''}"
+        for item in unit_page.view(clinic, unit).due
+        if kind.routine is not None
+        and item.frequency == kind.routine.value
+        and item.standing != Standing.DONE.value
+    ]
 
 
 def operator_of(clinic: Clinic, person: Person) -> str:

@@ -144,7 +144,7 @@ def test_saved_it_is_what_the_table_of_the_same_readings_gives(
         assert numbers_of(of_table) == pytest.approx(numbers, rel=1e-12)
         shown = text_of(visitor.get(page))
         assert shown.count("PASS") == 2 and "Being judged" not in shown
-        assert f"Result {output.id}" in shown
+        assert f"Result {output.id}" in shown and "Still due" not in shown
         # Who entered it is in the record by initials, and by name in the audit trail alone.
         record = json.loads(clinic.archive.path_of(output.sha256).read_bytes())["records"][0]
         assert (record["operator"], record["comment"]) == ("TT", "CANARY REMARK")
@@ -164,6 +164,8 @@ def test_sent_twice_it_is_one_check(tmp_path: Path) -> None:
         first, second = visitor.post(CHECK, fields), visitor.post(CHECK, fields)
         assert first.headers["location"] == second.headers["location"]
         clinic.process()
+        due = text_of(visitor.get(first.headers["location"])).partition("Still due")[2]
+        assert "Door interlock" in due and "70 kV" in due  # no baseline, no judged output
         third = visitor.post(CHECK, fields)  # the answer was lost, and it is sent again
         assert third.headers["location"] == first.headers["location"]
         assert len(judged(clinic, "srt-output-json")) == 1
