@@ -16,7 +16,7 @@ from pathlib import Path
 from analyzers.output_checks import CheckType, ReadingGroup
 from analyzers.output_text import as_csv
 from analyzers.srt_routine import ROUTINE, Frequency
-from qa_daemon.simulate.srt_session import BEAMS, Faults, rows_of, settings_of
+from qa_daemon.simulate.srt_session import BEAMS, N_K_GY_PER_C, Faults, rows_of, settings_of
 
 UNIT = "SRT1"
 SITE_TOML = """
@@ -47,6 +47,7 @@ serial = "0123"
 calibrated = {calibrated}
 expires = {chamber_until}
 t_ref_c = 20.0
+n_k_gy_per_c = {n_k_gy_per_c}
 
 [[instrument]]
 kind = "electrometer"
@@ -72,6 +73,7 @@ def site_text(today: datetime) -> str:
     day = today.date()
     return SITE_TOML.format(
         calibrated=day - timedelta(days=500),
+        n_k_gy_per_c=N_K_GY_PER_C,
         chamber_until=day + timedelta(days=45),
         electrometer_until=day + timedelta(days=200),
     )

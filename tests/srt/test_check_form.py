@@ -340,6 +340,35 @@ def test_other_kinds_are_measured_as_their_tables_are(tmp_path: Path) -> None:
         assert found["applicator_factor"] == pytest.approx(1.05)
 
 
+def test_the_factors_are_those_of_the_check_that_was_signed(tmp_path: Path) -> None:
+    reading = "2.341234"
+    lines = table(row(days_ago(5), readings_nc=reading, reference_output="")).decode().splitlines()
+    lines[0] += ",p_ion,p_elec,timer_end_effect_s"
+    lines[1] += ",1.005,1.002,0.06"
+    with unit_of(tmp_path, "\n".join([*lines, ""]).encode()) as (clinic, served):
+        signed(clinic)
+        visitor = therapist(served)
+        fields = filled(visitor, READINGS, {"r1-n": "1", "r1-m0": reading})
+        fields = {name: text for name, text in fields.items() if name not in ("r1-m1", "r1-m2")}
+        shown = text_of(visitor.post(CHECK, fields | {"do": "check"}))
+        assert "70 kV F2 A30 PASS 0 %" in shown.replace("\u202f", " ")
+        assert "P_ion 1.005 recombination P_pol 1 polarity; not stated P_elec 1.002" in shown
+        assert "eps 0.06 s" in shown
+
+
+def test_a_factor_of_another_instrument_is_not_taken_over(tmp_path: Path) -> None:
+    lines = table(row(days_ago(5), electrometer_sn="9", reference_output="")).decode().splitlines()
+    lines[0] += ",p_elec"
+    lines[1] += ",1.002"
+    with unit_of(tmp_path, "\n".join([*lines, ""]).encode()) as (clinic, served):
+        signed(clinic)
+        visitor = therapist(served)
+        fields = filled(visitor, READINGS, {"r1-n": "3"}) | {"do": "check"}
+        shown = text_of(visitor.post(CHECK, fields))
+        assert "P_elec 1 electrometer; not stated" in shown
+        assert "p_elec of the signed check belong to another instrument" in shown
+
+
 def test_a_unit_without_registry_says_what_is_missing(tmp_path: Path) -> None:
     bare = re.sub(r"\[machine\.srt\].*", "", BARE, flags=re.DOTALL)
     with unit_of(tmp_path, site=bare) as (_, served):
