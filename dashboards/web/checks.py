@@ -117,6 +117,7 @@ def _saved(clinic: Clinic, desk: CheckDesk) -> Serve:
                 (SECTIONS.get(r.format or "", "Check"), LOOKS[r.verdict], STORED[r.verdict], r)
                 for r in found
             ],
+            address=f"{request.url.path}?{request.url.query}",
             waits=len(found) < len(sha256s),
             due=_still_due(clinic, unit, of_kind),
         )

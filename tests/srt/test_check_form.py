@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
@@ -131,7 +132,11 @@ def test_saved_it_is_what_the_table_of_the_same_readings_gives(
         saved = visitor.post(CHECK, fields | {"do": "save"})
         assert saved.status == 303
         page = saved.headers["location"]
-        assert "Being judged" in visitor.get(page).text
+        waiting = visitor.get(page).text
+        assert "Being judged" in waiting
+        # By its address: with the form's fragment in it, a browser would load nothing again.
+        (again,) = re.findall(r'http-equiv="refresh" content="1; url=([^"]+)"', waiting)
+        assert html.unescape(again) == page
         (output,) = judged(clinic, "srt-output-json")
         (checks,) = judged(clinic, "srt-checks-json")
         numbers = numbers_of(output)

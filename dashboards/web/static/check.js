@@ -7,6 +7,8 @@
   const A_WEEK_MS = 7 * 24 * 3600 * 1000;
   const opened = Date.now();
   let isFresh = true; // nothing typed yet
+  let edits = 0;
+  let isSending = false;
 
   const form = () => document.getElementById("check");
   const rules = () => JSON.parse(form().dataset.rules);
@@ -48,6 +50,23 @@
     }
   }
 
+  function names() {
+    try {
+      return Object.keys(localStorage);
+    } catch {
+      return [];
+    }
+  }
+
+  function dropOld() {
+    for (const name of names()) {
+      const kept = name.startsWith("qa-check") ? draft(name)?.kept : null;
+      if (kept && Date.now() - Date.parse(kept) > A_WEEK_MS) {
+        write(name, null);
+      }
+    }
+  }
+
   function keep() {
     const values = Object.fromEntries(new FormData(form()));
     delete values.token;
@@ -78,9 +97,9 @@
   }
 
   function offer() {
+    dropOld();
     const found = draft(draftName());
-    if (!found || !found.values || Date.now() - Date.parse(found.kept) > A_WEEK_MS) {
-      write(draftName(), null);
+    if (!found || !found.values) {
       return;
     }
     const here = form().elements.namedItem("rows").value;
@@ -248,6 +267,11 @@
   // -- sending --------------------------------------------------------------------------------------
 
   async function send(what) {
+    if (isSending) {
+      return;
+    }
+    isSending = true;
+    const before = edits;
     const body = new URLSearchParams(new FormData(form()));
     body.set("do", what);
     document.body.classList.add("busy");
@@ -257,21 +281,26 @@
       if (answer.status >= 500) {
         throw new Error();
       }
-      show(answer, text);
+      show(answer, text, edits === before);
     } catch {
       away(what);
     } finally {
+      isSending = false;
       document.body.classList.remove("busy");
     }
   }
 
-  function show(answer, text) {
+  function show(answer, text, isSame) {
     const path = new URL(answer.url).pathname;
     if (answer.redirected && path.endsWith("/saved")) {
       location.assign(answer.url);
       return;
     }
     const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+    if (main.querySelector("#check") && !isSame) {
+      notice("Something was typed meanwhile: press Check again.");
+      return;
+    }
     if (main.querySelector("#check")) {
       document.querySelector("main").replaceWith(main);
       keep();
@@ -308,6 +337,7 @@
     if (!form() || field.form !== form()) {
       return;
     }
+    edits += 1;
     dropVerdict();
     if (isFresh) {
       isFresh = false;
