@@ -4,23 +4,35 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 PORT := $(or $(QA_DAEMON_PORT),8765)
+# Whatever the environment says: without kept bytecode every process compiles our code anew.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run setup test check bench lock clean
+.PHONY: run setup test check check-all check-types check-rest bench lock clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/qa-daemon demo --dir .demo --port $(PORT)
 
 setup: $(VENV)/.runtime
 
-test: $(VENV)/.dev check
+# Kernels are compiled beside the checks: each takes one processor for half a minute.
+test:
+	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.dev check-all
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: $(VENV)/.dev
+check:
+	@$(MAKE) --no-print-directory --jobs=2 check-all
+
+check-all: check-types check-rest
+
+check-types: $(VENV)/.tools
+	$(BIN)/mypy
+
+# The last line looks at all tests and runs a few, so that what pytest makes of each file is kept.
+check-rest: $(VENV)/.tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q tests/test_size_budget.py
+	$(BIN)/python -m pytest -q -k test_size_budget
 
 bench: $(VENV)/.dev $(PEERS)/.pymedphys
 	$(BIN)/python -m tests.bench
@@ -29,16 +41,24 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # pip checks every hash of the lock, which holds all that is needed: nothing is looked up beside it.  The
-# project itself is installed in place, without its dependencies,
-# and its kernels are compiled, so that the first log does not wait for it.
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+# project itself is installed in place, without its dependencies.  Bytecode is made on all processors;
+# pip would use one.
+$(VENV)/.packages: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib analyzers dashboards qa_daemon
+	@touch $@
+
+# The kernels are compiled, so that the first log does not wait for it.
+$(VENV)/.runtime: $(VENV)/.packages
 	@$(BIN)/python -c "from analyzers.numerics.warm_up import compile_kernels; compile_kernels()"
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+$(VENV)/.tools: requirements-dev.lock $(VENV)/.packages
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime $(VENV)/.tools
 	@touch $@
 
 # What we measure ourselves against has an environment of its own, built anew when its lock changes.
