@@ -28,6 +28,8 @@ class RegisteredBeam:
 
     kvp: float
     filter_id: str
+    hvl_mm_al: float | None = None
+    """As commissioned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class RegisteredUnit:
     applicators: tuple[RegisteredApplicator, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     baselines: tuple[Baseline, ...] = ()
+    reference_applicator: str | None = None
+    """The applicator of the output checks, to which applicator factors refer."""
 
 
 def unit_of(check: OutputCheck, units: Sequence[RegisteredUnit]) -> RegisteredUnit | None:

@@ -28,6 +28,8 @@ oncall = typer.Typer(help="Who is on call.", no_args_is_help=True)
 people = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
 imager = typer.Typer(help="Portal imagers.", no_args_is_help=True)
 srt = typer.Typer(help="Superficial kV units.", no_args_is_help=True)
+srt_table = typer.Typer(help="Tables of a unit.", no_args_is_help=True)
+srt.add_typer(srt_table, name="table")
 for name, group in (
     ("quarantine", quarantine),
     ("audit", audit),
@@ -292,6 +294,18 @@ def srt_mapping(
     from qa_daemon.commands import srt as command
 
     raise typer.Exit(command.mapping(sheet_file, sheet, header_row, out))
+
+
+@srt_table.command("import")
+def srt_table_import(
+    file: Annotated[Path, typer.Argument(help="JSON or CSV, schema qa_srt_table.")],
+    config: Config,
+    unit: Annotated[str, typer.Option(help="Name of the unit.")],
+) -> None:
+    """Import a table of a unit; a physicist signs it on the unit's page.  65: refused."""
+    from qa_daemon.commands import srt_tables as command
+
+    raise typer.Exit(command.import_table(file, config, unit))
 
 
 def _user() -> str:

@@ -47,7 +47,9 @@ def registered(
     names = (machine.name,) if machine.serial is None else (machine.name, machine.serial)
     return RegisteredUnit(
         names=names,
-        beams=tuple(RegisteredBeam(b.kvp, b.filter) for b in unit.beams) if unit else (),
+        beams=tuple(RegisteredBeam(b.kvp, b.filter, b.hvl_mm_al) for b in unit.beams)
+        if unit
+        else (),
         applicators=tuple(
             RegisteredApplicator(a.id, a.ssd_cm, a.diameter_cm, a.x_cm, a.y_cm)
             for a in (unit.applicators if unit else ())
@@ -57,4 +59,5 @@ def registered(
             for i in site.file.instrument
         ),
         baselines=baselines,
+        reference_applicator=unit.reference_applicator if unit else None,
     )

@@ -18,8 +18,10 @@ from typing import Literal
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
+from analyzers.srt_table_files import table_of
 from qa_daemon.lock import AlreadyRunning, StateLock
 from qa_daemon.model import Message
+from qa_daemon.store import srt_tables
 from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
@@ -33,21 +35,27 @@ LOOK_EVERY_S = 1.0
 class Request(Message):
     """One thing to do."""
 
-    action: Literal["reprocess", "replay", "release"]
+    action: Literal["reprocess", "replay", "release", "import table"]
     actor: str
     result: int | None = None
     machine: str | None = None
     since_ns: int = 0
     sink: str | None = None
+    table: str | None = None
+    """Canonical text of a table of the unit `machine`."""
 
 
 def carry_out(
     store: Store, request: Request, go_on: Callable[[], bool] = lambda: True
 ) -> int | None:
-    """Do it in batches, each a transaction; how many results it touched.
+    """Do it in batches, each a transaction; how many results (or tables) it touched.
 
     Results that come meanwhile are left out.  None when `go_on` put an end to it.
     """
+    if request.action == "import table":
+        table = table_of((request.table or "").encode())
+        srt_tables.enter(store, str(request.machine), table, request.actor)
+        return 1
     queries, ledger, results = Queries(store), Ledger(store), Results(store, ())
     if request.action == "release":
         found = queries.result(request.result or 0)

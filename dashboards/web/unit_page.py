@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
+from analyzers.srt_tables import KINDS
 from dashboards.figures import Figure, Numbers, Panel, Series
 from dashboards.web.clinic import Clinic, When
 from dashboards.web.draw_trend import Span, trend
@@ -16,9 +17,16 @@ from qa_daemon.due import Item, LastDone, Standing, items
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.srt_rules import RULES, Rules
 from qa_daemon.site.srt_settings import Instrument
-from qa_daemon.store import check_signatures, output_baselines, routine_done, unit_blocks
+from qa_daemon.store import (
+    check_signatures,
+    output_baselines,
+    routine_done,
+    srt_tables,
+    unit_blocks,
+)
 from qa_daemon.store.check_signatures import Unsigned
 from qa_daemon.store.output_baselines import OutputBaseline
+from qa_daemon.store.srt_tables import StoredTable
 from qa_daemon.store.unit_blocks import Block
 
 OUTPUT = "srt_output.output_deviation"
@@ -63,6 +71,20 @@ class SignatureView:
 
 
 @dataclass(frozen=True, slots=True)
+class TableView:
+    """A table of the unit with its rows; `counts` where treatments of today are held against it."""
+
+    stored: StoredTable
+    title: str
+    source: str
+    columns: list[str]
+    rows: list[list[str]]
+    counts: bool
+    state: str
+    is_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UnitView:
     """Everything on the page.  `beams` are those that were checked or are registered."""
 
@@ -75,6 +97,7 @@ class UnitView:
     unsigned: list[SignatureView]
     baselines: list[tuple[OutputBaseline, str]]
     instruments: list[ExpiryView]
+    tables: list[TableView]
 
 
 def view(clinic: Clinic, machine: Machine) -> UnitView:
@@ -101,7 +124,38 @@ def view(clinic: Clinic, machine: Machine) -> UnitView:
             for baseline in reversed(output_baselines.every(clinic.store, machine.name))
         ],
         instruments=[_expiry(each, today) for each in clinic.site.file.instrument],
+        tables=_tables(clinic, machine.name, today),
     )
+
+
+def _tables(clinic: Clinic, machine: str, today: date) -> list[TableView]:
+    """Every table, the newest first; what waits for a signature stands before the others."""
+    used = {one.id for one in srt_tables.in_use(clinic.store, machine, today).values()}
+    shown = []
+    for stored in srt_tables.every(clinic.store, machine):
+        table, counts = stored.table, stored.id in used
+        shown.append(
+            TableView(
+                stored,
+                KINDS[stored.kind].title,
+                table.source,
+                [f"{c.name}{f' ({c.unit})' if c.unit else ''}" for c in table.columns],
+                [[c if isinstance(c, str) else f"{c:g}" for c in row] for row in table.rows],
+                counts,
+                _state(stored, counts=counts),
+                stored.signed_by is None and stored.withdrawn_by is None,
+            )
+        )
+    return sorted(shown, key=lambda one: not one.is_waiting)
+
+
+def _state(stored: StoredTable, *, counts: bool) -> str:
+    if stored.withdrawn_by is not None:
+        return f"withdrawn by {stored.withdrawn_by}: {stored.withdrawn_reason}"
+    if stored.signed_by is None:
+        return "not signed: it is not used"
+    said = f"signed by {stored.signed_by}: {stored.signed_reason}"
+    return f"in use, {said}" if counts else f"of another time, {said}"
 
 
 def last_done(clinic: Clinic, machine: str) -> dict[tuple[str, str], LastDone]:

@@ -20,7 +20,7 @@ from dashboards.web.people import form_of
 from dashboards.web.picture import svg
 from dashboards.web.reasons import LONGEST_REASON, reason_of
 from qa_daemon.site.settings import Machine
-from qa_daemon.store import check_signatures, output_baselines, unit_blocks
+from qa_daemon.store import check_signatures, output_baselines, srt_tables, unit_blocks
 
 UNITS = "/units"
 TEN_YEARS_D = 3653
@@ -43,6 +43,7 @@ def router(clinic: Clinic) -> APIRouter:
         (f"{UNITS}/{{name}}/clear", _clear(clinic)),
         (f"{UNITS}/{{name}}/sign", _sign(clinic)),
         (f"{UNITS}/{{name}}/baseline", _baseline(clinic)),
+        (f"{UNITS}/{{name}}/table", _table(clinic)),
     ):
         routes.add_api_route(path, serve, methods=["POST"], response_model=None)
     return routes
@@ -132,6 +133,27 @@ def _baseline(clinic: Clinic) -> Serve:
         return RedirectResponse(_address(unit), 303)
 
     return change
+
+
+def _table(clinic: Clinic) -> Serve:
+    def decide(request: Request, name: str) -> Response:
+        person, form = clinic.people.physicist(request), form_of(request)
+        unit, reason = unit_called(clinic, name), reason_of(form, "")
+        number, what = _number(form.get("table", "")), form.get("do", "")
+        try:
+            if what == "sign":
+                srt_tables.sign(clinic.store, unit.name, number, person.name, reason)
+            elif what == "withdraw":
+                srt_tables.withdraw(clinic.store, unit.name, number, person.name, reason)
+            else:
+                raise Refusal(400, "Not taken", "Nothing was done: choose what to do.")
+        except srt_tables.CannotDecide as why:
+            raise Refusal(409, "Not done", f"Nothing was done: {why}.") from None
+        done = "signed" if what == "sign" else "withdrawn"
+        clinic.people.tell(request, f"Table {number} is {done}; it is in the audit trail.")
+        return RedirectResponse(_address(unit), 303)
+
+    return decide
 
 
 def unit_called(clinic: Clinic, name: str) -> Machine:

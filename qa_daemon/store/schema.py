@@ -508,6 +508,27 @@ output_baselines = Table(  # the output of a beam that later checks are held aga
     Index("output_baselines_by_machine", "machine", "beam", "id"),
 )
 
+srt_tables = Table(  # what treatments on a kV unit are calculated with; unsigned, it is not used
+    "srt_tables",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("machine", String(200), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("content", Text, nullable=False),  # the canonical text
+    Column("valid_from", String(10), nullable=False),  # ISO day, the unit's own
+    Column("compared", Text, nullable=False),  # with our own values; empty: there are none
+    Column("imported_by", String(200), nullable=False),
+    Column("imported_at", String(32), nullable=False),
+    Column("signed_by", String(200)),
+    Column("signed_at", String(32)),
+    Column("signed_reason", Text),
+    Column("withdrawn_by", String(200)),
+    Column("withdrawn_at", String(32)),
+    Column("withdrawn_reason", Text),
+    Index("srt_tables_by_machine", "machine", "kind", "id"),
+)
+
 audit = Table(  # append-only and hash-chained: each row holds the hash of the one before
     "audit",
     metadata,

@@ -84,3 +84,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("check_signatures_by_file", "check_signatures", ["file"], unique=False)
+    op.create_table(
+        "srt_tables",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("kind", sa.String(40), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.String(10), nullable=False),
+        sa.Column("compared", sa.Text(), nullable=False),
+        sa.Column("imported_by", sa.String(200), nullable=False),
+        sa.Column("imported_at", sa.String(32), nullable=False),
+        sa.Column("signed_by", sa.String(200), nullable=True),
+        sa.Column("signed_at", sa.String(32), nullable=True),
+        sa.Column("signed_reason", sa.Text(), nullable=True),
+        sa.Column("withdrawn_by", sa.String(200), nullable=True),
+        sa.Column("withdrawn_at", sa.String(32), nullable=True),
+        sa.Column("withdrawn_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("srt_tables_by_machine", "srt_tables", ["machine", "kind", "id"], unique=False)
