@@ -12,7 +12,8 @@ from qa_daemon.model import Report
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 
-FORMATS = ("srt-output-csv", "srt-output-json", "srt-spreadsheet")
+TREATMENT = "srt-treatment-json"
+FORMATS = ("srt-output-csv", "srt-output-json", "srt-spreadsheet", TREATMENT)
 CLASS = "srt"
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 OTHER_UNIT = (
