@@ -47,6 +47,7 @@ from qa_daemon.site.site import Site
 from qa_daemon.status import followers_of, status_form
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.images import Images, gaps_of
+from qa_daemon.store.kv_fractions import KvFractions
 from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.plans import Plans
@@ -117,7 +118,8 @@ class Core:
         pseudonyms = Pseudonyms(site.state_dir, self.store)
         plans = Plans(self.store, pseudonyms, gap)
         images = Images(self.store, pseudonyms, gaps_of(site.file.images))
-        self.results = Results(self.store, followers_of(site), plans, images)
+        fractions = KvFractions(self.store, pseudonyms)
+        self.results = Results(self.store, followers_of(site), plans, images, fractions)
         self.archive = Archive(site.state_dir)
         self.archive.clear_scratch()
         rules = site.file.ingest
@@ -141,7 +143,7 @@ class Core:
             self.results,
             desk,
             lightbox,
-            OutputDesk(site, self.store),
+            OutputDesk(site, self.store, fractions),
         )
         self.dispatcher = Dispatcher(
             self.ledger, self.pipeline, threads=rules.workers, catalogue=self.catalogue

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,6 +43,7 @@ from analyzers.output_registry import against, unit_of
 from analyzers.portal_images import PortalImage
 from analyzers.records import Delivery
 from analyzers.sheet_cells import Spreadsheet
+from analyzers.srt_treatments import SrtTreatment
 from qa_daemon.job_images import PICTURE, beside_partners, classified, preview
 from qa_daemon.job_plans import as_named_file, beside_plans, with_the_rest
 from qa_daemon.job_sheets import as_claimed, mapped
@@ -180,9 +181,7 @@ def measure(job: Job, catalogue: Catalogue) -> Report:
         record = _read(recognized, job)
         if isinstance(record, Bundle):
             return _parts(recognized.format.name, recognized.format.machine_class, record, job)
-        if isinstance(record, OutputCheck):
-            unit = unit_of(record, job.units)
-            record = record if unit is None else against(record, unit)
+        record = _beside_unit(record, job)
         if isinstance(record, Delivery) and job.resumed_by:
             record = with_the_rest(record, job, catalogue)
         if isinstance(record, PortalImage):
@@ -215,6 +214,16 @@ def _read(recognized: Recognized, job: Job) -> Any:
         as_named_file(job.file), [as_named_file(c) for c in job.companions]
     )
     return mapped(record, job) if isinstance(record, Spreadsheet) else record
+
+
+def _beside_unit(record: Any, job: Job) -> Any:
+    """A record of a kV unit with what the clinic knows of the unit.  Raises `ReadError`."""
+    if isinstance(record, OutputCheck):
+        unit = unit_of(record, job.units)
+        return record if unit is None else against(record, unit)
+    if isinstance(record, SrtTreatment):
+        return replace(record, inputs=job.treatment)
+    return record
 
 
 def _parts(format_name: str, machine_class: str, bundle: Bundle, job: Job) -> Report:

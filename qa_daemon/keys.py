@@ -15,12 +15,14 @@ from analyzers.plan_following import since_start
 from analyzers.plan_records import Plan, PlanMatch
 from analyzers.portal_images import PortalImage
 from analyzers.records import Delivery, Meterset
+from analyzers.srt_treatments import SrtTreatment
 from analyzers.treatment_records import TreatmentRecord
 from qa_daemon.image_keys import image_keys
 from qa_daemon.model import (
     DeliveredBeam,
     DeliveryKeys,
     ImageKeys,
+    KvFractionKeys,
     MatchReport,
     MatchState,
     PlanKeys,
@@ -30,7 +32,7 @@ from qa_daemon.model import (
     RivalBeam,
 )
 
-Keys = DeliveryKeys | PlanKeys | RecordKeys | ImageKeys
+Keys = DeliveryKeys | PlanKeys | RecordKeys | ImageKeys | KvFractionKeys
 TREATED = ("TREATMENT", "CONTINUATION")
 """Recorded deliveries that treat: a beam, and the rest of one that was interrupted."""
 
@@ -45,6 +47,8 @@ def keys_of(record: object) -> Keys | None:
         return _record(record)
     if isinstance(record, PortalImage):
         return image_keys(record)
+    if isinstance(record, SrtTreatment):
+        return _fraction(record)
     return None
 
 
@@ -121,6 +125,22 @@ def _record(record: TreatmentRecord) -> RecordKeys:
         patient_id=record.identity.patient_id,
         machine=record.machine_name,
         beams=tuple(beams),
+    )
+
+
+def _fraction(record: SrtTreatment) -> KvFractionKeys:
+    whose = record.identity
+    return KvFractionKeys(
+        patient_id=whose.patient_id or "",
+        course_id=whose.course_id or "",
+        lesion=whose.lesion or "",
+        fraction=record.fraction,
+        fractions_planned=record.fractions_planned,
+        kvp=record.setup.kvp,
+        filter_id=record.setup.filter_id,
+        prescribed_gy=record.prescribed_gy,
+        prescribed_depth_mm=record.prescribed_depth_mm,
+        day=record.performed_at.date(),
     )
 
 

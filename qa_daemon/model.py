@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum, IntEnum, StrEnum
 from importlib.metadata import version
 from typing import Annotated
@@ -13,6 +13,7 @@ from analyzers.core import Limits
 from analyzers.image_pins import Pin
 from analyzers.output_registry import RegisteredUnit
 from analyzers.sheet_sessions import ClinicSheet
+from analyzers.srt_treatments import TreatmentInputs
 
 SOFTWARE = version("qa-daemon")
 
@@ -233,6 +234,23 @@ class ImageKeys(Message):
     field_y_mm: FiniteFloat | None = None
 
 
+class KvFractionKeys(Message):
+    """One record of a fraction on a kV unit, and by what it belongs to its course; kept in the
+    store alone.  `day` is the day of the record's own offset.
+    """
+
+    patient_id: str
+    course_id: str
+    lesion: str
+    fraction: int
+    fractions_planned: int
+    kvp: FiniteFloat
+    filter_id: str
+    prescribed_gy: FiniteFloat
+    prescribed_depth_mm: FiniteFloat
+    day: date
+
+
 class DeliveredBeam(Message):
     """A planned beam, or a part of it, that a log delivered: from one meterset to another.
 
@@ -299,7 +317,7 @@ class Report(Message):
     identity: dict[str, str] = {}
     analyses: tuple[AnalysisReport, ...] = ()
     arrays: str | None = None
-    keys: DeliveryKeys | PlanKeys | RecordKeys | ImageKeys | None = None
+    keys: DeliveryKeys | PlanKeys | RecordKeys | ImageKeys | KvFractionKeys | None = None
     match: MatchReport | None = None
     awaits: str | None = None
     parts: tuple[PartReport, ...] = ()
@@ -362,7 +380,8 @@ class Job(Message):
     `machine_class` None means: the class the format assumes.  `mlc` is the machine's model where a
     file does not say it.  `settings` holds the site's own
     settings by analyzer, `units` what the clinic knows of its kV units, `sheets` its mappings that
-    claim the file, should it be a spreadsheet.  Arrays go to a new file in `scratch`.
+    claim the file, should it be a spreadsheet, `treatment` what a fraction on a kV unit is
+    calculated with.  Arrays go to a new file in `scratch`.
     """
 
     file: NamedPath
@@ -386,4 +405,5 @@ class Job(Message):
     settings: dict[str, dict[str, object]] = {}
     units: tuple[RegisteredUnit, ...] = ()
     sheets: tuple[ClinicSheet, ...] = ()
+    treatment: TreatmentInputs | None = None
     scratch: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from analyzers.output_registry import (
@@ -11,13 +12,17 @@ from analyzers.output_registry import (
     RegisteredBeam,
     RegisteredUnit,
 )
-from qa_daemon.model import Job
+from analyzers.srt_treatments import TreatmentInputs
+from qa_daemon.model import Job, KvFractionKeys, Report
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store import output_baselines
+from qa_daemon.store.kv_fractions import Asked, FoundInputs, KvFractions
+from qa_daemon.store.ledger import LedgerFile
 from qa_daemon.store.store import Store
 
 CLASS = "srt"
+TREATMENT = "srt-treatment-json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class OutputDesk:
 
     site: Site
     store: Store
+    fractions: KvFractions
 
     def beside(self, job: Job, machine: Machine | None) -> Job:
         """The job with the units that its file may be of."""
@@ -34,6 +40,46 @@ class OutputDesk:
         units = [m for m in self.site.machines if m.machine_class == CLASS]
         known = tuple(registered(self.site, unit, self._baselines(unit)) for unit in units)
         return job.model_copy(update={"units": known}) if known else job
+
+    def with_inputs(
+        self,
+        job: Job,
+        file: LedgerFile,
+        machine: Machine | None,
+        measure: Callable[[Job], Report],
+    ) -> tuple[Job, tuple[Asked, FoundInputs] | None]:
+        """The job of a fraction with what it is calculated with; None for any other file.
+
+        Raises what `measure` raises.
+        """
+        if file.format != TREATMENT:
+            return job, None
+        read = measure(job.model_copy(update={"only_keys": True}))
+        keys, at = read.keys, read.performed_at
+        unit = machine or self.site.machine_told(read.machine_serial, read.machine_name)
+        if not isinstance(keys, KvFractionKeys) or at is None or unit is None:
+            return job, None
+        known = registered(self.site, unit)
+        asked = Asked(
+            machine=unit.name,
+            beam=f"{keys.kvp:g} kV {keys.filter_id}",
+            reference=known.reference_applicator,
+            at=at,
+            day=keys.day,
+            course=self.fractions.course_of(keys),
+            fraction=keys.fraction,
+            file=file.id,
+        )
+        found = self.fractions.find(asked)
+        inputs = TreatmentInputs(
+            unit=known,
+            tables=tuple(stored.table for stored in found.tables),
+            output=found.output,
+            end_effect=found.end_effect,
+            blocked=found.blocked,
+            other_parts=tuple(part for _, part in found.others),
+        )
+        return job.model_copy(update={"treatment": inputs}), (asked, found)
 
     def _baselines(self, unit: Machine) -> tuple[Baseline, ...]:
         return output_baselines.registered(output_baselines.every(self.store, unit.name))

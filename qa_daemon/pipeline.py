@@ -58,8 +58,9 @@ class Pipeline:
         file = group.main
         machine = self.site.machine_named(file.machine)
         job = self.outputs.beside(self.archive.job(group, machine, self.site), machine)
-        used, beside = None, None
+        used, beside, fraction = None, None, None
         try:
+            job, fraction = self.outputs.with_inputs(job, file, machine, self.measure)
             job, used = self.plans.beside(job, file, machine, self.measure)
             ready = self.images.beside(job, group, machine, self.measure)
             group, beside = ready.group, ready.used
@@ -76,7 +77,7 @@ class Pipeline:
         arrays = self.archive.keep_arrays(report.arrays)
         made = _made(report, self.site, machine)
         return self.results.save(
-            file, group.others, report, outcomes, made, arrays, Used(used, beside)
+            file, group.others, report, outcomes, made, arrays, Used(used, beside, fraction)
         )
 
     def _enter_parts(

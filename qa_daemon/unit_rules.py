@@ -60,7 +60,8 @@ def against_clinic(report: Report, of_folder: Machine | None, site: Site) -> Rep
         return _refused(report, "OTHER_MACHINE", OTHER_UNIT)
     if named is of_folder:
         return report
-    if named is not None or of_folder.serial is not None:
+    # A dose is calculated with a unit's own tables: the record has to say itself which unit.
+    if named is not None or of_folder.serial is not None or report.format == TREATMENT:
         return _refused(report, "OTHER_MACHINE", OTHER_UNIT)
     return report.model_copy(update={"warnings": (*report.warnings, UNNAMED)})
 

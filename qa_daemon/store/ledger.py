@@ -15,11 +15,13 @@ from qa_daemon.model import Event, State, after
 from qa_daemon.store import audit
 from qa_daemon.store.copies import LIVE, copies, counterparts, duplicate, hand_over, original
 from qa_daemon.store.image_users import users_of
+from qa_daemon.store.kv_siblings import siblings_of
 from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
     files,
     images,
+    kv_fractions,
     recorded_beams,
     results,
 )
@@ -359,8 +361,9 @@ def _leave(connection: Connection, old: RowMapping) -> None:
     """Take a file out of what it belonged with, which is judged again without it."""
     # Images that were held against it are judged again: what comes now may be no partner at all.
     queue_all(connection, users_of(connection, old["id"]))
+    queue_all(connection, siblings_of(connection, old["id"]))
     # A plan that was here once stays the plan of its logs; what was delivered is another thing now.
-    for table in (deliveries, delivered_beams, recorded_beams, images):
+    for table in (deliveries, delivered_beams, recorded_beams, images, kv_fractions):
         connection.execute(delete(table).where(table.c.file == old["id"]))
     attached = connection.execute(
         select(files.c.id).where(files.c.main_file == old["id"], files.c.state.in_(LIVE))

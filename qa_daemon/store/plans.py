@@ -199,7 +199,7 @@ class Plans:
                 for beam in beams
             ]
             connection.execute(insert(delivered_beams), rows)
-        _meet(connection, patient, saved)
+        meet(connection, patient, saved)
         join_resumed(connection, file.id, self._gap_ns)
         return self._find(connection, keys, file.sha256, saved.machine)
 
@@ -231,7 +231,7 @@ class Plans:
         if keys.beams:
             beams = [{"file": file.id} | beam.model_dump() for beam in keys.beams]
             connection.execute(insert(planned_beams), beams)
-        _meet(connection, patient, saved)
+        meet(connection, patient, saved)
         since = datetime.fromisoformat(self._store.now()) - LOGS_OF_A_PLAN
         arrived_since = since.isoformat(timespec="milliseconds")
         _queue_logs_of(connection, patient, list(uids), known, arrived_since)
@@ -316,7 +316,7 @@ def _forget(connection: Connection, file: int) -> None:
         connection.execute(delete(table).where(table.c.file == file))
 
 
-def _meet(connection: Connection, patient: str | None, saved: Saved) -> None:
+def meet(connection: Connection, patient: str | None, saved: Saved) -> None:
     """Keep the list of patients, the newest first."""
     if patient is None:
         return

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from qa_daemon.model import Event, MatchState, Report, State, Verdict
+from qa_daemon.model import Event, KvFractionKeys, MatchState, Report, State, Verdict
 from qa_daemon.store import audit, leaf_errors, routine_done, unit_blocks
 from qa_daemon.store.image_instances import settle
 from qa_daemon.store.image_users import users_of
 from qa_daemon.store.images import FoundImages, Images
+from qa_daemon.store.kv_fractions import Asked, FoundInputs, KvFractions
 from qa_daemon.store.ledger import LedgerFile, attach, move
 from qa_daemon.store.plans import FoundPlans, Plans, Saved
 from qa_daemon.store.schema import (
@@ -48,6 +49,8 @@ class Used:
 
     plans: FoundPlans | None = None
     images: FoundImages | None = None
+    fraction: tuple[Asked, FoundInputs] | None = None
+    """What a fraction on a kV unit was calculated with."""
 
 
 NOTHING_USED = Used()
@@ -66,11 +69,13 @@ class Results:
         followers: Sequence[str],
         plans: Plans | None = None,
         images: Images | None = None,
+        fractions: KvFractions | None = None,
     ) -> None:
         self._store = store
         self._followers = tuple(followers)
         self._plans = plans
         self._images = images
+        self._fractions = fractions
 
     def save(
         self,
@@ -128,13 +133,12 @@ class Results:
                 )
             move(connection, file.id, _event(report))
             self._attach(connection, file, companions)
-            if made.machine_class == "srt" and made.machine and made.performed_at:
-                check = unit_blocks.Check(
-                    file.id, identity, made.machine, point_ns, made.performed_at
-                )
-                unit_blocks.keep(connection, check, outcomes, self._store.instant())
-                routine_done.keep(connection, check, outcomes)
             saved = Saved(identity, made.machine, point_ns)
+            if not isinstance(report.keys, KvFractionKeys):
+                self._keep_check(connection, file, outcomes, made, saved)
+                self._tell_fractions(connection, outcomes, superseded, made, saved)
+            if self._fractions is not None:
+                self._fractions.keep(connection, file, report, outcomes, saved, used.fraction)
             others = [companion.id for companion in companions]
             users = [] if self._images is None else users_of(connection, file.id)
             if self._plans is not None:
@@ -159,6 +163,40 @@ class Results:
                 },
             )
             return int(identity)
+
+    def _keep_check(
+        self,
+        connection: Connection,
+        file: LedgerFile,
+        outcomes: Sequence[Outcome],
+        made: Provenance,
+        saved: Saved,
+    ) -> None:
+        """What a check of a kV unit blocks, and which tests of the routine it holds."""
+        if made.machine_class != "srt" or made.machine is None or made.performed_at is None:
+            return
+        check = unit_blocks.Check(
+            file.id, saved.result, made.machine, saved.point_ns, made.performed_at
+        )
+        unit_blocks.keep(connection, check, outcomes, self._store.instant())
+        routine_done.keep(connection, check, outcomes)
+
+    def _tell_fractions(
+        self,
+        connection: Connection,
+        outcomes: Sequence[Outcome],
+        superseded: Mapping[tuple[str, str | None, str | None], int],
+        made: Provenance,
+        saved: Saved,
+    ) -> None:
+        """Let fractions on the unit be judged again that a check counts for, or counted for."""
+        if self._fractions is None:
+            return
+        points = {} if made.machine_class != "srt" else {made.machine: saved.point_ns}
+        for (_, machine, _), point_ns in superseded.items():
+            points[machine] = min(point_ns, points.get(machine, point_ns))
+        known = {machine: point_ns for machine, point_ns in points.items() if machine}
+        self._fractions.check_came(connection, outcomes, known)
 
     def enqueue_again(self, sink: str, identities_: Sequence[int]) -> int:
         """Replay: put results into a sink's outbox once more, in one transaction; how many."""

@@ -529,6 +529,27 @@ srt_tables = Table(  # what treatments on a kV unit are calculated with; unsigne
     Index("srt_tables_by_machine", "machine", "kind", "id"),
 )
 
+kv_fractions = Table(  # records of fractions on kV units: what they are of, what they gave
+    "kv_fractions",
+    metadata,
+    Column("file", Integer, ForeignKey("files.id"), primary_key=True),
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),
+    Column("machine", String(200)),
+    Column("patient", String(20), nullable=False),
+    Column("course", String(20), nullable=False),  # pseudonym of patient, course and lesion
+    Column("fraction", Integer, nullable=False),
+    Column("fractions_planned", Integer, nullable=False),
+    Column("prescribed_gy", Float, nullable=False),
+    Column("prescribed_depth_mm", Float, nullable=False),
+    Column("day", String(10), nullable=False),  # ISO, of the record's own offset
+    Column("point_ns", BigInteger, nullable=False),
+    Column("dose_gy", Float),  # at the prescribed depth; null: it could not be calculated
+    Column("used", Text, nullable=False),  # JSON: other records of the fraction, and their doses
+    Index("kv_fractions_by_course", "course", "fraction", "day"),
+    Index("kv_fractions_by_machine", "machine", "point_ns"),
+    Index("kv_fractions_by_patient", "patient", "point_ns"),
+)
+
 audit = Table(  # append-only and hash-chained: each row holds the hash of the one before
     "audit",
     metadata,

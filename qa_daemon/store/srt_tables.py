@@ -16,6 +16,7 @@ from analyzers.srt_own_values import compared
 from analyzers.srt_table_files import table_of
 from analyzers.srt_tables import UnitTable
 from qa_daemon.store import audit
+from qa_daemon.store.kv_courses import queue_from_day
 from qa_daemon.store.schema import srt_tables
 from qa_daemon.store.store import Store
 
@@ -103,6 +104,7 @@ def sign(store: Store, machine: str, number: int, actor: str, reason: str) -> St
         values = {"signed_by": actor, "signed_at": store.now(), "signed_reason": reason}
         connection.execute(update(srt_tables).where(srt_tables.c.id == number).values(values))
         _audit(connection, store, (machine, row.kind, row.sha256), "signed", actor, reason)
+        queue_from_day(connection, machine, row.valid_from)
         return _stored(_row(connection, machine, number))
 
 
@@ -115,6 +117,8 @@ def withdraw(store: Store, machine: str, number: int, actor: str, reason: str) -
         values = {"withdrawn_by": actor, "withdrawn_at": store.now(), "withdrawn_reason": reason}
         connection.execute(update(srt_tables).where(srt_tables.c.id == number).values(values))
         _audit(connection, store, (machine, row.kind, row.sha256), "withdrawn", actor, reason)
+        if row.signed_by is not None:
+            queue_from_day(connection, machine, row.valid_from)
         return _stored(_row(connection, machine, number))
 
 
@@ -132,6 +136,12 @@ def every(store: Store, machine: str) -> list[StoredTable]:
 
 def in_use(store: Store, machine: str, on: date) -> dict[str, StoredTable]:
     """By kind, the signed table of a unit that counts on a day: the newest day, then the newest."""
+    with store.read() as connection:
+        return counting(connection, machine, on)
+
+
+def counting(connection: Connection, machine: str, on: date) -> dict[str, StoredTable]:
+    """The same inside a transaction."""
     query = (
         select(srt_tables)
         .where(
@@ -142,8 +152,7 @@ def in_use(store: Store, machine: str, on: date) -> dict[str, StoredTable]:
         )
         .order_by(srt_tables.c.valid_from, srt_tables.c.id)
     )
-    with store.read() as connection:
-        return {row.kind: _stored(row) for row in connection.execute(query)}
+    return {row.kind: _stored(row) for row in connection.execute(query)}
 
 
 def _row(connection: Connection, machine: str, number: int) -> Row[Any]:

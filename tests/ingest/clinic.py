@@ -42,6 +42,7 @@ from qa_daemon.site import site as sites
 from qa_daemon.store import audit
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.images import Images, gaps_of
+from qa_daemon.store.kv_fractions import KvFractions
 from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.plans import Plans
 from qa_daemon.store.pseudonyms import Pseudonyms
@@ -149,16 +150,16 @@ class Clinic:
         pseudonyms = Pseudonyms(self.site.state_dir, self.store)
         plans = Plans(self.store, pseudonyms)
         images = Images(self.store, pseudonyms, gaps_of(self.site.file.images))
-        self.plans = plans
+        self.plans, fractions = plans, KvFractions(self.store, pseudonyms)
         self.pipeline = Pipeline(
             measure or (lambda job: jobs.measure(job, catalogue)),
             self.site,
             self.archive,
             self.ledger,
-            Results(self.store, ["alerts", "influx"], plans, images),
+            Results(self.store, ["alerts", "influx"], plans, images, fractions),
             PlanDesk(plans, self.archive, self.site, catalogue),
             ImageDesk(images, self.archive, self.site, catalogue),
-            OutputDesk(self.site, self.store),
+            OutputDesk(self.site, self.store, fractions),
         )
         self.dispatcher = Dispatcher(
             self.ledger,

@@ -104,3 +104,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("srt_tables_by_machine", "srt_tables", ["machine", "kind", "id"], unique=False)
+    op.create_table(
+        "kv_fractions",
+        sa.Column("file", sa.Integer(), nullable=False),
+        sa.Column("result", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=True),
+        sa.Column("patient", sa.String(20), nullable=False),
+        sa.Column("course", sa.String(20), nullable=False),
+        sa.Column("fraction", sa.Integer(), nullable=False),
+        sa.Column("fractions_planned", sa.Integer(), nullable=False),
+        sa.Column("prescribed_gy", sa.Float(), nullable=False),
+        sa.Column("prescribed_depth_mm", sa.Float(), nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("point_ns", sa.BigInteger(), nullable=False),
+        sa.Column("dose_gy", sa.Float(), nullable=True),
+        sa.Column("used", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["file"], ["files.id"]),
+        sa.ForeignKeyConstraint(["result"], ["results.id"]),
+        sa.PrimaryKeyConstraint("file"),
+    )
+    op.create_index(
+        "kv_fractions_by_course", "kv_fractions", ["course", "fraction", "day"], unique=False
+    )
+    op.create_index(
+        "kv_fractions_by_machine", "kv_fractions", ["machine", "point_ns"], unique=False
+    )
+    op.create_index(
+        "kv_fractions_by_patient", "kv_fractions", ["patient", "point_ns"], unique=False
+    )
