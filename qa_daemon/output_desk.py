@@ -31,7 +31,8 @@ class OutputDesk:
 
     site: Site
     store: Store
-    fractions: KvFractions
+    fractions: KvFractions | None = None
+    """None where checks alone are asked for."""
 
     def beside(self, job: Job, machine: Machine | None) -> Job:
         """The job with the units that its file may be of."""
@@ -52,7 +53,7 @@ class OutputDesk:
 
         Raises what `measure` raises.
         """
-        if file.format != TREATMENT:
+        if file.format != TREATMENT or self.fractions is None:
             return job, None
         read = measure(job.model_copy(update={"only_keys": True}))
         keys, at = read.keys, read.performed_at

@@ -9,6 +9,8 @@ from dashboards.web.clinic import Clinic
 
 LABELS = {
     "patient_id": "Patient ID",
+    "course_id": "Course",
+    "lesion": "Lesion",
     "plan_label": "Plan",
     "plan_name": "Name of the plan",
     "plan_uid": "UID of the plan",

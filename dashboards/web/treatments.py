@@ -11,6 +11,7 @@ from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
 from dashboards.web.forms import Refusal
 from dashboards.web.identity import of_patient
+from dashboards.web.kv_course_page import kv_courses_of
 from dashboards.web.machine_page import page_of
 from dashboards.web.pages import Before
 from dashboards.web.people import form_of
@@ -52,6 +53,7 @@ def router(clinic: Clinic) -> APIRouter:
             who=of_patient(clinic, patient.result) if may_see else None,
             plans=plans(clinic, pseudonym, may_see=may_see),
             loose=loose(clinic, pseudonym),
+            kv_courses=kv_courses_of(clinic, pseudonym, may_see=may_see),
         )
 
     def find(request: Request) -> Response:

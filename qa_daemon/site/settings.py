@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from qa_daemon.site.dicom_settings import Dicom
 from qa_daemon.site.image_rules import ImageRule
 from qa_daemon.site.sheet_settings import SpreadsheetEntry
-from qa_daemon.site.srt_settings import Instrument, SrtUnit
+from qa_daemon.site.srt_settings import Courses, Instrument, SrtUnit
 from qa_daemon.site.values import ONE_LINE, AeTitle, Duration, Model, Paths
 
 
@@ -281,6 +281,7 @@ class SiteFile(Model):
     dicom: Dicom | None = None
     plans: Plans = Plans()
     images: Images = Images()
+    courses: Courses = Courses()
     influx: Influx | None = None
     person: tuple[Person, ...] = ()
     rota: Rota | None = None

@@ -87,6 +87,20 @@ class NoFactor(ValueError):  # noqa: N818 - an answer for a person
     """The certificate says no N_K for a beam; the sentence says why, and what to do."""
 
 
+class Courses(Model):
+    """`[courses]`: how courses on kV units are summed up."""
+
+    alpha_beta_gy: tuple[float, ...] = Field(default=(10.0, 3.0), min_length=1, max_length=5)
+    """BED and EQD2 are shown for each of these, in Gy."""
+
+    @field_validator("alpha_beta_gy")
+    @classmethod
+    def _plausible(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0.5 <= value <= 30.0 for value in values) or len(set(values)) < len(values):
+            raise ValueError("an alpha/beta lies from 0.5 to 30 Gy, each is there once")
+        return values
+
+
 class Instrument(Model):
     """`[[instrument]]`: a chamber, electrometer, barometer or thermometer with its certificate."""
 

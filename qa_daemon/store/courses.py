@@ -19,6 +19,7 @@ from qa_daemon.store.schema import (
     delivered_beams,
     deliveries,
     files,
+    kv_fractions,
     patients,
     planned_beams,
     plans,
@@ -172,7 +173,9 @@ class Courses:
             if row is None:
                 return ResultCourse(None)
             recorded = select(recorded_beams.c.patient).where(recorded_beams.c.file == row.file)
+            treated = select(kv_fractions.c.patient).where(kv_fractions.c.file == row.file)
             whose = row.of_log or row.of_plan or connection.execute(recorded.limit(1)).scalar()
+            whose = whose or connection.execute(treated).scalar()
             # A record may come before any plan or log of its patient.
             known = select(patients.c.pseudonym).where(patients.c.pseudonym == whose)
             of_plan = select(results.c.id).where(results.c.file == row.plan, results.c.active)

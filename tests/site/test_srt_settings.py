@@ -159,3 +159,9 @@ def test_initials_are_one_persons(tmp_path: Path) -> None:
     assert person.may_enter_checks and person.initials == "TT"
     with pytest.raises(SiteError, match="have the initials 'TT'"):
         read(tmp_path, unit=UNIT + one + PEOPLE.format(name="Therapist U"))
+
+
+@pytest.mark.parametrize("values", ["[]", "[10, 10]", "[0.1]", "[100]", "[1, 2, 3, 4, 5, 6]"])
+def test_alpha_beta_is_plausible(tmp_path: Path, values: str) -> None:
+    with pytest.raises(SiteError, match="alpha_beta_gy"):
+        read(tmp_path, unit=f"{UNIT}\n[courses]\nalpha_beta_gy = {values}\n")
