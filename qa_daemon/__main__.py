@@ -308,6 +308,42 @@ def srt_table_import(
     raise typer.Exit(command.import_table(file, config, unit))
 
 
+@srt.command("time")
+def srt_time(
+    config: Config,
+    unit: Annotated[str, typer.Option(help="Name of the unit.")],
+    kvp: Annotated[float, typer.Option(help="kV.")],
+    applicator: Annotated[str, typer.Option(help="As the site file has it.")],
+    dose: Annotated[float, typer.Option(help="Prescribed dose, Gy to water.")],
+    depth: Annotated[float, typer.Option(help="Prescribed depth, mm; 0: the surface.")],
+    filter_id: Annotated[
+        str | None, typer.Option("--filter", help="Where the kV has several.")
+    ] = None,
+    gap: Annotated[float, typer.Option(help="Stand-off, cm.")] = 0.0,
+    cutout: Annotated[float | None, typer.Option(help="Equivalent diameter, cm.")] = None,
+    shield: Annotated[float | None, typer.Option(help="Transmission, 0 to 1.")] = None,
+    end_effect: Annotated[
+        float | None, typer.Option(help="s; left out: the unit's accepted check.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Treatment time now, with every factor: a check of a plan.  Exit 1: no answer."""
+    from analyzers.srt_treatments import Setup
+    from qa_daemon.commands import srt_time as command
+
+    setup = Setup(
+        kvp=kvp,
+        filter_id=filter_id or "",
+        applicator_id=applicator,
+        ssd_cm=0.0,  # the applicator's own
+        gap_cm=gap,
+        cutout_diameter_cm=cutout,
+        shield=shield,
+    )
+    prescribed = command.Prescribed(dose, depth, end_effect)
+    raise typer.Exit(command.treatment_time(config, unit, setup, prescribed, as_json=as_json))
+
+
 def _user() -> str:
     from getpass import getuser
 

@@ -91,8 +91,7 @@ class KvFractions:
 
     def find(self, asked: Asked) -> FoundInputs:
         """What is known now."""
-        with self._store.read() as connection:
-            return _find(connection, asked)
+        return find_inputs(self._store, asked)
 
     def keep(
         self,
@@ -153,6 +152,12 @@ class KvFractions:
         for machine, point_ns in points.items():
             reach = None if has_end_effect else OUTPUT_COUNTS
             queue_since(connection, machine, point_ns - SAME_SECOND_NS, reach)
+
+
+def find_inputs(store: Store, asked: Asked) -> FoundInputs:
+    """What the store knows now for a record, or for one that is only planned."""
+    with store.read() as connection:
+        return _find(connection, asked)
 
 
 def _find(connection: Connection, asked: Asked) -> FoundInputs:
