@@ -346,6 +346,7 @@ def test_no_route_takes_anything_from_a_visitor_or_from_another_site(decisions: 
         "/units/{name}/clear",
         "/units/{name}/sign",
         "/units/{name}/baseline",
+        "/units/{name}/table",
         "/units/{name}/check",
     }
     for path in paths - {"/sign-in"}:

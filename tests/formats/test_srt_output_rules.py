@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from analyzers import catalogue
-from analyzers.core import NamedFile, ReadError
+from analyzers.core import Bundle, NamedFile, ReadError
 from analyzers.formats import srt_output_csv, srt_output_json
+from analyzers.formats.srt_output_json import sessions_of
 from analyzers.output_checks import CheckType, OutputCheck, escaped
 from analyzers.output_columns import COLUMNS, PRIVATE, REQUIRED
 from analyzers.output_text import as_csv, as_json
@@ -191,12 +192,19 @@ def test_sessions_are_split_by_unit_and_by_four_hours(sessions: Read) -> None:
 
 
 @pytest.mark.parametrize("name", ["srt-output-csv", "srt-output-json"])
-def test_a_file_of_several_sessions_is_refused_for_now(name: str, tmp_path: Path) -> None:
+def test_a_file_of_several_sessions_is_a_bundle_of_them(name: str, tmp_path: Path) -> None:
     rows = (row(1), row(2, unit_id="SRT2"), row(3, datetime="2026-02-04T07:31:00+01:00"))
     path = tmp_path / "file"
     path.write_text(table(*rows) if name.endswith("csv") else document(*rows), "utf-8")
+    bundle = catalogue.load().read(NamedFile.at(path))
+    assert isinstance(bundle, Bundle)
+    assert [part.name.partition(" ")[2] for part in bundle.parts] == ["SRT1", "SRT2", "SRT1"]
+    assert len({part.name for part in bundle.parts}) == 3
+    alone = [session for part in bundle.parts for session in sessions_of(part.content)]
+    assert [session.rows[0].record_id for session in alone] == ["R1", "R2", "R3"]
+    reader = srt_output_csv.read if name.endswith("csv") else srt_output_json.read
     with pytest.raises(ReadError, match="3 sessions of 2 units") as caught:
-        catalogue.load().read(NamedFile.at(path))
+        reader(path)
     assert caught.value.code == "SRT_SESSIONS"
 
 

@@ -40,10 +40,13 @@ def test_the_demo_shows_every_kind_of_fraction(
         # Plans are taken in first: nothing is judged twice.
         images = len(list(folder.glob("incoming/*/RI.*.dcm")))
         assert images == 2 * (1 + 1 + 4 + 2) + 1 + 6
-        logs_and_plans = [line for line in judged if "dicom-rtimage" not in line]
+        checks = len(list(folder.glob("incoming/SRT1/*")))
+        others = ("format=dicom-rtimage", "machine=SRT1")
+        logs_and_plans = [line for line in judged if not any(word in line for word in others)]
+        assert len([line for line in judged if "machine=SRT1" in line]) == checks
         assert len(logs_and_plans) == 17 + 7 + 6
         # The four images of each Winston-Lutz test are one result.
-        assert Queries(store).counts()["results"] == 17 + 7 + 6 + images - 2 * 3
+        assert Queries(store).counts()["results"] == 17 + 7 + 6 + images - 2 * 3 + checks
         (unsure,) = courses.unmatched()
         assert "2 planned beams fit about as well" in unsure.reason and len(unsure.rivals) == 2
         assert courses.of_result(unsure.result).patient == unsure.patient
