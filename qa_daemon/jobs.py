@@ -219,7 +219,9 @@ def _read(recognized: Recognized, job: Job) -> Any:
 def _beside_unit(record: Any, job: Job) -> Any:
     """A record of a kV unit with what the clinic knows of the unit.  Raises `ReadError`."""
     if isinstance(record, OutputCheck):
-        unit = unit_of(record, job.units)
+        # Where a file calls its unit otherwise and the folder is believed, it is the folder's.
+        of_folder = (unit for unit in job.units if job.unit_of_folder in unit.names)
+        unit = unit_of(record, job.units) or next(of_folder, None)
         return record if unit is None else against(record, unit)
     if isinstance(record, SrtTreatment):
         return replace(record, inputs=job.treatment)

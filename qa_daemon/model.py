@@ -379,9 +379,10 @@ class Job(Message):
     machines.  `only_keys`: read it, and report no more than its keys.
     `machine_class` None means: the class the format assumes.  `mlc` is the machine's model where a
     file does not say it.  `settings` holds the site's own
-    settings by analyzer, `units` what the clinic knows of its kV units, `sheets` its mappings that
-    claim the file, should it be a spreadsheet, `treatment` what a fraction on a kV unit is
-    calculated with.  Arrays go to a new file in `scratch`.
+    settings by analyzer, `units` what the clinic knows of its kV units, `unit_of_folder` the one in
+    whose folder the file lies, `sheets` its mappings that claim the file, should it be a
+    spreadsheet, `treatment` what a fraction on a kV unit is calculated with.  Arrays go to a new
+    file in `scratch`.
     """
 
     file: NamedPath
@@ -404,6 +405,7 @@ class Job(Message):
     mlc: str | None = None
     settings: dict[str, dict[str, object]] = {}
     units: tuple[RegisteredUnit, ...] = ()
+    unit_of_folder: str | None = None
     sheets: tuple[ClinicSheet, ...] = ()
     treatment: TreatmentInputs | None = None
     scratch: str | None = None

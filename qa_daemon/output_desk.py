@@ -40,7 +40,9 @@ class OutputDesk:
             return job
         units = [m for m in self.site.machines if m.machine_class == CLASS]
         known = tuple(registered(self.site, unit, self._baselines(unit)) for unit in units)
-        return job.model_copy(update={"units": known}) if known else job
+        of_folder = machine.name if machine is not None else None
+        told = {"units": known, "unit_of_folder": of_folder}
+        return job.model_copy(update=told) if known else job
 
     def with_inputs(
         self,
@@ -91,9 +93,9 @@ def registered(
 ) -> RegisteredUnit:
     """A unit of the site file, with its baselines."""
     unit = machine.srt
-    names = (machine.name,) if machine.serial is None else (machine.name, machine.serial)
+    serial = () if machine.serial is None else (machine.serial,)
     return RegisteredUnit(
-        names=names,
+        names=(machine.name, *serial, *machine.plan_names),
         beams=tuple(RegisteredBeam(b.kvp, b.filter, b.hvl_mm_al) for b in unit.beams)
         if unit
         else (),

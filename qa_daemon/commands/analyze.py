@@ -372,6 +372,7 @@ def _one(
             mlc=(machine.mlc if machine else None) or given.mlc,
             settings=site.analyzer_settings,
             units=tuple(registered(site, m) for m in site.machines if m.machine_class == "srt"),
+            unit_of_folder=machine.name if machine else None,
             sheets=site.sheets_for(machine, group.main.name),
             scratch=scratch,
         ),

@@ -121,6 +121,24 @@ def test_a_signed_baseline_goes_before_what_a_row_says(tmp_path: Path) -> None:
         assert deviations(clinic)[0][1:] == (1.0, Verdict.PASS)
 
 
+@pytest.mark.parametrize("called", ["srt-1 (old name)", "Alias", "srt1"])
+def test_a_unit_that_is_called_otherwise_is_held_against_its_own_baseline(
+    tmp_path: Path, called: str
+) -> None:
+    text = SITE.replace("[machine.srt]", 'plan_names = ["Alias"]\n[machine.srt]')
+    with unit(tmp_path, text) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(5))))
+        clinic.process()
+        output_baselines.sign(clinic.store, newest(clinic).id, ["70 kV F2 A30"], "P", "r")
+        # By the reference that the row repeats it would be in its limits.
+        clinic.drop("2.csv", table(row(days_ago(4), 6.0, unit_id=called, reference_output=5.07)))
+        clinic.process()
+        assert deviations(clinic)[0][1:] == (6.0, Verdict.ACTION)
+        clinic.drop("3.csv", table(row(days_ago(3), unit_id=called, filter_id="F1")))
+        clinic.process()
+        assert clinic.queries.results_since()[0].error_code == "SRT_ENERGY"
+
+
 @pytest.mark.parametrize("at", ["70 kV F2 A50", "50 kV F1 A30"])
 def test_what_was_not_measured_is_no_baseline(tmp_path: Path, at: str) -> None:
     with unit(tmp_path) as clinic:
