@@ -12,7 +12,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, insert, update
 
 from qa_daemon.store import schema
 
@@ -98,15 +98,9 @@ def upgrade(url: str) -> None:
 
 def bump(connection: Connection, counter: str, by: int) -> None:
     """Keep a count in the same transaction as what it counts."""
-    row = connection.execute(
-        select(schema.counters.c.n).where(schema.counters.c.name == counter)
-    ).scalar_one_or_none()
-    if row is None:
+    counted = update(schema.counters).where(schema.counters.c.name == counter)
+    if not connection.execute(counted.values(n=schema.counters.c.n + by)).rowcount:
         connection.execute(insert(schema.counters).values(name=counter, n=by))
-    else:
-        connection.execute(
-            update(schema.counters).where(schema.counters.c.name == counter).values(n=row + by)
-        )
 
 
 def _engine(url: str) -> Engine:

@@ -22,6 +22,7 @@ from analyzers.numerics.photon_data import (
 )
 from tests.numerics import tg61_excerpt
 
+pytestmark = pytest.mark.xdist_group("monte_carlo")  # so that the kernel is compiled once
 FIRST_ONLY = (1, 1)
 EVERY_COLLISION = (1, 1000)
 

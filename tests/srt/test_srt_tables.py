@@ -147,6 +147,7 @@ def test_backscatter_is_shown_beside_our_own_values() -> None:
     assert compared(read(tables()["pdd"])) is None
 
 
+@pytest.mark.xdist_group("monte_carlo")  # so that its kernel is compiled once
 def test_our_own_values_are_those_of_the_computation() -> None:
     """One point computed again, with another seed and fewer histories."""
     from analyzers.numerics.kv_monte_carlo import Field, scattering
