@@ -15,6 +15,10 @@ RANGE_PER_SIGMA = 2.0 / np.sqrt(np.pi)
 """d2 of two values: the mean moving range of normal values over their standard deviation."""
 
 
+WILD = 5.0
+"""Mean moving ranges: 5.6 standard deviations, of normal values one range in 15,000."""
+
+
 @dataclass(frozen=True, slots=True)
 class ControlLimits:
     """Center line and limits of an individuals chart, in the unit of the values.
@@ -47,3 +51,20 @@ def control_limits(values: NDArray[np.floating[Any]]) -> ControlLimits | None:
             return ControlLimits(center, center - reach, center + reach, int(values.size))
         values = values[inside]
     return None
+
+
+def sigma_of_ranges(values: NDArray[np.floating[Any]], process: NDArray[np.integer[Any]]) -> float:
+    """Standard deviation of single values from their mean moving range, over 1.128.
+
+    `values` and `process`, shape (n,), in order of time; a range between values of two processes
+    is none.  Slow changes hardly widen it, and ranges of more than `WILD` mean ranges are left out.
+    NaN for fewer than `FEWEST` ranges.
+    """
+    ranges = np.abs(np.diff(values))[process[1:] == process[:-1]]
+    while ranges.size >= FEWEST:
+        mean = float(ranges.mean())
+        kept = ranges <= WILD * mean
+        if kept.all():
+            return mean / float(RANGE_PER_SIGMA)
+        ranges = ranges[kept]
+    return float("nan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzers.numerics.control_chart import RANGE_PER_SIGMA, control_limits
+from analyzers.numerics.control_chart import RANGE_PER_SIGMA, control_limits, sigma_of_ranges
 
 # A worked individuals chart: mean 0.550, mean moving range 0.22632.
 WORKED = "0.3 0.1 0.4 0.2 0.5 0.3 0.6 0.4 0.5 0.7 0.4 0.6 0.8 0.5 0.7 0.9 0.6 0.8 0.7 1.0"
@@ -58,3 +58,19 @@ def test_few_values_have_no_limits() -> None:
 def test_what_is_no_row_of_numbers_is_refused(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="finite values in one row"):
         control_limits(values)
+
+
+def test_the_spread_of_moving_ranges_knows_no_range_between_two_processes() -> None:
+    values = np.tile([0.0, 1.0], 20)
+    process = np.zeros(40, int)
+    assert sigma_of_ranges(values, process) == pytest.approx(1.0 / RANGE_PER_SIGMA)
+    values[20:] += 3.0
+    process[20:] = 1
+    assert sigma_of_ranges(values, process) == pytest.approx(1.0 / RANGE_PER_SIGMA)
+    assert np.isnan(sigma_of_ranges(values[:20], process[:20]))
+
+
+def test_the_spread_of_moving_ranges_leaves_out_what_is_wild() -> None:
+    values = np.random.default_rng(4).normal(0.0, 0.5, 250)
+    values[100] = 500.0
+    assert sigma_of_ranges(values, np.zeros(250, int)) == pytest.approx(0.5, rel=0.12)
