@@ -31,4 +31,5 @@ def weighted_average(values: Numbers, center: float, weight: float = WEIGHT) -> 
 def half_widths(n: int, sigma: float, weight: float = WEIGHT, width: float = WIDTH) -> Numbers:
     """Half the distance of the limits at each of the first `n` values, shape (n,)."""
     settled = 1.0 - (1.0 - weight) ** (2.0 * np.arange(1, n + 1))
-    return width * sigma * np.sqrt(weight / (2.0 - weight) * settled)
+    widths: Numbers = width * sigma * np.sqrt(weight / (2.0 - weight) * settled)
+    return widths
