@@ -25,6 +25,7 @@ from analyzers import numerics as kernels
 from qa_daemon.alerts.channels import AppriseChannels
 from qa_daemon.alerts.engine import AlertEngine
 from qa_daemon.alerts.outages import Outages
+from qa_daemon.alerts.trend_news import TrendNews
 from qa_daemon.alerts.unit_reminders import UnitReminders
 from qa_daemon.failures import Unavailable
 from qa_daemon.image_desk import ImageDesk
@@ -42,6 +43,7 @@ from qa_daemon.output_desk import OutputDesk
 from qa_daemon.pipeline import Pipeline
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.requests import RequestDesk
+from qa_daemon.sinks.drain import Drain
 from qa_daemon.site import site as sites
 from qa_daemon.site.site import Site
 from qa_daemon.status import followers_of, status_form
@@ -55,6 +57,7 @@ from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
 from qa_daemon.store.store import Store, upgrade, url_of
+from qa_daemon.trends.follower import TrendFollower
 
 LOG = logging.getLogger("qa_daemon")
 STALLED_AFTER_S = 45.0
@@ -181,6 +184,9 @@ class Service:
             {a.name: a.title for a in self.core.catalogue.analyzers},
             outages=Outages(self.core.store, site, self.core.scanner.status),
             reminders=UnitReminders(self.core.store, site),
+            trend_news=TrendNews(
+                self.core.store, site, sites.metrics_of(self.core.catalogue.analyzers)
+            ),
         )
         self._parts: list[Part] = [
             self.core.dispatcher,
@@ -188,6 +194,7 @@ class Service:
             RequestDesk(site.state_dir, self.core.store),
             Watcher(self.core.scanner.folders, self.core.scanner.hint),
             self.alerts,
+            _trends(self.core),
             *_sinks(site, self.core),
             *receivers,
         ]
@@ -284,10 +291,20 @@ def _receivers(site: Site, hint: Callable[[str], None]) -> list[Part]:
     return [Receiver(site, site.file.dicom, hint)]
 
 
+def _trends(core: Core) -> Part:
+    metrics = [
+        (analyzer.name, metric.name)
+        for analyzer in core.catalogue.analyzers
+        for metric in analyzer.metrics
+        if metric.control_chart
+    ]
+    outbox = Outbox(core.store, "trends")
+    return Drain(core.store, outbox, core.queries, TrendFollower(core.store, metrics))
+
+
 def _sinks(site: Site, core: Core) -> list[Part]:
     if site.file.influx is None:
         return []
-    from qa_daemon.sinks.drain import Drain
     from qa_daemon.sinks.influx import InfluxSink
 
     return [Drain(core.store, Outbox(core.store, "influx"), core.queries, InfluxSink(site))]

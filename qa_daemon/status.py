@@ -13,7 +13,12 @@ SHOWN = (State.QUEUED, State.WAITING, State.DONE, State.QUARANTINED, State.DUPLI
 
 def followers_of(site: Site) -> list[str]:
     """Who acts on every result."""
-    return ["alerts", "influx"] if site.file.influx else ["alerts"]
+    return ["alerts", "trends", *sinks_of(site)]
+
+
+def sinks_of(site: Site) -> list[str]:
+    """Those of them that hand results to a server."""
+    return ["influx"] if site.file.influx else []
 
 
 def status_form(site: Site, store: Store) -> dict[str, object]:
@@ -30,9 +35,7 @@ def status_form(site: Site, store: Store) -> dict[str, object]:
     return {
         "files": {state.value: counts.get(f"files.{state.value}", 0) for state in SHOWN},
         "results": counts.get("results", 0),
-        "sinks": {
-            name: Outbox(store, name).status() for name in followers_of(site) if name != "alerts"
-        },
+        "sinks": {name: Outbox(store, name).status() for name in sinks_of(site)},
         "alerts": {"open": queries.open_incidents()},
         "machines": machines,
     }

@@ -22,6 +22,7 @@ from qa_daemon.alerts.evaluate import (
 from qa_daemon.alerts.messages import Wording
 from qa_daemon.alerts.outages import Outages
 from qa_daemon.alerts.treated import Treated
+from qa_daemon.alerts.trend_news import TrendNews
 from qa_daemon.alerts.unit_reminders import UnitReminders
 from qa_daemon.site.site import Site
 from qa_daemon.store.outbox import Outbox
@@ -51,12 +52,14 @@ class AlertEngine:
         patience: Patience | None = None,
         outages: Outages | None = None,
         reminders: UnitReminders | None = None,
+        trend_news: TrendNews | None = None,
     ) -> None:
         self._store = store
         self._queries = queries
         self._outbox = outbox
         self._outages = outages
         self._reminders = reminders
+        self._trend_news = trend_news
         self._wording = Wording(site, titles)
         self._treated = Treated(store, queries, self._wording, clock)
         self._delivery = Delivery(store, outbox, site, channels, clock, patience)
@@ -145,6 +148,8 @@ class AlertEngine:
                 self._follow_treatments()
                 if self._reminders is not None:
                     self._reminders.look()
+                if self._trend_news is not None:
+                    self._trend_news.look()
                 idle_s = self.deliver()
             except Exception:
                 # The boundary of the thread: whatever happens, it goes on and nothing is lost.

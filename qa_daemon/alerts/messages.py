@@ -135,6 +135,16 @@ def unit_reminder(site: Site, machine: str, lines: Sequence[str]) -> Text:
     return Text(f"{name or 'Instruments of kV units'}: {what}", body)
 
 
+def trend_news(site: Site, machine: str, lines: Sequence[str]) -> Text:
+    """What trends of a machine say while its values may all be within their limits."""
+    name = _one_line(machine)
+    head = f"Site: {_one_line(site.name)}\nMachine: {name}"
+    says = "Nothing has to be done tonight. Look at the trend before it leaves its limits:"
+    told = "\n".join(_one_line(line) for line in lines)
+    link = f"{site.base_url}/machines/{quote(machine, safe='')}"
+    return Text(f"{name}: a trend to look at", "\n\n".join([head, says, told, link]))
+
+
 def _about_folder(site: Site, machine: str, what: str, says: str) -> Text:
     # Without its path: names of folders may identify.
     name = _one_line(machine) or "Several machines"

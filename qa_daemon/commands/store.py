@@ -19,7 +19,7 @@ from qa_daemon.failures import Damaged
 from qa_daemon.model import State
 from qa_daemon.requests import Request, hand_in
 from qa_daemon.site.site import Site
-from qa_daemon.status import followers_of, status_form
+from qa_daemon.status import sinks_of, status_form
 from qa_daemon.store import audit
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.queries import Queries, StoredResult
@@ -56,7 +56,7 @@ def reprocess(config: Path, machine: str | None, since: str | None) -> None:
 def replay(config: Path, sink: str, since: str) -> None:
     """`qa-daemon replay`"""
     site = open_site(config)
-    if sink not in followers_of(site) or sink == "alerts":
+    if sink not in sinks_of(site):
         raise typer.BadParameter(f"this site has no sink {sink!r}")
     since_ns = _instant_ns(site, since)
     _hand_in(site, Request(action="replay", actor=ACTOR, sink=sink, since_ns=since_ns))

@@ -20,11 +20,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from qa_daemon.store.queries import StoredMeasurement, StoredResult
+from qa_daemon.store.trend_series import BY_BEAM
 
 UNKNOWN = "unknown"
 """The tag of a machine that no file and no folder names."""
-BY_BEAM = ("srt_output",)
-"""Analyzers of which a result holds a number for each beam, told apart by the tag `at`."""
 OTHER_CHARACTER = re.compile(r"[^A-Za-z0-9 ._/()+-]")
 NO_ENERGY, OTHER_ENERGY = "none", "other"
 """The tags of a file that says no energy, and of one that says what no linac has."""

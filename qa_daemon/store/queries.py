@@ -38,6 +38,8 @@ class StoredMeasurement:
     at: str | None
     verdict: Verdict | None
     limits: Limits
+    judged_as: str | None = None
+    """The metric of the same analyzer whose limits applied, where they were not its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +400,13 @@ def _analyses(connection: Connection, where: object) -> list[tuple[int, int, Sto
     for r in connection.execute(query.order_by(measurements.c.id)).mappings():
         numbers.setdefault(r["analysis"], []).append(
             StoredMeasurement(
-                r["metric"], r["value"], r["unit"], r["at"], _verdict(r["verdict"]), _limits(r)
+                r["metric"],
+                r["value"],
+                r["unit"],
+                r["at"],
+                _verdict(r["verdict"]),
+                _limits(r),
+                r["judged_as"],
             )
         )
     return [

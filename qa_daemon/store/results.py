@@ -414,4 +414,5 @@ def _measurement_columns(judged: Judged) -> dict[str, object]:
         "action_low": limits.action_low if limits else None,
         "action_high": limits.action_high if limits else None,
         "limits_source": limits.source if limits else None,
+        "judged_as": value.judged_as,
     }

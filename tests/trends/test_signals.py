@@ -117,6 +117,6 @@ def test_many_values_of_one_day_are_no_line() -> None:
 
 def test_a_steady_process_seldom_speaks() -> None:
     """3.4 sigma of a level of 30 values: 7e-4 of values, twice that for what sigma is not known."""
-    values = _noise(4000, 12)
+    values = _noise(1500, 12)
     found = [signals(_series(values[k - 260 : k + 1])) for k in range(300, values.size)]
     assert sum(bool(told) for told in found) / len(found) < 2.5e-3

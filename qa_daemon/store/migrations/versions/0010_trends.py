@@ -1,0 +1,54 @@
+"""Trends: by whose limits a number was judged, service events, and what a trend said of itself"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    """Forward only."""
+    op.add_column("measurements", sa.Column("judged_as", sa.String(80), nullable=True))
+    op.create_table(
+        "service_events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("analyzer", sa.String(80), nullable=True),
+        sa.Column("kind", sa.String(40), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("point_ns", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(200), nullable=False),
+        sa.Column("at", sa.String(32), nullable=False),
+        sa.Column("withdrawn_by", sa.String(200), nullable=True),
+        sa.Column("withdrawn_at", sa.String(32), nullable=True),
+        sa.Column("withdrawn_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "service_events_by_machine", "service_events", ["machine", "point_ns"], unique=False
+    )
+    op.create_table(
+        "trend_signals",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("analyzer", sa.String(80), nullable=False),
+        sa.Column("metric", sa.String(80), nullable=False),
+        sa.Column("place", sa.String(80), nullable=False),
+        sa.Column("energy", sa.String(40), nullable=False),
+        sa.Column("judged_as", sa.String(80), nullable=False),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("result", sa.Integer(), nullable=False),
+        sa.Column("point_ns", sa.BigInteger(), nullable=False),
+        sa.Column("numbers", sa.Text(), nullable=False),
+        sa.Column("opened_at", sa.String(32), nullable=False),
+        sa.Column("closed_at", sa.String(32), nullable=True),
+        sa.Column("told_at", sa.String(32), nullable=True),
+        sa.ForeignKeyConstraint(["result"], ["results.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "trend_signals_by_machine", "trend_signals", ["machine", "closed_at"], unique=False
+    )
+    op.create_index("trend_signals_by_told", "trend_signals", ["told_at"], unique=False)
+    op.create_index("trend_signals_by_result", "trend_signals", ["result"], unique=False)

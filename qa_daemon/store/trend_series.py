@@ -1,0 +1,125 @@
+"""One quantity of one process out of the store: what may be laid on one line.
+
+Values of another machine, energy, beam, version of the analyzer, or kind of check (judged by other
+limits) are of another process.  A query looks back a bounded time, whatever the archive's age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from qa_daemon.store.queries import StoredResult
+from qa_daemon.store.schema import analyses, measurements, results
+from qa_daemon.store.store import Store
+
+BY_BEAM = ("srt_output",)
+"""Analyzers of which a result holds a number for each beam, told apart by `at`."""
+LOOKED_BACK = timedelta(days=800)
+MOST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesName:
+    """Which quantity; empty is what it does not have.
+
+    `place` is the beam, `judged_as` the metric whose limits apply where they are not its own.
+    """
+
+    machine: str
+    analyzer: str
+    metric: str
+    place: str = ""
+    energy: str = ""
+    judged_as: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value, with the tolerance limits that judged it."""
+
+    result: int
+    point_ns: int
+    value: float
+    low: float | None
+    high: float | None
+    version: str
+
+
+def names_in(result: StoredResult, metrics: Iterable[tuple[str, str]]) -> list[SeriesName]:
+    """The series that a result has values of, among those quantities (analyzer, metric)."""
+    wanted = set(metrics)
+    found: dict[SeriesName, None] = {}
+    for analysis in result.analyses:
+        for measured in analysis.measurements:
+            if (analysis.analyzer, measured.metric) not in wanted or result.machine is None:
+                continue
+            name = SeriesName(
+                result.machine,
+                analysis.analyzer,
+                measured.metric,
+                (measured.at or "") if analysis.analyzer in BY_BEAM else "",
+                result.energy or "",
+                measured.judged_as or "",
+            )
+            found[name] = None
+    return list(found)
+
+
+def points_of(store: Store, name: SeriesName, until_ns: int, most: int = MOST) -> list[Point]:
+    """The newest values of a series up to an instant, oldest first.
+
+    A result with several values of it (the worst of each of several fields) gives its worst.
+    """
+    here = measurements.c
+    query = (
+        select(here.result, here.point_ns, here.value, here.tolerance_low, here.tolerance_high)
+        .add_columns(here.verdict, analyses.c.version)
+        .join(analyses, analyses.c.id == here.analysis)
+        .where(here.machine == name.machine, here.analyzer == name.analyzer)
+        .where(here.metric == name.metric, here.active, here.point_ns <= until_ns)
+        .where(here.point_ns > until_ns - int(LOOKED_BACK.total_seconds()) * 10**9)
+        .where(here.judged_as.is_not_distinct_from(name.judged_as or None))
+        .order_by(here.point_ns.desc(), here.verdict.desc(), here.id.desc())
+        .limit(most)
+    )
+    if name.analyzer in BY_BEAM:
+        query = query.where(here.at == name.place)
+    query = query.join(results, results.c.id == here.result)
+    if name.energy:
+        query = query.where(results.c.energy == name.energy)
+    else:
+        query = query.where(results.c.energy.is_(None))
+    with store.read() as connection:
+        rows = connection.execute(query).all()
+    newest_first: dict[int, Point] = {}
+    for row in rows:
+        point = Point(
+            row.result,
+            row.point_ns,
+            row.value,
+            row.tolerance_low,
+            row.tolerance_high,
+            row.version,
+        )
+        newest_first.setdefault(row.result, point)
+    return list(reversed(newest_first.values()))
+
+
+def processes(points: Sequence[Point], events_ns: Iterable[int]) -> NDArray[np.int64]:
+    """How many changes lie before each point, shape (n,): events, and other analyzer versions.
+
+    A value made at the very instant of an event is of the process before it: a baseline holds from
+    the check that set it on, and that check was held against the one before.
+    """
+    at = np.array([point.point_ns for point in points], dtype=np.int64)
+    before = np.searchsorted(np.sort(np.array(list(events_ns), dtype=np.int64)), at, side="left")
+    versions = np.array([point.version for point in points])
+    changed = np.concatenate([[0], np.cumsum(versions[1:] != versions[:-1])])
+    counted: NDArray[np.int64] = np.asarray(before + changed[: at.size], dtype=np.int64)
+    return counted

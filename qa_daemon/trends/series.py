@@ -1,0 +1,53 @@
+"""A series with the events that cut it, ready to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qa_daemon.store import output_baselines, service_events
+from qa_daemon.store.store import Store
+from qa_daemon.store.trend_series import Point, SeriesName, points_of, processes
+from qa_daemon.trends.signals import Series
+
+NS_PER_DAY = 86_400 * 10**9
+OUTPUT, DEVIATION = "srt_output", "output_deviation"
+WATER = " water"
+
+
+def read(store: Store, name: SeriesName, until_ns: int) -> tuple[Sequence[Point], Series] | None:
+    """The newest values of a series and what was done to it; None where there are none."""
+    points = points_of(store, name, until_ns)
+    if not points:
+        return None
+    services = [
+        event.point_ns
+        for event in service_events.in_force(
+            service_events.every(store, name.machine), name.analyzer
+        )
+    ]
+    baselines = _baselines(store, name)
+    before = [ns for ns in [*services, *baselines] if ns < points[-1].point_ns]
+    newest = points[-1]
+    return points, Series(
+        times_d=np.array([p.point_ns for p in points], dtype=np.float64) / NS_PER_DAY,
+        values=np.array([p.value for p in points]),
+        process=processes(points, before),
+        low=newest.low,
+        high=newest.high,
+        # Right after its baseline was signed a deviation is none, whatever it was before.
+        expected=0.0 if before and max(before) in baselines else None,
+    )
+
+
+def _baselines(store: Store, name: SeriesName) -> set[int]:
+    """When baselines were set that the values are deviations from."""
+    if (name.analyzer, name.metric) != (OUTPUT, DEVIATION):
+        return set()
+    return {
+        service_events.instant_of(baseline.since_at)
+        for baseline in output_baselines.every(store, name.machine)
+        if baseline.gy_per_min is not None
+        and name.place == baseline.beam + (WATER if baseline.to_water else "")
+    }
