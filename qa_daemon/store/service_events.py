@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import insert, select, update
 
 from qa_daemon.store import audit
-from qa_daemon.store.schema import service_events
+from qa_daemon.store.schema_trends import service_events
 from qa_daemon.store.store import Store
 
 MOST = 2000

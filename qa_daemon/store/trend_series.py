@@ -19,7 +19,10 @@ from qa_daemon.store.schema import analyses, measurements, results
 from qa_daemon.store.store import Store
 
 BY_BEAM = ("srt_output",)
-"""Analyzers of which a result holds a number for each beam, told apart by `at`."""
+"""Analyzers of which a result holds a number for each beam, told apart by `at`.
+
+The beam names its energy; a result's own is that of the whole session, if it has but one.
+"""
 LOOKED_BACK = timedelta(days=800)
 MOST = 400
 
@@ -59,12 +62,13 @@ def names_in(result: StoredResult, metrics: Iterable[tuple[str, str]]) -> list[S
         for measured in analysis.measurements:
             if (analysis.analyzer, measured.metric) not in wanted or result.machine is None:
                 continue
+            by_beam = analysis.analyzer in BY_BEAM
             name = SeriesName(
                 result.machine,
                 analysis.analyzer,
                 measured.metric,
-                (measured.at or "") if analysis.analyzer in BY_BEAM else "",
-                result.energy or "",
+                (measured.at or "") if by_beam else "",
+                "" if by_beam else result.energy or "",
                 measured.judged_as or "",
             )
             found[name] = None
@@ -90,11 +94,9 @@ def points_of(store: Store, name: SeriesName, until_ns: int, most: int = MOST) -
     )
     if name.analyzer in BY_BEAM:
         query = query.where(here.at == name.place)
-    query = query.join(results, results.c.id == here.result)
-    if name.energy:
-        query = query.where(results.c.energy == name.energy)
     else:
-        query = query.where(results.c.energy.is_(None))
+        of_energy = results.c.energy.is_not_distinct_from(name.energy or None)
+        query = query.join(results, results.c.id == here.result).where(of_energy)
     with store.read() as connection:
         rows = connection.execute(query).all()
     newest_first: dict[int, Point] = {}

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 
-from qa_daemon.store.schema import trend_signals
+from qa_daemon.store.schema_trends import trend_signals
 from qa_daemon.store.store import Store
 from qa_daemon.store.trend_series import SeriesName
 

@@ -19,8 +19,15 @@ WATER = " water"
 def read(store: Store, name: SeriesName, until_ns: int) -> tuple[Sequence[Point], Series] | None:
     """The newest values of a series and what was done to it; None where there are none."""
     points = points_of(store, name, until_ns)
-    if not points:
-        return None
+    return (points, _series(store, name, points)) if points else None
+
+
+def with_value(store: Store, name: SeriesName, point: Point) -> Series:
+    """A series as it would be with a value that is not stored yet, as its newest."""
+    return _series(store, name, [*points_of(store, name, point.point_ns), point])
+
+
+def _series(store: Store, name: SeriesName, points: Sequence[Point]) -> Series:
     services = [
         event.point_ns
         for event in service_events.in_force(
@@ -28,9 +35,9 @@ def read(store: Store, name: SeriesName, until_ns: int) -> tuple[Sequence[Point]
         )
     ]
     baselines = _baselines(store, name)
-    before = [ns for ns in [*services, *baselines] if ns < points[-1].point_ns]
     newest = points[-1]
-    return points, Series(
+    before = [ns for ns in [*services, *baselines] if ns < newest.point_ns]
+    return Series(
         times_d=np.array([p.point_ns for p in points], dtype=np.float64) / NS_PER_DAY,
         values=np.array([p.value for p in points]),
         process=processes(points, before),

@@ -60,11 +60,17 @@ def test_a_value_that_comes_late_says_nothing_of_today(tmp_path: Path) -> None:
     assert history.follow(history.save(-30, 2.9)) == []
 
 
-@pytest.mark.parametrize("other", [{"beam": "50 kV F1 A30"}, {"energy": "6 MV"}, {"monthly": True}])
+@pytest.mark.parametrize("other", [{"beam": "50 kV F1 A30"}, {"monthly": True}])
 def test_other_processes_are_not_mixed_in(tmp_path: Path, other: dict[str, object]) -> None:
     """A value of 2.4 is a step among its own kind alone."""
     history = History(tmp_path)
     assert history.follow(history.save(60, 2.4, **other)) == []
+
+
+def test_a_session_of_one_beam_is_of_the_same_process(tmp_path: Path) -> None:
+    """Its result names an energy, that of a session of several beams does not."""
+    history = History(tmp_path)
+    assert [s.kind for s in history.follow(history.save(60, 2.4, energy="70 kV"))] == ["step"]
 
 
 def test_another_version_of_the_analyzer_begins_anew(tmp_path: Path) -> None:
