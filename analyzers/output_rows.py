@@ -40,8 +40,10 @@ def check_columns(names: Iterable[str], where: str) -> None:
     """Raise `ReadError` for a column that the schema does not have."""
     for place, name in enumerate(names, start=1):
         if name not in COLUMNS:
-            shown = f"column {name!r}" if PLAIN_NAME.fullmatch(name) else f"column {place}"
             near = get_close_matches(name[:LONGEST_NAME].casefold(), COLUMNS, n=1)
+            # Unlike any column it may be a cell of a row without a header, and so a person.
+            is_typing_error = near and PLAIN_NAME.fullmatch(name)
+            shown = f"column {name!r}" if is_typing_error else f"column {place}"
             hint = f"if {near[0]} is meant, rename it, else" if near else "rename it, or"
             raise ReadError(
                 "SRT_SCHEMA",

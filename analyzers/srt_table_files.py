@@ -10,12 +10,11 @@ decimals have a point.  A message names the row and the column and repeats numbe
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-import json
 import math
 import re
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +23,7 @@ from analyzers.core import ReadError
 from analyzers.regular_file import opened
 from analyzers.srt_table_checks import check_rows
 from analyzers.srt_tables import KINDS, SCHEMA, VERSION, Cell, TableColumn, TableKind, UnitTable
+from analyzers.strict_json import Schema, called, is_number
 
 HEAD = ("schema", "version", "kind", "unit_id", "valid_from", "source")
 CODE = "SRT_TABLE"
@@ -33,6 +33,16 @@ LONGEST_NAME, LONGEST_SOURCE = 64, 300
 NUMBER = re.compile(r"[+-]?\d{1,9}(?:\.\d{0,12})?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 1990, 2199
+DOCUMENT = Schema(
+    SCHEMA,
+    VERSION,
+    keys=frozenset({*HEAD, "rows", *(c.name for kind in KINDS.values() for c in kind.columns)}),
+    most_bytes=MOST_BYTES,
+    deepest=3,
+    code=CODE,
+    text_code=CODE,
+    size_code=CODE,
+)
 
 
 def read_table(path: Path) -> UnitTable:
@@ -45,12 +55,8 @@ def read_table(path: Path) -> UnitTable:
 
 def table_of(content: bytes) -> UnitTable:
     """The table in a file's bytes.  Raises `ReadError`, code SRT_TABLE."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        _refuse("the file is not UTF-8; save it as UTF-8")
-    is_json = text.lstrip().startswith("{")
-    head, rows = _of_json(text) if is_json else _of_csv(text)
+    is_json = content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
+    head, rows = _of_json(content) if is_json else _of_csv(content)
     if head["schema"] != SCHEMA or head["version"] != VERSION:
         _refuse(f'schema "{SCHEMA}", version "{VERSION}" expected')
     kind = KINDS.get(head["kind"])
@@ -71,12 +77,9 @@ def table_of(content: bytes) -> UnitTable:
     )
 
 
-def _of_json(text: str) -> tuple[dict[str, str], list[dict[str, object]]]:
-    try:
-        told = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
-    except (json.JSONDecodeError, RecursionError, ValueError):
-        _refuse("this is no whole JSON text")
-    if not isinstance(told, dict) or set(told) != {*HEAD, "rows"}:
+def _of_json(content: bytes) -> tuple[dict[str, str], list[dict[str, object]]]:
+    told = DOCUMENT.of(content)
+    if set(told) != {*HEAD, "rows"}:
         _refuse(f"an object with {', '.join(HEAD)} and rows expected, and nothing else")
     head = {}
     for name in HEAD:
@@ -89,9 +92,12 @@ def _of_json(text: str) -> tuple[dict[str, str], list[dict[str, object]]]:
     return head, rows
 
 
-def _of_csv(text: str) -> tuple[dict[str, str], list[dict[str, object]]]:
+def _of_csv(content: bytes) -> tuple[dict[str, str], list[dict[str, object]]]:
     try:
+        text = content.decode("utf-8-sig")
         lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+    except UnicodeDecodeError:
+        _refuse("the file is not UTF-8; save it as UTF-8")
     except csv.Error:
         _refuse("this is no whole CSV text: a quote is not closed, or a line is too long")
     if len(lines) < 3 or tuple(lines[0]) != HEAD or len(lines[1]) != len(HEAD):
@@ -146,15 +152,9 @@ def _written(value: str, at: str) -> float:
 
 def _typed(value: object, at: str) -> float:
     """A number of JSON; a text in quotes is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse(f"{at}: a number expected")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        _refuse(f"{at}: no number that can be")
-    return number
+    if not is_number(value) or not math.isfinite(value):
+        _refuse(f"{at}: {called(value)}, a number expected")
+    return float(value)
 
 
 def _text(value: object, at: str, longest: int) -> str:
@@ -173,17 +173,6 @@ def _day(text: str) -> date:
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         _refuse("valid_from: lies before 1990 or far ahead")
     return day
-
-
-def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        _refuse("a key stands twice in one object")
-    return found
-
-
-def _no_number(_: str) -> NoReturn:
-    _refuse("NaN and Infinity are no numbers")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -7,12 +7,11 @@ A cell without a value is left out.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from analyzers.core import Bundle, Format, NamedFile, ReadError, TruncatedError
+from analyzers.core import Bundle, Format, NamedFile, ReadError
 from analyzers.output_checks import OutputCheck
 from analyzers.output_columns import COLUMNS, SCHEMA, VERSION, Kind
 from analyzers.output_rows import (
@@ -25,16 +24,12 @@ from analyzers.output_rows import (
     only_session,
 )
 from analyzers.output_text import one_or_bundle
-from analyzers.regular_file import opened
+from analyzers.strict_json import Schema, called, is_number, number, only
 
 KEYS = ("schema", "version", "records")
-DEEPEST = 4
-STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-BRACKETS = re.compile(r"[\[\]{}]")
-
-
-class _Wrong(Exception):  # noqa: N818 - never leaves this module
-    """What the parser's own hooks found."""
+DOCUMENT = Schema(
+    SCHEMA, VERSION, keys=frozenset({*KEYS, *COLUMNS}), most_bytes=MOST_BYTES, deepest=4
+)
 
 
 def recognize(head: bytes) -> bool:
@@ -52,20 +47,12 @@ def read(path: Path | str) -> OutputCheck:
 
 def read_sessions(path: Path) -> tuple[OutputCheck, ...]:
     """All sessions of a file, the earliest first.  Raises `ReadError`."""
-    with opened(path) as (stream, size):
-        if size > MOST_BYTES:
-            raise ReadError("SRT_SIZE", f"{size} bytes, at most {MOST_BYTES} expected")
-        content = stream.read(size)
-    return sessions_of(content)
+    return accepted(_rows(_records(DOCUMENT.at(path))))
 
 
 def sessions_of(content: bytes) -> tuple[OutputCheck, ...]:
     """All sessions of such a file's bytes.  Raises `ReadError`."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ReadError("SRT_TEXT", "the file is not UTF-8; write it as UTF-8") from None
-    return accepted(_rows(_records(_parsed(text))))
+    return accepted(_rows(_records(DOCUMENT.of(content))))
 
 
 def _read(
@@ -75,57 +62,8 @@ def _read(
     return one_or_bundle(read_sessions(file.path))
 
 
-def _parsed(text: str) -> object:
-    depth = deepest = 0
-    for bracket in BRACKETS.findall(STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    if deepest > DEEPEST:
-        raise ReadError("SRT_SCHEMA", f"the file is nested deeper than {DEEPEST} levels")
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=float,
-            parse_float=float,
-            parse_constant=_constant,
-        )
-    except _Wrong as why:
-        raise ReadError("SRT_SCHEMA", str(why)) from None
-    except json.JSONDecodeError as why:
-        is_cut = why.pos >= len(text.rstrip()) or why.msg.startswith("Unterminated string")
-        raise (TruncatedError if is_cut else ReadError)(
-            "SRT_TEXT", f"not JSON in line {why.lineno}, column {why.colno}: {why.msg}"
-        ) from None
-    except (RecursionError, ValueError):
-        raise ReadError("SRT_TEXT", "not JSON that can be read") from None
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        said = twice if twice in COLUMNS or twice in KEYS else "a key"
-        raise _Wrong(f"{said} is there twice in one object")
-    return found
-
-
-def _constant(name: str) -> object:
-    raise _Wrong(f"{name} is no number of JSON; leave out what was not measured")
-
-
-def _records(form: object) -> list[object]:
-    if not isinstance(form, dict):
-        raise ReadError("SRT_SCHEMA", f"an object with {', '.join(KEYS)} expected")
-    if set(form) != set(KEYS):
-        lacking = [key for key in KEYS if key not in form]
-        said = f"lacks {', '.join(lacking)}" if lacking else "has a key that the schema does not"
-        raise ReadError(
-            "SRT_SCHEMA", f"the outermost object {said}; it has {', '.join(KEYS)} and no other"
-        )
-    if form["schema"] != SCHEMA or form["version"] != VERSION:
-        raise ReadError("SRT_SCHEMA", f'schema "{SCHEMA}", version "{VERSION}" expected')
+def _records(form: Mapping[str, object]) -> list[object]:
+    only(form, KEYS, (), "the outermost object")
     records = form["records"]
     if not isinstance(records, list):
         raise ReadError("SRT_SCHEMA", "records: a list expected")
@@ -135,8 +73,8 @@ def _records(form: object) -> list[object]:
 
 
 def _rows(records: Sequence[object]) -> Iterator[tuple[str, Cells]]:
-    for number, record in enumerate(records, start=1):
-        where = f"record {number}"
+    for place, record in enumerate(records, start=1):
+        where = f"record {place}"
         if not isinstance(record, dict):
             raise ReadError("SRT_SCHEMA", f"{where}: an object expected")
         if len(record) > MOST_COLUMNS:
@@ -155,26 +93,14 @@ def _rows(records: Sequence[object]) -> Iterator[tuple[str, Cells]]:
 def _value(name: str, value: object, where: str) -> object:
     kind, at = COLUMNS[name].kind, f"{where}, {name}"
     if kind is Kind.NUMBER:
-        if isinstance(value, float):
-            return value
-        raise ReadError("SRT_SCHEMA", f"{at}: {_called(value)}, a number expected")
+        return number(value, at, -math.inf, math.inf)
     if kind is Kind.READINGS:
-        if isinstance(value, list) and all(isinstance(reading, float) for reading in value):
-            return tuple(value)
+        if isinstance(value, list) and all(map(is_number, value)):
+            return tuple(map(float, value))
         raise ReadError("SRT_SCHEMA", f"{at}: a list of numbers expected")
     if isinstance(value, str) and value.strip():
         return value.strip()
-    raise ReadError("SRT_SCHEMA", f"{at}: {_called(value)}, a text expected")
-
-
-def _called(value: object) -> str:
-    if value is None:
-        return "null (leave out what was not measured)"
-    if isinstance(value, str):
-        return "a text in quotes" if value.strip() else "an empty text"
-    if isinstance(value, bool):
-        return "true or false"
-    return "a number" if isinstance(value, float) else "a list or an object"
+    raise ReadError("SRT_SCHEMA", f"{at}: {called(value)}, a text expected")
 
 
 FORMAT = Format(

@@ -12,21 +12,17 @@ and, where they apply, `cutout_diameter_cm`, `shield_factor`, `ultrasound_depth_
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from analyzers.core import Format, NamedFile, ReadError
-from analyzers.regular_file import opened
 from analyzers.srt_treatments import Setup, SrtTreatment, TreatmentIdentity
+from analyzers.strict_json import Schema, instant, number, only, text, whole
 
 SCHEMA, VERSION = "qa_srt_treatment", "1.0"
 MOST_BYTES = 1 << 16
 LONGEST = 64
 MOST_PARTS = 20
-LARGEST_OFFSET = timedelta(hours=14)
 TEXTS = ("unit_id", "datetime", "patient_id", "course_id", "lesion", "filter_id", "applicator_id")
 COUNTS = {"fraction": 100, "fractions_planned": 100}
 NUMBERS = {
@@ -44,12 +40,15 @@ OPTIONAL = {
 }
 PART_S = (0.6, 3600.0, "s")
 NEEDED = {"schema", "version", *TEXTS, *COUNTS, *NUMBERS, "parts_s"}
+DOCUMENT = Schema(
+    SCHEMA, VERSION, keys=frozenset({*NEEDED, *OPTIONAL}), most_bytes=MOST_BYTES, deepest=2
+)
 
 
 def recognize(head: bytes) -> bool:
     """A JSON object that names the schema near its beginning."""
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    return text.startswith(b"{") and b'"qa_srt_treatment"' in text[:400]
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"{") and b'"qa_srt_treatment"' in start[:400]
 
 
 def read(path: Path | str) -> SrtTreatment:
@@ -58,17 +57,18 @@ def read(path: Path | str) -> SrtTreatment:
 
 
 def _read(file: NamedFile, _: Sequence[NamedFile]) -> SrtTreatment:
-    told = _told(file.path)
-    texts = {name: _text(told, name) for name in TEXTS}
-    counts = {name: _count(told, name, most) for name, most in COUNTS.items()}
-    numbers = {name: _number(told[name], name, *span) for name, span in NUMBERS.items()}
+    told = DOCUMENT.at(file.path)
+    only(told, NEEDED, OPTIONAL, "the record")
+    texts = {name: text(told[name], name, LONGEST) for name in TEXTS}
+    counts = {name: whole(told[name], name, 1, most) for name, most in COUNTS.items()}
+    numbers = {name: number(told[name], name, *span) for name, span in NUMBERS.items()}
     more = {
-        name: _number(told[name], name, *span) if name in told else None
+        name: number(told[name], name, *span) if name in told else None
         for name, span in OPTIONAL.items()
     }
     return SrtTreatment(
         unit_id=texts["unit_id"],
-        performed_at=_instant(texts["datetime"]),
+        performed_at=instant(texts["datetime"], "datetime"),
         fraction=counts["fraction"],
         fractions_planned=counts["fractions_planned"],
         setup=Setup(
@@ -89,88 +89,12 @@ def _read(file: NamedFile, _: Sequence[NamedFile]) -> SrtTreatment:
     )
 
 
-def _told(path: Path) -> Mapping[str, Any]:
-    with opened(path) as (stream, size):
-        if size > MOST_BYTES:
-            _refuse("SRT_SCHEMA", f"more than {MOST_BYTES} bytes: one fraction is far less")
-        content = stream.read(MOST_BYTES)
-    try:
-        told = json.loads(
-            content.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number
-        )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, ValueError):
-        _refuse("SRT_SCHEMA", "this is no whole JSON text in UTF-8; write the file again")
-    if not isinstance(told, dict) or told.get("schema") != SCHEMA:
-        _refuse("SRT_SCHEMA", f"the schema is not {SCHEMA}")
-    if told.get("version") != VERSION:
-        _refuse("SRT_SCHEMA", f"only version {VERSION} of the schema is known")
-    lacking = sorted(NEEDED - set(told))
-    if lacking:
-        _refuse("SRT_SCHEMA", f"the record lacks {', '.join(lacking)}")
-    if set(told) - NEEDED - set(OPTIONAL):
-        _refuse("SRT_SCHEMA", "the record has a key that the schema does not; leave it out")
-    return told
-
-
 def _parts(value: object) -> tuple[float, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_PARTS:
-        _refuse("SRT_SCHEMA", f"parts_s is to be a list of 1 to {MOST_PARTS} times in s")
+        raise ReadError("SRT_SCHEMA", f"parts_s is to be a list of 1 to {MOST_PARTS} times in s")
     return tuple(
-        _number(part, f"parts_s, part {number}", *PART_S) for number, part in enumerate(value, 1)
+        number(part, f"parts_s, part {place}", *PART_S) for place, part in enumerate(value, 1)
     )
-
-
-def _number(value: object, name: str, low: float, high: float, unit: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse("SRT_SCHEMA", f"{name}: a number expected; leave out what does not apply")
-    after = f" {unit}" if unit else ""
-    if not low <= value <= high:
-        _refuse("SRT_UNIT", f"{name}: {low:g} to {high:g}{after} expected, this lies outside")
-    return float(value)
-
-
-def _count(told: Mapping[str, Any], name: str, most: int) -> int:
-    value = told[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        _refuse("SRT_SCHEMA", f"{name}: a whole number from 1 to {most} expected")
-    return value
-
-
-def _text(told: Mapping[str, Any], name: str) -> str:
-    value = told[name]
-    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST:
-        _refuse("SRT_SCHEMA", f"{name}: a text of 1 to {LONGEST} characters expected")
-    if not value.isprintable():
-        _refuse("SRT_SCHEMA", f"{name}: holds characters that cannot be printed")
-    return value.strip()
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse("SRT_TIME", "datetime is to be written like 2026-02-03T07:31:00+01:00")
-    offset = at.utcoffset()
-    if offset is None or abs(offset) > LARGEST_OFFSET:
-        _refuse("SRT_TIME", "datetime has no offset from UTC: write it like …T07:31:00+01:00")
-    if not 2000 <= at.year < 2200:
-        _refuse("SRT_TIME", "datetime lies before 2000 or far ahead")
-    return at
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        _refuse("SRT_SCHEMA", "a key stands twice in one object")
-    return found
-
-
-def _no_number(_: str) -> NoReturn:
-    _refuse("SRT_UNIT", "NaN and Infinity are no numbers")
-
-
-def _refuse(code: str, message: str) -> NoReturn:
-    raise ReadError(code, message)
 
 
 FORMAT = Format(

@@ -73,7 +73,7 @@ def test_other_files_are_not_recognized(head: bytes) -> None:
         ),
         (document(EXAMPLE).replace('"1.0"', '"1.1"'), "SRT_SCHEMA", 'version "1.0" expected'),
         (document(EXAMPLE).replace('"1.0"', "1.0"), "SRT_SCHEMA", 'version "1.0" expected'),
-        (document(EXAMPLE).replace("{", '{"note": 1, ', 1), "SRT_SCHEMA", "no other"),
+        (document(EXAMPLE).replace("{", '{"note": 1, ', 1), "SRT_SCHEMA", "leave out keys besides"),
         ('{"schema": "qa_srt_output", "version": "1.0"}', "SRT_SCHEMA", "lacks records"),
         (document().replace("[]", "{}"), "SRT_SCHEMA", "a list expected"),
         (document().replace("[]", "[1]"), "SRT_SCHEMA", "record 1: an object expected"),

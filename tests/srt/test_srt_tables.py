@@ -73,8 +73,8 @@ def test_json_csv_and_any_order_of_the_rows_have_one_hash(kind: str) -> None:
         (changed("backscatter", 1, b_w=0.99), "row 1, b_w: 0.99, 1 to 1.7 expected"),
         (changed("mu_en_ratio", 2, ratio=1.05), "row 2, ratio: 1.05 at 1.3 mm Al jumps"),
         (changed("applicator_factor", 2, factor=98.0), "row 2, factor: 98, 0.2 to 5 expected"),
-        (changed("applicator_factor", 2, factor="0.98"), "row 2, factor: a number expected"),
-        (changed("applicator_factor", 2, factor=True), "row 2, factor: a number expected"),
+        (changed("applicator_factor", 2, factor="0.98"), "factor: a text in quotes, a number"),
+        (changed("applicator_factor", 2, factor=True), "row 2, factor: true or false, a number"),
         (changed("applicator_factor", 2, note="x"), "row 2 has a column that the kind does not"),
         (changed("applicator_factor", 2, kvp=7.0), "row 2, kvp: 7 kV, 10 to 320 kV expected"),
         (changed("applicator_factor", 2, filter_id=""), "row 2, filter_id: a text of 1 to 64"),
@@ -89,9 +89,9 @@ def test_json_csv_and_any_order_of_the_rows_have_one_hash(kind: str) -> None:
         (as_csv(tables()["pdd"]).replace("78.0", "=1+1"), "row 7, pdd_percent: no number"),
         (as_csv(tables()["pdd"]).replace("78.0", ""), "row 7, pdd_percent: no number"),
         (as_csv(tables()["pdd"]).replace(",", ";"), "commas are needed"),
-        (json.dumps(tables()["pdd"]).replace("78.0", "NaN"), "no numbers"),
-        (json.dumps(tables()["pdd"]).replace("78.0", "1e999"), "no number that can be"),
-        (json.dumps(tables()["pdd"])[:-9], "no whole JSON"),
+        (json.dumps(tables()["pdd"]).replace("78.0", "NaN"), "pdd_percent: NaN is no number"),
+        (json.dumps(tables()["pdd"]).replace("78.0", "1e999"), "a number that is too large"),
+        (json.dumps(tables()["pdd"])[:-9], "not JSON in line 1"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_row(told: object, sentence: str) -> None:
