@@ -1,19 +1,19 @@
-"""The metrics of output checks, with their limits."""
+"""The metrics of output checks; their limits are those of the routine, where they stand alone."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analyzers.core import Limits, Metric
 from analyzers.output_checks import CheckType
-
-DEFAULT = "product default"
-
-
-def _within(tolerance: float, action: float, source: str = DEFAULT) -> dict[str, Limits]:
-    return {"srt": Limits.within(tolerance=tolerance, action=action, source=source)}
+from analyzers.srt_routine import BY_ID
 
 
-def _at_most(tolerance: float, action: float, source: str = DEFAULT) -> dict[str, Limits]:
-    return {"srt": Limits.at_most(tolerance=tolerance, action=action, source=source)}
+def _of(test: str) -> dict[str, Limits]:
+    """The limits of a test of the routine, by its `id`, which is named beside their source."""
+    limits = BY_ID[test].limits
+    assert limits is not None, test
+    return {"srt": replace(limits, source=f"{limits.source}; {test}")}
 
 
 OUTPUT = Metric(
@@ -26,19 +26,19 @@ DEVIATION = Metric(
     "%",
     "Output minus its reference, over the reference; limits of a daily check, in a monthly or "
     "annual one those of the following metrics",
-    _within(3.0, 5.0, "product default (SRT.D.OUT)"),
+    _of("SRT.D.OUT"),
 )
 DEVIATION_MONTHLY = Metric(
     "output_deviation_monthly",
     "%",
     "Limits of output_deviation in a monthly check and in tests of applicators, angle and timer",
-    _within(2.0, 3.0, "product default (SRT.M.OUT)"),
+    _of("SRT.M.OUT"),
 )
 DEVIATION_ANNUAL = Metric(
     "output_deviation_annual",
     "%",
     "Limits of output_deviation in an annual check and in an absolute calibration",
-    _within(1.0, 2.0, "CPQR AK1 (SRT.A.CAL)"),
+    _of("SRT.A.CAL"),
 )
 JUDGED_AS = {
     CheckType.WARMUP: None,
@@ -60,40 +60,32 @@ REPEATABILITY = Metric(
     "repeatability",
     "%",
     "Relative standard deviation of the readings of a reproducibility test",
-    _at_most(2.0, 3.0, "product default (SRT.A.REPRO)"),
+    _of("SRT.A.REPRO"),
 )
 LINEARITY = Metric(
     "timer_linearity",
     "%",
     "Largest distance of a reading from the line through all times, in percent of the line",
-    _at_most(1.0, 1.0, "CPQR AK3 (SRT.A.LIN)"),
+    _of("SRT.A.LIN"),
 )
 END_EFFECT = Metric(
     "end_effect",
     "s",
     "eps, where the reading is proportional to t + eps",
-    _within(3.0, 3.0, "CPQR AK2 (SRT.A.TIMER.END: 0.05 min)"),
+    _of("SRT.A.TIMER.END"),
 )
 TIMER_ACCURACY = Metric(
     "timer_accuracy",
     "s",
     "Measured minus set time",
-    {
-        "srt": Limits.within(
-            tolerance=1.0,
-            action=2.0,
-            tolerance_percent=1.0,
-            action_percent=2.0,
-            source="NZ SR 1982/72; action product default (SRT.M.TIMER.ACC)",
-        )
-    },
+    _of("SRT.M.TIMER.ACC"),
 )
 HVL = Metric("hvl", "mm Al", "First half-value layer")
 HVL_DEVIATION = Metric(
     "hvl_deviation",
     "%",
     "Half-value layer minus the one that the rows state, over that",
-    _within(10.0, 15.0, "CPQR AK6 (SRT.A.HVL)"),
+    _of("SRT.A.HVL"),
 )
 HOMOGENEITY = Metric("homogeneity", "1", "First over second half-value layer")
 APPLICATOR_FACTOR = Metric(
@@ -103,7 +95,7 @@ ANGLE = Metric(
     "angle_dependence",
     "%",
     "Largest change of the output with the angle of the head, from 0 or from the first angle",
-    _at_most(1.0, 2.0, "product default (SRT.M.HEAD)"),
+    _of("SRT.M.HEAD"),
 )
 WARM_UP = Metric("warmup_rows", "1", "Number of warm-up exposures recorded")
 METRICS = (

@@ -5,12 +5,15 @@ Rows are written with the result that holds them; a result that was superseded c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, func, insert, select
 
+from analyzers.output_checks import CheckType
+from analyzers.output_metrics import DEVIATION, DEVIATION_MONTHLY, JUDGED_AS
 from analyzers.srt_routine import ROUTINE
 from qa_daemon.model import Verdict
 from qa_daemon.store.schema import results, routine_done
@@ -20,23 +23,25 @@ from qa_daemon.verdict import Judged, Outcome
 
 LOOKED_BACK = timedelta(days=800)
 """What was done longer ago is overdue whatever its day."""
-OUTPUTS = {
-    None: "SRT.D.OUT",
-    "output_deviation_monthly": "SRT.M.OUT",
-    "output_deviation_annual": "SRT.A.CAL",
-}
+OUTPUT, LISTED = "srt_output", "srt_checks"
+"""The analyzers of output checks and of lists of routine checks."""
+MEASURED = [(test, CheckType(test.check_type)) for test in ROUTINE if test.check_type is not None]
+
+
+def _judged_as(kind: CheckType) -> str | None:
+    metric = JUDGED_AS.get(kind, DEVIATION_MONTHLY)
+    return metric.name if metric is not None else None
+
+
+OUTPUTS = {_judged_as(kind): test.id for test, kind in MEASURED if test.metric == DEVIATION.name}
 """By whose limits an output was judged: a daily, a monthly or an absolute check."""
 OF_A_BEAM = (*OUTPUTS.values(), "SRT.A.HVL")
 BY_METRIC = {
-    ("srt_output", "hvl_deviation"): "SRT.A.HVL",
-    ("srt_output", "timer_linearity"): "SRT.A.LIN",
-    ("srt_output", "end_effect"): "SRT.A.TIMER.END",
-    ("srt_output", "timer_accuracy"): "SRT.M.TIMER.ACC",
-    ("srt_output", "repeatability"): "SRT.A.REPRO",
-    ("srt_output", "angle_dependence"): "SRT.M.HEAD",
-    ("srt_output", "applicator_factor_deviation"): "SRT.A.AF",
-    **{("srt_checks", test.metric): test.id for test in ROUTINE if test.check_type is None},
+    **{(OUTPUT, t.metric): t.id for t, _ in MEASURED if t.metric != DEVIATION.name},
+    **{(LISTED, test.metric): test.id for test in ROUTINE if test.check_type is None},
 }
+AGAIN = re.compile(r" \(\d+\)$")
+"""Behind a place that a session measured more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,9 @@ def keep(connection: Connection, check: Check, outcomes: Sequence[Outcome]) -> N
     """Write down which tests a result holds."""
     found: dict[tuple[str, str], Verdict] = {}
     for outcome in outcomes:
+        places = {judged.value.at or "" for judged in outcome.judged}
         for test, judged in _tests(outcome):
-            key = (test, _beam(judged.value.at) if test in OF_A_BEAM else "")
+            key = (test, _beam(judged.value.at, places) if test in OF_A_BEAM else "")
             verdict = judged.verdict if judged.verdict is not None else Verdict.PASS
             found[key] = max(found.get(key, Verdict.PASS), verdict)
     for (test, beam), verdict in found.items():
@@ -94,15 +100,18 @@ def newest(store: Store, machine: str) -> list[Done]:
         return [Done(r.test, r.at_beam, r.point_ns, r.result, Verdict(r.verdict)) for r in rows]
 
 
-def _beam(at: str | None) -> str:
-    return (at or "").removesuffix(" water")
+def _beam(at: str | None, places: Collection[str]) -> str:
+    """The beam of a place: what a session measured twice is one beam, and not a second one."""
+    place = at or ""
+    first = AGAIN.sub("", place)
+    return (first if first in places else place).removesuffix(" water")
 
 
 def _tests(outcome: Outcome) -> Iterator[tuple[str, Judged]]:
     analyzer = outcome.report.analyzer
     for judged in outcome.judged:
         value = judged.value
-        if (analyzer, value.metric) == ("srt_output", "output_deviation"):
+        if (analyzer, value.metric) == (OUTPUT, DEVIATION.name):
             yield OUTPUTS[value.judged_as], judged
         elif (analyzer, value.metric) in BY_METRIC:
             yield BY_METRIC[analyzer, value.metric], judged

@@ -242,6 +242,17 @@ def test_what_was_done_of_the_routine(tmp_path: Path) -> None:
         assert daily.point_ns // 10**9 == int(days_ago(2).timestamp())
 
 
+def test_a_beam_that_was_measured_twice_in_a_session_is_one_beam(tmp_path: Path) -> None:
+    """Its worst verdict counts: a repeat in order does not hide the first."""
+    with unit(tmp_path) as clinic:
+        again = row(days_ago(2) + timedelta(minutes=9))
+        clinic.drop("1.csv", table(row(days_ago(2), 4.0), again))
+        clinic.process()
+        (done,) = routine_done.newest(clinic.store, "SRT1")
+        assert (done.test, done.beam) == ("SRT.D.OUT", "70 kV F2 A30")
+        assert done.verdict is Verdict.TOLERANCE
+
+
 @pytest.mark.parametrize(
     ("said", "code", "sentence"),
     [
