@@ -7,11 +7,12 @@ comment and serial numbers stay inside the store: never in a log line, alert, er
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from analyzers.numerics.kv_treatment import DepthDose
 from analyzers.records import Identity
 
 SESSION_GAP = timedelta(hours=4)
@@ -34,6 +35,8 @@ class CheckType(StrEnum):
     HVL = "hvl"
     REPRODUCIBILITY = "reproducibility"
     ANGLE = "angle"
+    PDD = "pdd"
+    PROFILE = "profile"
 
 
 class Mode(StrEnum):
@@ -50,7 +53,8 @@ class ReadingGroup:
     `performed_at` is the column `datetime` and has an offset.  `timer_end_effect_s` is eps, the
     charge being proportional to t + eps.  `exposures` is the number of exposures of `timer_set_s`
     each that add up to a reading, `absorber_mm_al` what was put into the beam for a half-value
-    layer, `head_angle_deg` the turn of the tube head.
+    layer, `head_angle_deg` the turn of the tube head.  `depth_mm` is below the surface,
+    `position_mm` from the beam axis along `profile_axis`, x or y.
     """
 
     record_id: str
@@ -96,12 +100,30 @@ class ReadingGroup:
     absorber_mm_al: float | None = None
     exposures: float | None = None
     head_angle_deg: float | None = None
+    depth_mm: float | None = None
+    position_mm: float | None = None
+    profile_axis: str | None = None
     comment: str | None = field(default=None, repr=False)
 
     @property
     def beam(self) -> str:
         """`70 kV F2 A30`: tube potential, filter and applicator, which never mix."""
         return f"{self.kvp:g} kV {self.filter_id} {self.applicator_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What ratios of a session's rows are held against, by `ReadingGroup.beam`: the unit's own.
+
+    `factors` are those of the applicators, of dose to water; `factors_in_air` the same of air
+    kerma.  `hvl_mm_al` is as commissioned.  A beam of which nothing is signed is not there.
+    """
+
+    reference_applicator: str | None = None
+    hvl_mm_al: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float] = field(default_factory=dict)
+    factors_in_air: Mapping[str, float] = field(default_factory=dict)
+    depth_doses: Mapping[str, DepthDose] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +139,7 @@ class OutputCheck:
     not_judged: str | None = None
     machine_class: str = "srt"
     is_registered: bool = False
+    signed: Signed = field(default_factory=Signed)
 
     @property
     def machine_serial(self) -> str:

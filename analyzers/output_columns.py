@@ -108,10 +108,14 @@ _LISTED = (
     _number("reference_output", "Gy/min", 1e-6, 1e6),
     _number("tolerance_pct", "%", 1e-6, 100.0),
     _number("action_pct", "%", 1e-6, 100.0),
-    # Beyond the schema: what a half-value layer, an end effect and a turned head are worked out by.
+    # Beyond the schema: what a half-value layer, an end effect, a turned head, a depth dose and a
+    # profile are worked out by.
     _number("absorber_mm_al", "mm Al", 0.0, 50.0),
     Column("exposures", Kind.NUMBER, "", 1.0, 100.0, whole=True),
     _number("head_angle_deg", "deg", -360.0, 360.0),
+    _number("depth_mm", "mm", 0.0, 300.0),
+    _number("position_mm", "mm", -200.0, 200.0),
+    Column("profile_axis", Kind.WORD, words=("x", "y")),
     _text("comment", required=False, longest=LONGEST_COMMENT),
 )
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _LISTED}

@@ -21,7 +21,7 @@ from analyzers.numerics.kv_timer import (
     timer_linearity,
 )
 from analyzers.numerics.repeatability import deviation_percent, repeated
-from analyzers.output_checks import CheckType, Mode, ReadingGroup
+from analyzers.output_checks import CheckType, Mode, ReadingGroup, Signed
 from analyzers.output_factors import (
     corrected_nc,
     correction,
@@ -32,6 +32,7 @@ from analyzers.output_factors import (
 from analyzers.output_metrics import (
     ANGLE,
     APPLICATOR_FACTOR,
+    APPLICATOR_FACTOR_DEVIATION,
     END_EFFECT,
     HOMOGENEITY,
     HVL,
@@ -40,6 +41,7 @@ from analyzers.output_metrics import (
     REPEATABILITY,
 )
 
+OUTPUT_CHECKS = (CheckType.DAILY, CheckType.MONTHLY, CheckType.ANNUAL, CheckType.ABSOLUTE)
 Rows = Sequence[ReadingGroup]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -51,6 +53,7 @@ class Findings:
     measurements: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     turns: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    not_judged: int = 0
 
     def add(self, measurement: Measurement) -> None:
         """Take a measurement; where its place has one already it becomes `... (2)`."""
@@ -65,6 +68,11 @@ class Findings:
         """Say that a quantity which the rows ask for cannot be had: INVALID."""
         self.add(metric.measured(math.nan, at=at))
         self.notes.append(f"{metric.name} at {at}: {why}")
+
+    def without_reference(self, metric: Metric, at: str, why: str) -> None:
+        """Say that a quantity is there, and nothing to hold it against: it must not pass unseen."""
+        self.not_judged += 1
+        self.notes.append(f"{metric.name} at {at}: not judged, {why}")
 
 
 def of_type(rows: Rows, *types: CheckType) -> list[ReadingGroup]:
@@ -140,8 +148,11 @@ def _by_exposures(
     found.add(END_EFFECT.measured(eps_s, at=at))
 
 
-def half_value_layers(rows: Rows, found: Findings) -> None:
-    """Half-value layer by added absorbers; without any, the one that the rows state."""
+def half_value_layers(rows: Rows, signed: Signed, found: Findings) -> None:
+    """Half-value layer by added absorbers; without any, the one that the rows state.
+
+    It is held against that of the beam as registered, and where none is, against the stated one.
+    """
     for beam, group in grouped(of_type(rows, CheckType.HVL), _place):
         stated = {row.hvl_mm_al for row in group if row.hvl_mm_al is not None}
         if len(stated) > 1:
@@ -165,11 +176,18 @@ def half_value_layers(rows: Rows, found: Findings) -> None:
         found.add(HVL.measured(quality.hvl1_mm, at=beam))
         if quality.homogeneity is not None:
             found.add(HOMOGENEITY.measured(quality.homogeneity, at=beam))
+        known = signed.hvl_mm_al.get(beam)
+        if known is not None and reference is not None and not math.isclose(known, reference):
+            found.notes.append(
+                f"hvl at {beam}: the rows state {reference:g} mm Al, the beam is registered with "
+                f"{known:g} mm Al, which was taken"
+            )
+        reference = reference if known is None else known
         if reference is not None:
             deviation = deviation_percent(quality.hvl1_mm, reference)
             found.add(HVL_DEVIATION.measured(deviation, at=beam))
         else:
-            found.notes.append(f"hvl at {beam}: no hvl_mm_al to hold it against")
+            found.without_reference(HVL_DEVIATION, beam, "no hvl_mm_al to hold it against")
 
 
 def repeatability(rows: Rows, found: Findings) -> None:
@@ -194,16 +212,75 @@ def repeatability(rows: Rows, found: Findings) -> None:
             found.add(REPEATABILITY.measured(spread, at=at))
 
 
-def applicator_factors(rows: Rows, found: Findings) -> None:
-    """Output with each applicator over that with the first, by tube potential and filter."""
+def applicator_factors(rows: Rows, signed: Signed, found: Findings) -> None:
+    """Output with each applicator over that with the reference one, by tube potential and filter.
+
+    The reference applicator is the registered one, measured in this session in whatever kind of
+    check of the output; where none is registered, the first row's.
+    """
     asked = of_type(rows, CheckType.APPLICATOR_FACTOR)
-    for beam, group in grouped(asked, lambda row: f"{row.kvp:g} kV {row.filter_id}"):
-        first, *others = group
+    for beam, group in grouped(asked, _potential):
+        first = _reference_row(rows, beam, group, signed)
+        others = [row for row in group if not _is_reference(row, signed)]
+        if first is None:
+            if any(row.reference_output is None for row in others):
+                found.cannot(APPLICATOR_FACTOR, beam, "the reference applicator was not measured")
+            else:
+                found.notes.append(
+                    f"applicator_factor at {beam}: none, because the reference applicator was not "
+                    "measured; the outputs are held against their own references"
+                )
+            continue
+        others = [row for row in others if row is not first]
         if not others and first.reference_output is None:
             found.cannot(APPLICATOR_FACTOR, beam, "one applicator alone: measure a second one")
         for row in others:
-            at = f"{beam} {row.applicator_id}/{first.applicator_id}"
-            _ratio(APPLICATOR_FACTOR, at, row, first, found)
+            _factor(f"{beam} {row.applicator_id}/{first.applicator_id}", row, first, signed, found)
+
+
+def _reference_row(rows: Rows, beam: str, group: Rows, signed: Signed) -> ReadingGroup | None:
+    if signed.reference_applicator is None:
+        return group[0]
+    of_session = of_type(rows, *OUTPUT_CHECKS)
+    for row in (*group, *of_session):
+        if _potential(row) == beam and _is_reference(row, signed):
+            return row
+    return None
+
+
+def _is_reference(row: ReadingGroup, signed: Signed) -> bool:
+    """Whether its applicator is the registered reference; not, where none is registered."""
+    reference = signed.reference_applicator
+    return reference is not None and row.applicator_id.casefold() == reference.casefold()
+
+
+def _factor(
+    at: str, row: ReadingGroup, first: ReadingGroup, signed: Signed, found: Findings
+) -> None:
+    """One factor, and how far it is from the signed one."""
+    if is_dose_to_water(row) != is_dose_to_water(first):
+        found.cannot(APPLICATOR_FACTOR, at, "one is a dose to water, the other an air kerma")
+        return
+    try:
+        factor = relative_rate(row) / relative_rate(first)
+    except ValueError as why:
+        found.cannot(APPLICATOR_FACTOR, at, str(why))
+        return
+    found.add(APPLICATOR_FACTOR.measured(factor, at=at))
+    table = signed.factors if is_dose_to_water(row) else signed.factors_in_air
+    known, source = table.get(row.beam), "the signed table"
+    if not _is_reference(first, signed):
+        known = None
+    if known is None and row.reference_output and first.reference_output:
+        known = row.reference_output / first.reference_output
+        source = "the ratio of the two reference outputs"
+    if known is None:
+        found.without_reference(
+            APPLICATOR_FACTOR_DEVIATION, at, "no applicator factor and no two outputs are signed"
+        )
+        return
+    found.add(APPLICATOR_FACTOR_DEVIATION.measured(deviation_percent(factor, known), at=at))
+    found.notes.append(f"applicator_factor at {at}: {factor:.5g} against {known:.5g}, {source}")
 
 
 def angles(rows: Rows, found: Findings) -> None:
@@ -227,20 +304,12 @@ def angles(rows: Rows, found: Findings) -> None:
         found.add(ANGLE.measured(abs(changes[worst]), at=at))
 
 
-def _ratio(
-    metric: Metric, at: str, row: ReadingGroup, reference: ReadingGroup, found: Findings
-) -> None:
-    if is_dose_to_water(row) != is_dose_to_water(reference):
-        found.cannot(metric, at, "one is a dose to water, the other an air kerma")
-        return
-    try:
-        found.add(metric.measured(relative_rate(row) / relative_rate(reference), at=at))
-    except ValueError as why:
-        found.cannot(metric, at, str(why))
-
-
 def _place(row: ReadingGroup) -> str:
     return row.beam
+
+
+def _potential(row: ReadingGroup) -> str:
+    return f"{row.kvp:g} kV {row.filter_id}"
 
 
 def _count(row: ReadingGroup) -> float:

@@ -50,7 +50,8 @@ JUDGED_AS = {
 WITHOUT_REFERENCE = Metric(
     "rows_without_reference",
     "1",
-    "Number of output checks beside others that name no reference output and so were not judged",
+    "Number of outputs, half-value layers, applicator factors and depth doses beside others that "
+    "have no reference and so were not judged",
     {"srt": Limits(tolerance_high=0.0, source="what is not judged is no pass")},
 )
 UNCERTAINTY_K1 = Metric("uncertainty_k1", "%", "Standard uncertainty of the output (k = 1)")
@@ -84,12 +85,39 @@ HVL = Metric("hvl", "mm Al", "First half-value layer")
 HVL_DEVIATION = Metric(
     "hvl_deviation",
     "%",
-    "Half-value layer minus the one that the rows state, over that",
+    "Half-value layer minus that of the beam as registered, or else as the rows state, over that",
     _of("SRT.A.HVL"),
 )
 HOMOGENEITY = Metric("homogeneity", "1", "First over second half-value layer")
 APPLICATOR_FACTOR = Metric(
-    "applicator_factor", "1", "Output with an applicator over that with the first of the session"
+    "applicator_factor",
+    "1",
+    "Output with an applicator over that with the reference applicator, or else with the first of "
+    "the session",
+)
+APPLICATOR_FACTOR_DEVIATION = Metric(
+    "applicator_factor_deviation",
+    "%",
+    "Applicator factor minus the signed one, over that; without a signed table the ratio of the "
+    "two reference outputs takes its place",
+    _of("SRT.A.AF"),
+)
+PDD = Metric("pdd", "%", "Reading at a depth in percent of that at the surface")
+PDD_CHANGE = Metric(
+    "pdd_change",
+    "%",
+    "Largest distance of a percent depth dose from the signed one, in percent points",
+    _of("SRT.A.PDD"),
+)
+FIELD_WIDTH = Metric("field_width", "mm", "Distance of the points of half the value on the axis")
+FLATNESS = Metric(
+    "flatness", "%", "100 (max - min)/(max + min) in the middle 80 % of the field (AAPM TG-45)"
+)
+SYMMETRY = Metric(
+    "symmetry",
+    "%",
+    "Largest difference of two points as far left and right of the middle, over the value on the "
+    "axis, in the middle 80 % of the field (AAPM TG-45)",
 )
 ANGLE = Metric(
     "angle_dependence",
@@ -102,5 +130,6 @@ METRICS = (
     *(OUTPUT, DEVIATION, DEVIATION_MONTHLY, DEVIATION_ANNUAL, WITHOUT_REFERENCE),
     *(UNCERTAINTY_K1, UNCERTAINTY_K2, SPREAD, REPEATABILITY),
     *(LINEARITY, END_EFFECT, TIMER_ACCURACY, HVL, HVL_DEVIATION, HOMOGENEITY),
-    *(APPLICATOR_FACTOR, ANGLE, WARM_UP),
+    *(APPLICATOR_FACTOR, APPLICATOR_FACTOR_DEVIATION, ANGLE, WARM_UP),
+    *(PDD, PDD_CHANGE, FIELD_WIDTH, FLATNESS, SYMMETRY),
 )

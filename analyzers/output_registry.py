@@ -13,6 +13,7 @@ from datetime import date, datetime
 
 from analyzers.core import ReadError
 from analyzers.output_checks import CheckType, OutputCheck, ReadingGroup
+from analyzers.srt_tables import UnitTable
 
 ABSOLUTE = (CheckType.ABSOLUTE, CheckType.ANNUAL)
 SAME_CM = 0.051
@@ -79,6 +80,8 @@ class RegisteredUnit:
     baselines: tuple[Baseline, ...] = ()
     reference_applicator: str | None = None
     """The applicator of the output checks, to which applicator factors refer."""
+    tables: tuple[UnitTable, ...] = ()
+    """Signed ones, of any day; a check takes those that count on its own."""
 
 
 def unit_of(check: OutputCheck, units: Sequence[RegisteredUnit]) -> RegisteredUnit | None:

@@ -32,6 +32,13 @@ TIME = re.compile(
 )
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ ().%/-]{0,39}", re.ASCII)
 
+POINTS = (
+    ("depth_mm", (CheckType.PDD,), (CheckType.PDD, CheckType.PROFILE)),
+    ("position_mm", (CheckType.PROFILE,), (CheckType.PROFILE,)),
+    ("profile_axis", (CheckType.PROFILE,), (CheckType.PROFILE,)),
+)
+"""Columns of points, the kinds of check that need them, and those that may have them."""
+
 Cells = Mapping[str, object]
 """Values of a row by column, already of the column's type; an empty cell is not there."""
 
@@ -137,6 +144,7 @@ def _time(text: str, where: str) -> datetime:
 def _check_together(row: ReadingGroup, where: str) -> None:
     """What cells say of one another."""
     _check_applicator(row, where)
+    _check_point(row, where)
     if row.check_type is CheckType.ABSOLUTE and row.n_k_gy_per_c is None:
         raise ReadError(
             "SRT_CAL",
@@ -169,6 +177,24 @@ def _check_together(row: ReadingGroup, where: str) -> None:
             f"{where}, readings_nc: the largest is {largest / smallest:.4g} times the smallest, at "
             f"most {WIDEST_SPREAD:g} accepted; measure again, or correct the one mistyped",
         )
+
+
+def _check_point(row: ReadingGroup, where: str) -> None:
+    """A reading in a depth is none of the output, and one without its place is no point."""
+    kind = row.check_type
+    for name, needed_by, taken_by in POINTS:
+        value = getattr(row, name)
+        if value is None and kind in needed_by:
+            raise ReadError(
+                "SRT_SCHEMA",
+                f"{where}, {name}: empty, and every row of {kind.value} has to say it",
+            )
+        if value is not None and kind not in taken_by:
+            raise ReadError(
+                "SRT_SCHEMA",
+                f"{where}, {name}: given in a row of {kind.value}; it belongs to "
+                f"{' and '.join(taker.value for taker in taken_by)}",
+            )
 
 
 def _check_applicator(row: ReadingGroup, where: str) -> None:
@@ -210,4 +236,5 @@ def _occasion(row: ReadingGroup) -> tuple[object, ...]:
     return (
         *(row.unit_id, row.performed_at, row.check_type, row.beam, row.ssd_cm, row.mode),
         *(row.timer_set_s, row.exposures, row.absorber_mm_al, row.head_angle_deg, row.chamber_sn),
+        *(row.depth_mm, row.position_mm, row.profile_axis),
     )

@@ -32,7 +32,8 @@ OCCASION = (
     *("unit_id", "datetime", "check_type", "kvp", "filter_id", "applicator_id", "ssd_cm"),
     *("timer_set_s", "mode", "exposures", "absorber_mm_al", "head_angle_deg", "chamber_model"),
 )
-"""What a row is known by that has no `record_id` of its own."""
+POINT = ("depth_mm", "position_mm", "profile_axis")
+"""What a row is known by that has no `record_id` of its own; `POINT` where it has one."""
 REFUSED_AT = re.compile(r"^(?P<row>.*?row \d+), (?P<column>[a-z_]+):")
 
 
@@ -239,7 +240,8 @@ def _cells(reader: _Reader, row: SheetRow, moment: datetime) -> Cells:
     if readings:
         found[READINGS] = readings
     if "record_id" not in found:
-        known = json.dumps([found.get(name) for name in OCCASION])
+        told = [found.get(name) for name in OCCASION]
+        known = json.dumps(told + [f"{name} {found[name]}" for name in POINT if name in found])
         found["record_id"] = "row-" + hashlib.sha256(known.encode()).hexdigest()[:12]
     return found
 

@@ -55,6 +55,7 @@ _TEMPERATURE = {
 }
 _TIME = {"s": Conversion(1.0), "min": Conversion(60.0)}
 _LENGTH = {"cm": Conversion(1.0), "mm": Conversion(0.1)}
+_PLACE = {"mm": Conversion(1.0), "cm": Conversion(10.0)}
 _SHARE = {"%": Conversion(1.0), "fraction": Conversion(100.0)}
 _CHARGE = {
     "nC": Conversion(1.0),
@@ -89,6 +90,8 @@ UNITS: Mapping[str, Mapping[str, Conversion]] = {
     "applicator_diameter_cm": _LENGTH,
     "applicator_x_cm": _LENGTH,
     "applicator_y_cm": _LENGTH,
+    "depth_mm": _PLACE,
+    "position_mm": _PLACE,
     READINGS: _CHARGE,
     "n_k_gy_per_c": _FACTOR,
     "reference_output": _RATE,

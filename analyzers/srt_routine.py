@@ -32,7 +32,7 @@ class RoutineTest:
     `metric` is the name of its number in the catalogue of metrics.  A test without unit is one of
     function: it works, or it does not, and then the unit is out of its action limit.
     `check_type`: it is done by an output check of that kind, from its readings, and is no item of
-    a list.
+    a list.  `also_by`: such a check answers it too, where a list does not.
     """
 
     id: str
@@ -42,6 +42,7 @@ class RoutineTest:
     unit: str | None = None
     limits: Limits | None = None
     check_type: str | None = None
+    also_by: str | None = None
 
     @property
     def is_functional(self) -> bool:
@@ -242,7 +243,13 @@ ROUTINE: tuple[RoutineTest, ...] = (
     ),
     RoutineTest("SRT.A.FOCAL.SIZE", _A, "Focal spot size, as at commissioning", "focal_spot_size"),
     RoutineTest(
-        "SRT.A.PDD", _A, "Percentage depth dose", "pdd_change", "%", _within(3, 5, ACHIEVED)
+        "SRT.A.PDD",
+        _A,
+        "Percentage depth dose",
+        "pdd_change",
+        "%",
+        _within(3, 5, ACHIEVED),
+        also_by="pdd",
     ),
     RoutineTest("SRT.A.PROFILE", _A, "Profiles, as at commissioning", "profiles_agree"),
     RoutineTest("SRT.A.REVIEW", _A, "Independent review of the year's results", "review_complete"),

@@ -39,6 +39,7 @@ from analyzers.core import (
 )
 from analyzers.mlc_geometry import with_model
 from analyzers.output_checks import OutputCheck
+from analyzers.output_references import with_references
 from analyzers.output_registry import against, unit_of
 from analyzers.portal_images import PortalImage
 from analyzers.records import Delivery
@@ -222,7 +223,7 @@ def _beside_unit(record: Any, job: Job) -> Any:
         # Where a file calls its unit otherwise and the folder is believed, it is the folder's.
         of_folder = (unit for unit in job.units if job.unit_of_folder in unit.names)
         unit = unit_of(record, job.units) or next(of_folder, None)
-        return record if unit is None else against(record, unit)
+        return record if unit is None else with_references(against(record, unit), unit)
     if isinstance(record, SrtTreatment):
         return replace(record, inputs=job.treatment)
     return record

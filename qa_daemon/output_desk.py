@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzers.output_registry import (
     Baseline,
@@ -12,17 +12,20 @@ from analyzers.output_registry import (
     RegisteredBeam,
     RegisteredUnit,
 )
+from analyzers.srt_tables import APPLICATOR_FACTOR, BACKSCATTER, DEPTH_DOSE
 from analyzers.srt_treatments import TreatmentInputs
 from qa_daemon.model import Job, KvFractionKeys, Report
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
-from qa_daemon.store import output_baselines
+from qa_daemon.store import output_baselines, srt_tables
 from qa_daemon.store.kv_fractions import Asked, FoundInputs, KvFractions
 from qa_daemon.store.ledger import LedgerFile
 from qa_daemon.store.store import Store
 
 CLASS = "srt"
 TREATMENT = "srt-treatment-json"
+OF_CHECKS = (APPLICATOR_FACTOR.name, BACKSCATTER.name, DEPTH_DOSE.name)
+"""Kinds of tables that output checks are held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,11 @@ class OutputDesk:
         if machine is not None and machine.machine_class != CLASS:
             return job
         units = [m for m in self.site.machines if m.machine_class == CLASS]
-        known = tuple(registered(self.site, unit, self._baselines(unit)) for unit in units)
+        # A file of a unit's folder is of that unit, or refused: the tables of others are not read.
+        known = tuple(
+            self._known(unit, with_tables=machine is None or unit.name == machine.name)
+            for unit in units
+        )
         of_folder = machine.name if machine is not None else None
         told = {"units": known, "unit_of_folder": of_folder}
         return job.model_copy(update=told) if known else job
@@ -84,8 +91,14 @@ class OutputDesk:
         )
         return job.model_copy(update={"treatment": inputs}), (asked, found)
 
-    def _baselines(self, unit: Machine) -> tuple[Baseline, ...]:
-        return output_baselines.registered(output_baselines.every(self.store, unit.name))
+    def _known(self, unit: Machine, *, with_tables: bool) -> RegisteredUnit:
+        baselines = output_baselines.registered(output_baselines.every(self.store, unit.name))
+        known = registered(self.site, unit, baselines)
+        if not with_tables:
+            return known
+        # The last that was entered comes last, as where a treatment looks for its tables.
+        stored = [t for t in reversed(srt_tables.every(self.store, unit.name)) if t.is_in_use]
+        return replace(known, tables=tuple(t.table for t in stored if t.kind in OF_CHECKS))
 
 
 def registered(

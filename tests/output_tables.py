@@ -44,6 +44,7 @@ EXAMPLE: Mapping[str, str] = {
 TEXTS = (
     *("record_id", "unit_id", "unit_model", "datetime", "check_type", "operator", "filter_id"),
     *("applicator_id", "mode", "chamber_model", "chamber_sn", "electrometer_sn", "comment"),
+    "profile_axis",
 )
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 from analyzers.core import Analysis, Analyzer, Context, Limits, Measurement, Settings
 from analyzers.numerics.repeatability import deviation_percent, repeated
 from analyzers.output_checks import CheckType, Mode, OutputCheck, ReadingGroup
+from analyzers.output_curves import depth_doses, profiles
 from analyzers.output_factors import budget_of, is_dose_to_water, output_of, rate_gy_per_min, said
 from analyzers.output_findings import (
+    OUTPUT_CHECKS,
     Findings,
     angles,
     applicator_factors,
@@ -35,7 +37,7 @@ from analyzers.output_metrics import (
     WITHOUT_REFERENCE,
 )
 
-OUTPUT_CHECKS = (CheckType.DAILY, CheckType.MONTHLY, CheckType.ANNUAL, CheckType.ABSOLUTE)
+POINTS = (CheckType.PDD, CheckType.PROFILE)
 STATED = "the row's own tolerance_pct and action_pct"
 UNREGISTERED = (
     "not checked here: whether the beam and the chamber are registered for this unit, and whether "
@@ -60,10 +62,12 @@ def analyze(check: OutputCheck, context: Context[SrtOutputSettings]) -> Analysis
         if row.timer_measured_s is not None and row.mode is Mode.TIMER:
             _timer_accuracy(row, row.timer_measured_s, found)
     timers(check.rows, found)
-    half_value_layers(check.rows, found)
+    half_value_layers(check.rows, check.signed, found)
     repeatability(check.rows, found)
-    applicator_factors(check.rows, found)
+    applicator_factors(check.rows, check.signed, found)
     angles(check.rows, found)
+    depth_doses(check.rows, check.signed, found)
+    profiles(check.rows, found)
     warm_up = of_type(check.rows, CheckType.WARMUP)
     if warm_up:
         found.add(WARM_UP.measured(len(warm_up)))
@@ -79,7 +83,7 @@ def analyze(check: OutputCheck, context: Context[SrtOutputSettings]) -> Analysis
 
 def _is_output(row: ReadingGroup) -> bool:
     """Whether a row is asked for its output: by its kind, or by the reference that it names."""
-    if row.absorber_mm_al:
+    if row.absorber_mm_al or row.check_type in POINTS:
         return False
     return row.check_type in OUTPUT_CHECKS or row.reference_output is not None
 
@@ -139,7 +143,7 @@ def _what_is_not_judged(without: list[ReadingGroup], found: Findings) -> str | N
         beams = ", ".join(dict.fromkeys(row.beam for row in without))
         found.notes.append(f"no reference output, so not judged: {beams}")
     if any(m.metric.is_judged for m in found.measurements):
-        found.add(WITHOUT_REFERENCE.measured(len(without)))
+        found.add(WITHOUT_REFERENCE.measured(len(without) + found.not_judged))
         return None
     if without:
         return "no row names a reference output: the outputs are kept for the trend"

@@ -190,7 +190,7 @@ class _Cards:
     def _row(self, card: Card, room: _Room | None) -> ReadingGroup | None:
         beam, applicator = self._beam(card), self._applicator(card)
         timer_s = self._get(card.field("timer"), "timer_set_s")
-        own: dict[str, float | None] = {}
+        own: dict[str, Any] = {}
         for extra in self._entry.kind.own:
             name = card.field(extra.column)
             if extra.is_needed or self._form.get(name, "").strip():

@@ -17,6 +17,7 @@ import numpy as np
 
 from analyzers.output_checks import CheckType, Mode, ReadingGroup
 from qa_daemon.simulate.options import is_on, known
+from qa_daemon.simulate.srt_curves import ACROSS, MEASURED_MM, SSD_CM, across, percent
 
 BEGUN_AT = "2026-02-03T07:31:00+01:00"
 BETWEEN_ROWS = timedelta(minutes=3)
@@ -71,6 +72,7 @@ class Faults:
     end_effect_s: float = 0.0
     hvl_error_percent: float = 0.0
     angle_error_percent: float = 0.0
+    depth_error_mm: float = 0.0
     noise_percent: float = 0.0
     temperature_error_c: float = 0.0
     pressure_unit: str = "kPa"
@@ -88,6 +90,9 @@ class Setting:
     exposures: int = 1
     absorber_mm_al: float | None = None
     angle_deg: float | None = None
+    depth_mm: float | None = None
+    position_mm: float | None = None
+    axis: str | None = None
 
 
 def rows_of(
@@ -132,7 +137,7 @@ def _row(
         hvl_mm_al=beam.hvl_mm_al,
         applicator_id=setting.applicator,
         applicator_diameter_cm=diameter_cm,
-        ssd_cm=15.0,
+        ssd_cm=SSD_CM,
         timer_set_s=setting.set_s,
         mode=Mode.TIMER,
         chamber_model="PTW 23342",
@@ -151,6 +156,9 @@ def _row(
         absorber_mm_al=setting.absorber_mm_al,
         exposures=float(setting.exposures) if setting.exposures > 1 else None,
         head_angle_deg=setting.angle_deg,
+        depth_mm=setting.depth_mm,
+        position_mm=setting.position_mm,
+        profile_axis=setting.axis,
     )
 
 
@@ -164,6 +172,12 @@ def _readings(setting: Setting, faults: Faults, random: np.random.Generator) -> 
         rate *= 1.0 + faults.angle_error_percent / 100.0
     hvl_mm = beam.hvl_mm_al * (1.0 + faults.hvl_error_percent / 100.0)
     rate *= 0.5 ** ((setting.absorber_mm_al or 0.0) / hvl_mm)
+    diameter_cm = APPLICATORS[applied][0]
+    if setting.depth_mm:
+        depth_mm = setting.depth_mm + faults.depth_error_mm
+        rate *= percent(depth_mm, diameter_cm, setting.kvp) / 100.0
+    if setting.position_mm is not None:
+        rate *= across(setting.position_mm, diameter_cm, setting.axis or "x")
     time_s = setting.exposures * (setting.set_s + faults.end_effect_s)
     p_tp = (ZERO_C_IN_K + TEMPERATURE_C) / (ZERO_C_IN_K + T_REF_C) * P_REF_KPA / PRESSURE_KPA
     charge_nc = rate * time_s / S_PER_MIN / N_K_GY_PER_C / p_tp / C_PER_NC
@@ -186,6 +200,15 @@ def settings_of(check: CheckType, potentials: Sequence[float]) -> Iterator[Setti
             yield from (Setting(kvp, check, absorber_mm_al=mm) for mm in ABSORBERS_MM_AL)
         elif check is CheckType.ANGLE:
             yield from (Setting(kvp, check, angle_deg=angle) for angle in ANGLES_DEG)
+        elif check is CheckType.PDD:
+            yield from (Setting(kvp, check, depth_mm=mm) for mm in MEASURED_MM)
+        elif check is CheckType.PROFILE:
+            half_mm = 5.0 * APPLICATORS["A30"][0]
+            yield from (
+                Setting(kvp, check, position_mm=share * half_mm, axis=axis)
+                for axis in ("x", "y")
+                for share in ACROSS
+            )
         else:
             yield Setting(kvp, check)
 
@@ -204,6 +227,7 @@ def writer(written: Callable[[Sequence[ReadingGroup]], bytes]) -> Callable[..., 
         end_effect: float = 0.0,
         hvl_error: float = 0.0,
         angle_error: float = 0.0,
+        depth_error: float = 0.0,
         noise: float = 0.0,
         temperature_error: float = 0.0,
         pressure_unit: str = "kPa",
@@ -214,9 +238,10 @@ def writer(written: Callable[[Sequence[ReadingGroup]], bytes]) -> Callable[..., 
         """Write one session.
 
         Errors are in percent (`output_error`, `hvl_error`, `angle_error`, `noise` as a standard
-        deviation), in s (`end_effect`, not stated in the rows) and in °C (`temperature_error`, of
-        the thermometer).  `pressure_unit` is what the barometer shows and was copied as kPa;
-        `swapped` puts on another applicator than is written down.  Raises ValueError for an unknown
+        deviation), in s (`end_effect`, not stated in the rows), in mm (`depth_error`, how much
+        deeper than written the chamber is) and in °C (`temperature_error`, of the thermometer).
+        `pressure_unit` is what the barometer shows and was copied as kPa; `swapped` puts on another
+        applicator than is written down.  Raises ValueError for an unknown
         check, tube potential, unit of pressure or time.
         """
         known("check", check, [kind.value for kind in CheckType])
@@ -226,6 +251,7 @@ def writer(written: Callable[[Sequence[ReadingGroup]], bytes]) -> Callable[..., 
             end_effect_s=_finite("end_effect", end_effect),
             hvl_error_percent=_finite("hvl_error", hvl_error),
             angle_error_percent=_finite("angle_error", angle_error),
+            depth_error_mm=_finite("depth_error", depth_error),
             noise_percent=_finite("noise", noise),
             temperature_error_c=_finite("temperature_error", temperature_error),
             pressure_unit=pressure_unit,

@@ -13,13 +13,12 @@ from datetime import datetime
 from pathlib import Path
 
 from qa_daemon.simulate.options import known
+from qa_daemon.simulate.srt_curves import SSD_CM, percent
 from qa_daemon.simulate.srt_session import APPLICATORS, BEAMS, BEGUN_AT, S_PER_MIN
 from qa_daemon.simulate.srt_unit import (
     EFFECTIVE_SSD_CM,
-    SSD_CM,
     b_w,
     factor,
-    percent,
     to_water_gy_per_min,
 )
 

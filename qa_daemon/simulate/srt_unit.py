@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from qa_daemon.simulate.srt_curves import SSD_CM, percent
 from qa_daemon.simulate.srt_session import APPLICATORS, BEAMS
 
-SSD_CM, EFFECTIVE_SSD_CM = 15.0, 14.6
+EFFECTIVE_SSD_CM = 14.6
 REFERENCE = "A30"
 MU_EN_RATIO: Mapping[float, float] = {0.3: 1.034, 0.52: 1.028, 1.15: 1.019, 2.2: 1.017, 3.0: 1.018}
 """Over the half-value layer in mm Al, which those of the beams are among."""
-ATTENUATION_PER_MM: Mapping[float, float] = {50.0: 0.0825, 70.0: 0.042, 100.0: 0.017}
-"""Of a field of 3 cm; a wider one is attenuated less, because more is scattered in."""
 DIAMETERS_CM = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
 SSDS_CM = (10.0, 15.0, 20.0)
 DEPTHS_MM = tuple(step / 2.0 for step in range(61))
@@ -34,13 +33,6 @@ def factor(applicator: str, kvp: float) -> float:
     diameter_cm, in_air = APPLICATORS[applicator]
     hvl_mm = BEAMS[kvp].hvl_mm_al
     return in_air * b_w(diameter_cm, hvl_mm) / b_w(APPLICATORS[REFERENCE][0], hvl_mm)
-
-
-def percent(depth_mm: float, diameter_cm: float, kvp: float) -> float:
-    """Percent depth dose: attenuation and inverse square."""
-    per_mm = ATTENUATION_PER_MM[kvp] * (1.0 - 0.03 * (diameter_cm - 3.0))
-    distance = SSD_CM / (SSD_CM + depth_mm / 10.0)
-    return 100.0 * math.exp(-per_mm * depth_mm) * distance**2
 
 
 def to_water_gy_per_min(kvp: float) -> float:

@@ -38,6 +38,7 @@ OUTPUTS = {_judged_as(kind): test.id for test, kind in MEASURED if test.metric =
 OF_A_BEAM = (*OUTPUTS.values(), "SRT.A.HVL")
 BY_METRIC = {
     **{(OUTPUT, t.metric): t.id for t, _ in MEASURED if t.metric != DEVIATION.name},
+    **{(OUTPUT, test.metric): test.id for test in ROUTINE if test.also_by is not None},
     **{(LISTED, test.metric): test.id for test in ROUTINE if test.check_type is None},
 }
 AGAIN = re.compile(r" \(\d+\)$")

@@ -15,8 +15,9 @@ from analyzers.srt_tables import KINDS
 from qa_daemon.__main__ import app
 from qa_daemon.output_desk import registered
 from qa_daemon.simulate import srt_treatment_json
+from qa_daemon.simulate.srt_curves import percent
 from qa_daemon.simulate.srt_session import APPLICATORS
-from qa_daemon.simulate.srt_unit import factor, percent
+from qa_daemon.simulate.srt_unit import factor
 from qa_daemon.store import srt_tables
 from tests.ingest.clinic import Clinic
 from tests.srt.units import SITE, clinic_of

@@ -51,7 +51,7 @@ def test_the_readings_have_a_unit_as_well() -> None:
 
 
 def test_every_quantity_that_people_write_in_several_units_needs_one() -> None:
-    several = {"kPa", "°C", "s", "cm", "nC", "Gy/C", "Gy/min", "%"}
+    several = {"kPa", "°C", "s", "cm", "mm", "nC", "Gy/C", "Gy/min", "%"}
     assert {name for name, column in COLUMNS.items() if column.unit in several} == set(UNITS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from analyzers.catalogue import load
 from analyzers.core import Context, ReadError, Settings
 from analyzers.formats.srt_checks_json import read
+from analyzers.output_metrics import METRICS as OUTPUT_METRICS
 from analyzers.srt.srt_checks import ANALYZER
 from analyzers.srt_routine import BY_ID, ROUTINE
 from qa_daemon.model import Verdict
+from qa_daemon.store.routine_done import BY_METRIC, OUTPUTS
 from qa_daemon.verdict import judge
 
 DOOR = {"id": "SRT.D.SAF.DOOR", "passed": True}
@@ -97,6 +100,35 @@ def test_every_test_is_a_metric_of_one_analyzer_with_limits() -> None:
             assert by_name[test.metric].limits["srt"].source
         else:
             assert test.limits is not None
+
+
+def test_limits_of_what_is_measured_stand_in_the_routine_alone() -> None:
+    by_name = {metric.name: metric for metric in OUTPUT_METRICS}
+    judged_as = {
+        "SRT.M.OUT": "output_deviation_monthly",
+        "SRT.A.CAL": "output_deviation_annual",
+    }
+    for test in ROUTINE:
+        if test.check_type is not None and test.limits is not None:
+            limits = by_name[judged_as.get(test.id, test.metric)].limits["srt"]
+            assert limits == replace(test.limits, source=f"{test.limits.source}; {test.id}")
+    timer = by_name["timer_accuracy"].limits["srt"]
+    assert timer.resolved(100.0).tolerance_high == timer.resolved(10.0).tolerance_high == 1.0
+    assert timer.resolved(300.0).tolerance_high == 3.0
+
+
+def test_every_test_of_the_routine_is_done_by_a_metric_that_there_is() -> None:
+    names = {
+        "srt_output": {metric.name for metric in OUTPUT_METRICS},
+        "srt_checks": {metric.name for metric in ANALYZER.metrics},
+    }
+    assert all(metric in names[analyzer] for analyzer, metric in BY_METRIC)
+    assert {*BY_METRIC.values(), *OUTPUTS.values()} == set(BY_ID)
+    assert OUTPUTS == {
+        None: "SRT.D.OUT",
+        "output_deviation_monthly": "SRT.M.OUT",
+        "output_deviation_annual": "SRT.A.CAL",
+    }
 
 
 @pytest.mark.parametrize(
