@@ -113,7 +113,9 @@ def _known(treatment: SrtTreatment) -> tuple[TreatmentInputs, AcceptedOutput]:
     inputs = treatment.inputs
     if inputs is None:
         raise ValueError(
-            "without the clinic's store no accepted output and no signed table is known"
+            "without the clinic's store neither the unit's accepted output nor its signed tables "
+            "(applicator_factor, pdd; backscatter and mu_en_ratio where outputs are air kerma) are "
+            "known: put the record into the unit's folder, where the service has them"
         )
     if inputs.blocked is not None:
         raise ValueError(f"the unit was blocked at that time ({inputs.blocked})")

@@ -67,6 +67,17 @@ def test_a_stated_error_is_found(
     assert result["verdict"] == verdict
 
 
+def test_a_profile_is_as_wide_as_its_applicator(tmp_path: Path) -> None:
+    """Edges by the line between points 1.5 mm apart: 30 mm, and the heel of 2 % along y alone."""
+    result = analyzed(tmp_path, "--check", "profile", "--kvp", "70")
+    (analysis,) = result["analyses"]
+    found = {(m["metric"], m["at"]): m["value"] for m in analysis["measurements"]}
+    for axis, heel in (("x", 0.0), ("y", 2 * 0.02 * 0.8)):
+        at = f"70 kV F2 A30 {axis}"
+        assert found["field_width", at] == pytest.approx(30.0, abs=0.1)
+        assert found["symmetry", at] == pytest.approx(100.0 * heel, abs=0.2)
+
+
 @pytest.mark.parametrize("unit", ["mmHg", "hPa", "inHg"])
 def test_a_pressure_in_another_unit_is_told(tmp_path: Path, unit: str) -> None:
     error = analyzed(tmp_path, "--pressure-unit", unit)["error"]

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from analyzers.catalogue import load
 from analyzers.srt_table_checks import check_unit
 from analyzers.srt_table_files import read_table
 from analyzers.srt_tables import KINDS
 from qa_daemon.__main__ import app
-from qa_daemon.output_desk import registered
+from qa_daemon.jobs import measure
+from qa_daemon.model import Job, NamedPath
+from qa_daemon.output_desk import OutputDesk, registered
 from qa_daemon.simulate import srt_treatment_json
 from qa_daemon.simulate.srt_curves import percent
 from qa_daemon.simulate.srt_session import APPLICATORS
@@ -131,3 +134,35 @@ def test_the_depth_of_the_day_is_another_dose(clinic: Clinic) -> None:
 def test_what_cannot_be_is_refused(tmp_path: Path, said: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(said))):
         srt_treatment_json.simulate(tmp_path / "x.json", **said)
+
+
+STEEPEST = percent(1.0, 3.0, 50.0) - percent(1.5, 3.0, 50.0)
+"""Half a millimeter deeper than written: most at the first depth below the surface."""
+
+
+@pytest.mark.parametrize(
+    ("check", "options", "metric", "expected"),
+    [
+        ("pdd", (), "pdd_change", 0.0),
+        ("pdd", ("--depth-error", "0.5"), "pdd_change", STEEPEST),
+        ("applicator_factor", (), "applicator_factor_deviation", 0.0),
+    ],
+)
+def test_a_check_is_held_against_the_tables_of_the_unit(
+    tmp_path: Path,
+    clinic: Clinic,
+    check: str,
+    options: tuple[str, ...],
+    metric: str,
+    expected: float,
+) -> None:
+    """Readings have six decimals: 1e-4 % of the smallest."""
+    path = tmp_path / "check.json"
+    run("srt-output-json", "--out", str(path), "--check", check, "--kvp", "50", *options)
+    unit = clinic.site.machine_named("SRT1")
+    assert unit is not None
+    desk = OutputDesk(clinic.site, clinic.store)
+    job = Job(file=NamedPath(path=str(path), name=path.name, folder="SRT1"), machine_class="srt")
+    (analysis,) = measure(desk.beside(job, unit), load()).analyses
+    values = [v.value for v in analysis.values if v.metric == metric]
+    assert values and values == pytest.approx([expected] * len(values), abs=1e-3)
