@@ -33,11 +33,11 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LastDone:
-    """When a test was done last, the clinic's day, with its verdict."""
+    """When a test was done last, the clinic's day, with its verdict; None: it was not judged."""
 
     on: date
     result: int
-    verdict: Verdict
+    verdict: Verdict | None
 
 
 @dataclass(frozen=True, slots=True)

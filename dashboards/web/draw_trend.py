@@ -44,7 +44,8 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
     x = np.array([span.at(instant(p.point_ns)) for p in points])
     y = np.array([p.value for p in points])
     series = [s for bound in BOUNDS for s in _limits(bound, points, x, span)]
-    control = control_limits(y) if metric.control_chart else None
+    is_one = metric.control_chart and len({p.at for p in points}) <= 1
+    control = control_limits(y) if is_one else None
     if control is not None:
         series += _control_lines(control, span)
     series += [s for verdict in LOOKS if (s := _marks(verdict, points, x, y, span)) is not None]
@@ -59,7 +60,7 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
         y_range=_range(series),
     )
     said = summary(metric, points, cut)
-    if metric.control_chart:
+    if is_one:
         said += f" {_control_sentence(metric, control, y)}"
     return Figure(name, said, [panel], row_height=250, width=760)
 

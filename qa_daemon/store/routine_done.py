@@ -19,7 +19,7 @@ from qa_daemon.model import Verdict
 from qa_daemon.store.schema import results, routine_done
 from qa_daemon.store.store import Store
 from qa_daemon.store.unit_blocks import Check
-from qa_daemon.verdict import Judged, Outcome
+from qa_daemon.verdict import Judged, Outcome, worst
 
 LOOKED_BACK = timedelta(days=800)
 """What was done longer ago is overdue whatever its day."""
@@ -47,24 +47,26 @@ AGAIN = re.compile(r" \(\d+\)$")
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The newest time that a test was done; `beam` is empty for one of the unit as a whole."""
+    """The newest time that a test was done; `beam` is empty for one of the unit as a whole.
+
+    `verdict` None: it was done, and the clinic has no limits for it.
+    """
 
     test: str
     beam: str
     point_ns: int
     result: int
-    verdict: Verdict
+    verdict: Verdict | None
 
 
 def keep(connection: Connection, check: Check, outcomes: Sequence[Outcome]) -> None:
     """Write down which tests a result holds."""
-    found: dict[tuple[str, str], Verdict] = {}
+    found: dict[tuple[str, str], Verdict | None] = {}
     for outcome in outcomes:
         places = {judged.value.at or "" for judged in outcome.judged}
         for test, judged in _tests(outcome):
             key = (test, _beam(judged.value.at, places) if test in OF_A_BEAM else "")
-            verdict = judged.verdict if judged.verdict is not None else Verdict.PASS
-            found[key] = max(found.get(key, Verdict.PASS), verdict)
+            found[key] = worst((found.get(key), judged.verdict))
     for (test, beam), verdict in found.items():
         connection.execute(
             insert(routine_done).values(
@@ -72,7 +74,7 @@ def keep(connection: Connection, check: Check, outcomes: Sequence[Outcome]) -> N
                 machine=check.machine,
                 test=test,
                 at_beam=beam,
-                verdict=int(verdict),
+                verdict=verdict,
                 point_ns=check.point_ns,
             )
         )
@@ -98,7 +100,16 @@ def newest(store: Store, machine: str) -> list[Done]:
     )
     with store.read() as connection:
         rows = connection.execute(select(ranked).where(ranked.c.rank == 1))
-        return [Done(r.test, r.at_beam, r.point_ns, r.result, Verdict(r.verdict)) for r in rows]
+        return [
+            Done(
+                r.test,
+                r.at_beam,
+                r.point_ns,
+                r.result,
+                None if r.verdict is None else Verdict(r.verdict),
+            )
+            for r in rows
+        ]
 
 
 def _beam(at: str | None, places: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Trends: by whose limits a number was judged, service events, and what a trend said of itself"""
+"""Tests done without limits, by whose limits a number was judged, and what trends say"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,8 @@ down_revision = "0009"
 def upgrade() -> None:
     """Forward only."""
     op.add_column("measurements", sa.Column("judged_as", sa.String(80), nullable=True))
+    with op.batch_alter_table("routine_done") as table:
+        table.alter_column("verdict", existing_type=sa.Integer(), nullable=True)
     op.create_table(
         "service_events",
         sa.Column("id", sa.Integer(), nullable=False),
