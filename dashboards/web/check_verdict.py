@@ -10,6 +10,7 @@ from datetime import timedelta
 from analyzers.output_checks import ReadingGroup
 from analyzers.output_factors import STATED_BY, budget_of, is_dose_to_water, output_of
 from analyzers.output_metrics import DEVIATION, WITHOUT_REFERENCE
+from analyzers.srt.srt_output import ANALYZER
 from dashboards.web.check_entry import Entry
 from dashboards.web.check_kinds import DAILY, Cards, missing_items
 from dashboards.web.check_numbers import is_doubtful_pressure
@@ -19,7 +20,10 @@ from dashboards.web.wording import LOOKS, Look, action_of, quantity, tolerance_o
 from qa_daemon.check_desk import CheckDesk, Judgement
 from qa_daemon.model import Verdict
 from qa_daemon.store.output_baselines import WATER
+from qa_daemon.store.trend_series import Point, SeriesName
 from qa_daemon.store.unit_blocks import RECONCILE_PERCENT
+from qa_daemon.trends.series import with_value
+from qa_daemon.trends.signals import StepSeen, signals
 from qa_daemon.verdict import Judged, worst
 
 OLD = timedelta(hours=12)
@@ -73,6 +77,7 @@ class BeamView:
     allowed: str
     baseline: str
     todo: str
+    unusual: str
     factors: list[FactorView]
 
 
@@ -117,7 +122,9 @@ def view(
         for judged in outcome.judged
     ]
     shows_rows = bool(entry.rows)
-    beams = [_beam(setting, entry, k, [j for _, j in values]) for k in range(len(entry.rows))]
+    beams = [
+        _beam(clinic, setting, entry, k, [j for _, j in values]) for k in range(len(entry.rows))
+    ]
     return VerdictView(
         look=LOOKS[verdict],
         todo=ALL[verdict],
@@ -129,7 +136,7 @@ def view(
     )
 
 
-def _beam(setting: Setting, entry: Entry, k: int, values: list[Judged]) -> BeamView:
+def _beam(clinic: Clinic, setting: Setting, entry: Entry, k: int, values: list[Judged]) -> BeamView:
     row = entry.rows[k]
     at = row.beam + (WATER if is_dose_to_water(row) else "")
     output = next((j for j in _at(values, at) if j.value.metric == "output"), None)
@@ -156,8 +163,39 @@ def _beam(setting: Setting, entry: Entry, k: int, values: list[Judged]) -> BeamV
             else ""
         ),
         todo=todo,
+        unusual=_unusual(clinic, entry, off) if off is not None else "",
         factors=list(_factors(row)),
     )
+
+
+def _unusual(clinic: Clinic, entry: Entry, off: Judged) -> str:
+    """What the checks before it say of a deviation, whatever its verdict is."""
+    if off.limits is None or entry.performed_at is None:
+        return ""
+    value = off.value
+    name = SeriesName(
+        entry.unit.name,
+        ANALYZER.name,
+        value.metric,
+        place=value.at or "",
+        judged_as=value.judged_as or "",
+    )
+    point = Point(
+        result=0,
+        point_ns=int(entry.performed_at.timestamp()) * 10**9,
+        value=value.value,
+        low=off.limits.tolerance_low,
+        high=off.limits.tolerance_high,
+        version=ANALYZER.version,
+    )
+    for seen in signals(with_value(clinic.store, name, point)):
+        if isinstance(seen, StepSeen):
+            return (
+                f"Not as usual: after the checks before, {seen.usual:.2g} ± {seen.reach:.2g} % was "
+                "to be expected. Measure once more; if it stays so, tell the physicist before "
+                "treating."
+            )
+    return ""
 
 
 def _factors(row: ReadingGroup) -> Iterator[FactorView]:

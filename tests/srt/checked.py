@@ -36,7 +36,7 @@ READINGS = {
     "pressure-unit": "kPa",
     "electrometer": "4567",
 }
-"""The worked example of formats.md 7.1, as two different hands type it."""
+"""A worked example, as two different hands type it: 4.79373 Gy/min."""
 BEAM = "70 kV F2 A30"
 BASELINE = table(row(days_ago(5), readings_nc=";".join([repr(4.79 / 2.0 / FACTOR)] * 3)))
 """A check of three readings whose output is 4.79 Gy/min."""

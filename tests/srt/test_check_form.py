@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from qa_daemon.model import Verdict
-from qa_daemon.store import unit_blocks
+from qa_daemon.store import output_baselines, unit_blocks
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import audit as audit_rows
 from tests.dashboards.visiting import Visitor
@@ -21,6 +21,7 @@ from tests.ingest.clinic import Clinic
 from tests.srt.checked import (
     ANSWERS,
     BASELINE,
+    BEAM,
     CHECK,
     READINGS,
     fields_of,
@@ -33,7 +34,7 @@ from tests.srt.checked import (
 from tests.srt.units import FACTOR, days_ago, row, table
 
 WORKED = "2.345;2.347;2.344"
-"""Readings of the worked example, formats.md 7.1: 4.79373 Gy/min, +0.08 % of 4.79."""
+"""Readings of the worked example: 4.79373 Gy/min, +0.08 % of 4.79."""
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,11 @@ def fingerprint_of(clinic: Clinic) -> list[object]:
 def judged(clinic: Clinic, fmt: str) -> list[StoredResult]:
     clinic.process()
     return [r for r in clinic.queries.results_since() if r.format == fmt]
+
+
+def _reading(off_percent: float) -> str:
+    """Of an output so many percent above 4.79 Gy/min."""
+    return f"{4.79 / 2.0 / FACTOR * (1 + off_percent / 100):.6f}"
 
 
 def numbers_of(result: StoredResult) -> dict[str, float]:
@@ -190,10 +196,28 @@ def test_sent_twice_it_is_one_check(tmp_path: Path) -> None:
 def test_the_verdict_says_what_to_do(
     unit: Visitor, off_percent: float, word: str, sentence: str
 ) -> None:
-    reading = f"{4.79 / 2.0 / FACTOR * (1 + off_percent / 100):.6f}"
-    fields = filled(unit, READINGS, {f"r1-m{k}": reading for k in range(3)})
+    fields = filled(unit, READINGS, {f"r1-m{k}": _reading(off_percent) for k in range(3)})
     shown = text_of(unit.post(CHECK, fields | {"do": "check"}))
     assert f"70 kV F2 A30 {word}" in shown and sentence in shown
+
+
+def test_a_pass_that_is_not_as_usual_is_told_before_it_is_saved(tmp_path: Path) -> None:
+    """2.6 % is in the limit of 3 %, and 0.2 % is what this beam was for a month."""
+    days = [
+        table(row(days_ago(30 - k), readings_nc=";".join([_reading(0.2 * (-1) ** k)] * 3)))
+        for k in range(26)
+    ]
+    with unit_of(tmp_path, *days) as (clinic, served):
+        clinic.process()
+        first = clinic.queries.results_since(limit=100)[-1]
+        output_baselines.sign(clinic.store, first.id, [BEAM], "Physicist A", "as new")
+        visitor = therapist(served)
+        for off_percent, is_told in ((0.3, False), (2.6, True)):
+            typed = {f"r1-m{k}": _reading(off_percent) for k in range(3)}
+            fields = filled(visitor, READINGS, typed)
+            shown = text_of(visitor.post(CHECK, fields | {"do": "check"}))
+            assert f"{BEAM} PASS" in shown
+            assert ("Not as usual" in shown) is is_told
 
 
 def test_an_action_that_is_saved_blocks_the_unit(tmp_path: Path) -> None:
@@ -321,12 +345,12 @@ def test_a_form_that_is_not_ours_is_refused(unit: Visitor) -> None:
 
 def test_other_kinds_are_measured_as_their_tables_are(tmp_path: Path) -> None:
     room = {name: READINGS[name] for name in READINGS if not name.startswith("r1-")}
-    # standards.md 3.2: 100, 71.5, 54.2, 42.9 behind 0, 0.5, 1, 1.5 mm Al are 1.1725 mm Al.
+    # In logarithms: 100, 71.5, 54.2, 42.9 behind 0, 0.5, 1, 1.5 mm Al are 1.1725 mm Al.
     layers = {"beam": "70 kV F2"} | {f"r{k}-timer": "30" for k in range(4)}
     for k, (absorber, charge) in enumerate(((0, 100), (0.5, 71.5), (1, 54.2), (1.5, 42.9))):
         layers |= {f"r{k}-absorber_mm_al": str(absorber)}
         layers |= {f"r{k}-m{m}": str(charge) for m in range(3)}
-    # standards.md 3.2: M(1 min) = 24.00, M(2 min) = 48.02 give eps = -0.000833 min.
+    # By the algebra of two times: M(1 min) = 24.00, M(2 min) = 48.02 give eps = -0.000833 min.
     times = {"beam": "70 kV F2", "r0-timer": "60", "r1-timer": "120"}
     times |= {f"r0-m{m}": "24.00" for m in range(3)} | {f"r1-m{m}": "48.02" for m in range(3)}
     factors = {"beam": "70 kV F2", "r0-timer": "30", "r1-timer": "30"}

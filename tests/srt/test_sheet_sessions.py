@@ -64,7 +64,7 @@ def test_three_ways_in_give_the_same_record_and_the_worked_example(tmp_path: Pat
     assert as_json(of_sheet.rows) == as_json(of_csv.rows) == as_json(of_json.rows)
     for session in (of_csv, of_json, of_sheet):
         found = {m.metric.name: m.value for m in analyzed(session).measurements}
-        # formats.md 7.1: 2.345333 nC x 1.021972 x 1e9 Gy/C in 30 s
+        # By hand: 2.345333 nC x 1.021972 x 1e9 Gy/C in 30 s
         assert found["output"] == pytest.approx(4.79373, abs=5e-6)
     (in_mmhg,) = read(workbook())
     found = {m.metric.name: m.value for m in analyzed(in_mmhg).measurements}
