@@ -16,6 +16,7 @@ from dashboards.web import (
     answers,
     checks,
     files,
+    history,
     images,
     matches,
     pages,
@@ -81,6 +82,7 @@ def create_app(
     app.include_router(matches.router(clinic))
     app.include_router(images.router(clinic))
     app.include_router(treatments.router(clinic))
+    app.include_router(history.router(clinic))
     app.include_router(units.router(clinic))
     app.include_router(checks.router(clinic, hint))
     app.include_router(sign_in.router(clinic))

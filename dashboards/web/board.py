@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from analyzers.core import Limits
 from dashboards.web.clinic import Clinic, When
+from dashboards.web.history import signals_of
 from dashboards.web.wording import (
     LOOKS,
     Look,
@@ -65,6 +66,7 @@ class MachineView:
     worst: Look | None
     is_stale: bool
     earlier: list[EarlierView]
+    signals: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def machines(clinic: Clinic) -> list[MachineView]:
     classes = {m.name: m.machine_class for m in clinic.site.machines}
     names = [*classes, *(name for name in tiles if name not in classes)]
     since_ns = int((clinic.clock() - A_DAY).timestamp()) * 10**9
+    signals = signals_of(clinic)
     found = clinic.queries.findings_since(since_ns)
     return [
         _machine(
@@ -93,6 +96,7 @@ def machines(clinic: Clinic) -> list[MachineView]:
             classes.get(name, "not in the site file"),
             tiles.get(name, []),
             [finding for finding in found if finding.machine == name],
+            len(signals.get(name, [])),
         )
         for name in names
     ]
@@ -137,7 +141,12 @@ def facts(clinic: Clinic) -> Iterator[Fact]:
 
 
 def _machine(
-    clinic: Clinic, name: str, machine_class: str, tiles: list[Tile], found: list[Finding]
+    clinic: Clinic,
+    name: str,
+    machine_class: str,
+    tiles: list[Tile],
+    found: list[Finding],
+    signals: int,
 ) -> MachineView:
     views = [
         _tile(clinic, tile)
@@ -151,6 +160,7 @@ def _machine(
         worst=LOOKS[max(verdicts)] if verdicts else None,
         is_stale=bool(views) and all(view.is_stale for view in views),
         earlier=_earlier(clinic, tiles, found),
+        signals=f"{plural(signals, 'trend')} to look at" if signals else "",
     )
 
 

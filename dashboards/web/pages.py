@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from dashboards import figures
 from dashboards.figures import Figure
-from dashboards.web import board, machine_page, result_page
+from dashboards.web import board, history, machine_page, result_page
 from dashboards.web.about import ABOUT, formats
 from dashboards.web.advice import advice
 from dashboards.web.answers import page
@@ -21,6 +21,7 @@ from dashboards.web.machine_page import RANGES_D
 from dashboards.web.picture import svg
 from dashboards.web.reasons import LONGEST_REASON
 from qa_daemon.store.queries import StoredResult
+from qa_daemon.store.service_events import EventKind
 
 MOST_ID = 2**63 - 1
 """SQLite knows no greater number."""
@@ -64,6 +65,12 @@ def _pages(clinic: Clinic) -> list[Route]:
             rows=machine_page.rows(clinic, newest),
             before=before,
             following=following,
+            signals=history.signals_of(clinic, name).get(name, []),
+            events=history.events_of(clinic, name),
+            event_kinds=list(EventKind),
+            is_physicist=clinic.people.is_physicist(request),
+            notice=clinic.people.take_notice(request),
+            longest_reason=LONGEST_REASON,
         )
 
     def show_results(request: Request, before: Before = None) -> HTMLResponse:

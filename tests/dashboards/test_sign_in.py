@@ -343,6 +343,7 @@ def test_no_route_takes_anything_from_a_visitor_or_from_another_site(decisions: 
         "/images/{result:int}/kind",
         "/images/{result:int}/baseline",
         "/treatments",
+        "/machines/{name:path}/events",
         "/units/{name}/clear",
         "/units/{name}/sign",
         "/units/{name}/baseline",
@@ -350,7 +351,7 @@ def test_no_route_takes_anything_from_a_visitor_or_from_another_site(decisions: 
         "/units/{name}/check",
     }
     for path in paths - {"/sign-in"}:
-        answer = visitor.post(re.sub(r"{\w+(:int)?}", "1", path), {"token": "", "plan": "7"})
+        answer = visitor.post(re.sub(r"{\w+(:\w+)?}", "1", path), {"token": "", "plan": "7"})
         assert (answer.status, answer.headers["location"]) == (303, "/sign-in")
     assert trail(decisions) == []
 
