@@ -296,10 +296,12 @@ def _trends(core: Core) -> Part:
         (analyzer.name, metric.name)
         for analyzer in core.catalogue.analyzers
         for metric in analyzer.metrics
-        if metric.control_chart
+        if metric.is_judged
     ]
     outbox = Outbox(core.store, "trends")
-    return Drain(core.store, outbox, core.queries, TrendFollower(core.store, metrics))
+    return Drain(
+        core.store, outbox, core.queries, TrendFollower(core.store, metrics, core.site.zone)
+    )
 
 
 def _sinks(site: Site, core: Core) -> list[Part]:

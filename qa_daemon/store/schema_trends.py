@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 from qa_daemon.store.schema import metadata
 
@@ -43,4 +54,55 @@ trend_signals = Table(  # what a trend said of itself, from when to when
     Index("trend_signals_by_told", "told_at"),
     Index("trend_signals_by_machine", "machine", "closed_at"),
     Index("trend_signals_by_result", "result"),
+)
+
+trend_days = Table(  # each quantity by day: long trends cost by the days they show
+    "trend_days",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("machine", String(200), nullable=False),
+    Column("analyzer", String(80), nullable=False),
+    Column("metric", String(80), nullable=False),
+    Column("place", String(80), nullable=False),
+    Column("energy", String(40), nullable=False),
+    Column("judged_as", String(80), nullable=False),
+    Column("version", String(20), nullable=False),  # of the analyzer
+    Column("day", String(10), nullable=False),  # ISO, the clinic's own
+    Column("n", Integer, nullable=False),  # results
+    Column("lowest", Float, nullable=False),
+    Column("median", Float, nullable=False),
+    Column("highest", Float, nullable=False),
+    Column("verdict", Integer),  # the worst
+    Column("result", Integer, ForeignKey("results.id"), nullable=False),  # of it, the newest
+    Column("point_ns", BigInteger, nullable=False),  # of the newest
+    Column("unit", String(20), nullable=False),
+    Column("tolerance_low", Float),  # limits of the newest
+    Column("tolerance_high", Float),
+    Column("action_low", Float),
+    Column("action_high", Float),
+    Index("trend_days_by_machine", "machine", "day"),
+    Index(
+        "trend_days_by_trend",
+        "machine",
+        "analyzer",
+        "metric",
+        "place",
+        "energy",
+        "judged_as",
+        "day",
+    ),
+)
+
+leaf_days = Table(  # every leaf by day, the median of its deliveries
+    "leaf_days",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("machine", String(200), nullable=False),
+    Column("analyzer", String(80), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("n", Integer, nullable=False),  # deliveries
+    Column("leaves", Text, nullable=False),  # JSON, as in leaf_errors
+    Column("quantities", Text, nullable=False),
+    Column("numbers", LargeBinary, nullable=False),
+    Index("leaf_days_by_machine", "machine", "analyzer", "day"),
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from zoneinfo import ZoneInfo
 
 from qa_daemon.store import trend_signals
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.store import Store
+from qa_daemon.store.trend_days import days_touched, rebuild
 from qa_daemon.store.trend_series import SeriesName, names_in
 from qa_daemon.store.trend_signals import Found
 from qa_daemon.trends.series import NS_PER_DAY, read
@@ -18,15 +20,17 @@ class TrendFollower:
 
     What it finds follows from the values that are there, not from their order of arrival: a value
     that comes late is laid where it belongs, and the newest of all is what is judged.  `metrics`
-    are the quantities (analyzer, metric) whose values of one machine are one process.
+    are the quantities (analyzer, metric) that have limits; days are those of `zone`.
     """
 
-    def __init__(self, store: Store, metrics: Collection[tuple[str, str]]) -> None:
+    def __init__(self, store: Store, metrics: Collection[tuple[str, str]], zone: ZoneInfo) -> None:
         self._store = store
+        self._zone = zone
         self._metrics = frozenset(metrics)
 
     def write(self, results: Sequence[StoredResult]) -> None:
-        """Look at what these results belong to."""
+        """Bring the days of these results up to date, and look at what they belong to."""
+        rebuild(self._store, days_touched(self._store, results, self._zone), self._zone)
         touched: dict[SeriesName, int] = {}
         now_ns = int(self._store.instant().timestamp()) * 10**9
         for result in results:

@@ -8,7 +8,15 @@ import numpy as np
 
 from qa_daemon.store import output_baselines, service_events
 from qa_daemon.store.store import Store
-from qa_daemon.store.trend_series import Point, SeriesName, points_of, processes
+from qa_daemon.store.trend_days import days_of
+from qa_daemon.store.trend_series import (
+    BY_BEAM,
+    LOOKED_BACK,
+    Point,
+    SeriesName,
+    points_of,
+    processes,
+)
 from qa_daemon.trends.signals import Series
 
 NS_PER_DAY = 86_400 * 10**9
@@ -17,8 +25,12 @@ WATER = " water"
 
 
 def read(store: Store, name: SeriesName, until_ns: int) -> tuple[Sequence[Point], Series] | None:
-    """The newest values of a series and what was done to it; None where there are none."""
-    points = points_of(store, name, until_ns)
+    """The newest values of a series and what was done to it; None where there are none.
+
+    Of a kV unit's output each check is a value.  All else has one value a day, the median of its
+    results: a linac may deliver fifty fields a day, and a trend is about days.
+    """
+    points = points_of(store, name, until_ns) if name.analyzer in BY_BEAM else _days(store, name)
     return (points, _series(store, name, points)) if points else None
 
 
@@ -46,6 +58,21 @@ def _series(store: Store, name: SeriesName, points: Sequence[Point]) -> Series:
         # Right after its baseline was signed a deviation is none, whatever it was before.
         expected=0.0 if before and max(before) in baselines else None,
     )
+
+
+def _days(store: Store, name: SeriesName) -> list[Point]:
+    since = store.instant().date() - LOOKED_BACK
+    return [
+        Point(
+            day.result,
+            day.point_ns,
+            day.median,
+            day.limits.tolerance_low,
+            day.limits.tolerance_high,
+            day.version,
+        )
+        for day in days_of(store, name, since)
+    ]
 
 
 def _baselines(store: Store, name: SeriesName) -> set[int]:

@@ -121,11 +121,19 @@ def _step(series: Series) -> StepSeen | None:
     if np.isnan(sigma):
         return None
     usual, reach = total / weight, STEP_SIGMAS * sigma * float(np.sqrt(1.0 + 1.0 / weight))
-    size = abs(float(series.values[-1]) - usual)
+    newest = float(series.values[-1])
+    if _is_outside(newest, series):
+        return None  # its verdict says so already
+    size = abs(newest - usual)
     worth = WORTH_SAYING * min(abs(limit - usual) for limit in series.limits)
     if size <= reach or size < worth:
         return None
-    return StepSeen(float(series.values[-1]), usual, reach)
+    return StepSeen(newest, usual, reach)
+
+
+def _is_outside(value: float, series: Series) -> bool:
+    low, high = series.low, series.high
+    return (low is not None and value < low) or (high is not None and value > high)
 
 
 def _drift(series: Series) -> DriftSeen | None:

@@ -25,7 +25,8 @@ def text_of(html: str) -> str:
 
 def follow(clinic: Clinic) -> None:
     """Look at all results, as the service does."""
-    TrendFollower(clinic.store, METRICS).write(clinic.queries.results_since(limit=200))
+    follower = TrendFollower(clinic.store, METRICS, clinic.site.zone)
+    follower.write(clinic.queries.results_since(limit=200))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class History:
             (folder / "store.sqlite3").write_bytes(_quiet_store())
         self.made = TestStore(folder)
         self.store = self.made.store
-        self.follower = TrendFollower(self.store, METRICS)
+        self.follower = TrendFollower(self.store, METRICS, ZoneInfo("Europe/Berlin"))
         self.last = self.made.queries.last_result_id()
 
     def save(

@@ -54,6 +54,11 @@ def test_right_after_an_event_the_spread_of_before_still_holds() -> None:
     assert seen.usual == pytest.approx(-0.1 / 6.0)
 
 
+@pytest.mark.parametrize("value", [3.1, -40.0])
+def test_what_a_limit_says_already_is_not_said_again(value: float) -> None:
+    assert signals(_series([*_noise(60), value])) == []
+
+
 def test_what_changes_no_decision_is_no_step() -> None:
     """Every value the same: a range of none, and a first other value is far off in its terms."""
     same = np.full(40, 1.0)
@@ -106,7 +111,9 @@ def test_a_series_without_limits_says_nothing() -> None:
 
 
 def test_one_sided_limits_are_held_against_alone() -> None:
-    assert isinstance(_only(signals(_series([*_noise(60), 4.0], limits=(None, 3.0)))), StepSeen)
+    for value in (2.9, -9.0):
+        told = signals(_series([*_noise(60), value], limits=(None, 3.0)))
+        assert isinstance(_only(told), StepSeen)
     falling = -0.02 * np.arange(100) + _noise(100, 4)
     assert signals(_series(falling, limits=(None, 3.0))) == []
 

@@ -52,5 +52,58 @@ def upgrade() -> None:
     op.create_index(
         "trend_signals_by_machine", "trend_signals", ["machine", "closed_at"], unique=False
     )
+    op.create_table(
+        "trend_days",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("analyzer", sa.String(80), nullable=False),
+        sa.Column("metric", sa.String(80), nullable=False),
+        sa.Column("place", sa.String(80), nullable=False),
+        sa.Column("energy", sa.String(40), nullable=False),
+        sa.Column("judged_as", sa.String(80), nullable=False),
+        sa.Column("version", sa.String(20), nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("lowest", sa.Float(), nullable=False),
+        sa.Column("median", sa.Float(), nullable=False),
+        sa.Column("highest", sa.Float(), nullable=False),
+        sa.Column("verdict", sa.Integer(), nullable=True),
+        sa.Column("result", sa.Integer(), nullable=False),
+        sa.Column("point_ns", sa.BigInteger(), nullable=False),
+        sa.Column("unit", sa.String(20), nullable=False),
+        sa.Column("tolerance_low", sa.Float(), nullable=True),
+        sa.Column("tolerance_high", sa.Float(), nullable=True),
+        sa.Column("action_low", sa.Float(), nullable=True),
+        sa.Column("action_high", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(["result"], ["results.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("trend_days_by_machine", "trend_days", ["machine", "day"], unique=False)
+    op.create_index(
+        "trend_days_by_trend",
+        "trend_days",
+        ["machine", "analyzer", "metric", "place", "energy", "judged_as", "day"],
+        unique=False,
+    )
+    op.create_table(
+        "leaf_days",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("analyzer", sa.String(80), nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("leaves", sa.Text(), nullable=False),
+        sa.Column("quantities", sa.Text(), nullable=False),
+        sa.Column("numbers", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "leaf_days_by_machine", "leaf_days", ["machine", "analyzer", "day"], unique=False
+    )
+    # Results that are here already are looked through as if they had just come.
+    op.execute(
+        "INSERT INTO outbox (sink, result, state) "
+        "SELECT 'trends', id, 'pending' FROM results WHERE active ORDER BY id"
+    )
     op.create_index("trend_signals_by_told", "trend_signals", ["told_at"], unique=False)
     op.create_index("trend_signals_by_result", "trend_signals", ["result"], unique=False)

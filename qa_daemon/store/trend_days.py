@@ -1,0 +1,273 @@
+"""Trends by day: what a long span, or a machine of many deliveries a day, is read from.
+
+A machine's day is always made anew from its measurements, so that it does not matter in which order
+they came, or how often they were looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, time, timedelta
+from statistics import median
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, RowMapping, delete, insert, select
+
+from analyzers.core import Limits
+from qa_daemon.model import Verdict
+from qa_daemon.store.leaf_errors import STORED
+from qa_daemon.store.queries import StoredResult
+from qa_daemon.store.schema import analyses, leaf_errors, measurements, results
+from qa_daemon.store.schema_trends import leaf_days, trend_days
+from qa_daemon.store.store import Store
+from qa_daemon.store.trend_series import BY_BEAM, SeriesName
+
+MOST_DAYS = 12_000
+"""Thirty years and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrendDay:
+    """One day of a series: how many results, their lowest, middle and highest value.
+
+    `result` is the newest of those with the worst verdict, `limits` those of the newest.
+    """
+
+    day: date
+    n: int
+    lowest: float
+    median: float
+    highest: float
+    verdict: Verdict | None
+    result: int
+    point_ns: int
+    version: str
+    unit: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class LeafDay:
+    """Every leaf of a machine on one day: medians, shape (quantities, leaves), NaN where none."""
+
+    day: date
+    n: int
+    leaves: tuple[str, ...]
+    quantities: tuple[str, ...]
+    numbers: NDArray[np.float32]
+
+
+MachineDay = tuple[str, date]
+
+
+def days_touched(store: Store, of: Sequence[StoredResult], zone: ZoneInfo) -> set[MachineDay]:
+    """The machine-days that results are of, and those of what they took the place of."""
+    with store.read() as connection:
+        rows = connection.execute(
+            select(results.c.machine, results.c.point_ns).where(
+                results.c.superseded_by.in_([result.id for result in of])
+            )
+        ).all()
+    found = [(row.machine, row.point_ns) for row in rows]
+    found += [(result.machine, result.point_ns) for result in of]
+    return {(machine, _day(ns, zone)) for machine, ns in found if machine is not None}
+
+
+def rebuild(store: Store, days: Iterable[MachineDay], zone: ZoneInfo) -> None:
+    """Make machine-days anew from what is in the store, all in one transaction."""
+    with store.write() as connection:
+        for machine, day in sorted(days):
+            since_ns, until_ns = _bounds(day, zone)
+            _rebuild_numbers(connection, machine, day, since_ns, until_ns)
+            _rebuild_leaves(connection, machine, day, since_ns, until_ns)
+
+
+def series_of(store: Store, machine: str, analyzer: str, metric: str) -> list[SeriesName]:
+    """Every series of a quantity: by beam, energy and kind of check."""
+    here = trend_days.c
+    query = (
+        select(here.place, here.energy, here.judged_as)
+        .where(here.machine == machine, here.analyzer == analyzer, here.metric == metric)
+        .distinct()
+        .order_by(here.place, here.energy, here.judged_as)
+    )
+    with store.read() as connection:
+        rows = connection.execute(query).all()
+    return [SeriesName(machine, analyzer, metric, r.place, r.energy, r.judged_as) for r in rows]
+
+
+def days_of(
+    store: Store, name: SeriesName, since: date | None = None, until: date | None = None
+) -> list[TrendDay]:
+    """The days of a series in order, ends included; the newest `MOST_DAYS` of them."""
+    query = select(trend_days).where(*(trend_days.c[k] == v for k, v in asdict(name).items()))
+    if since is not None:
+        query = query.where(trend_days.c.day >= since.isoformat())
+    if until is not None:
+        query = query.where(trend_days.c.day <= until.isoformat())
+    query = query.order_by(trend_days.c.day.desc(), trend_days.c.id.desc()).limit(MOST_DAYS)
+    with store.read() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [_trend_day(row) for row in reversed(rows)]
+
+
+def leaves_of(store: Store, machine: str, analyzer: str, since: date, until: date) -> list[LeafDay]:
+    """Every leaf by day, in order."""
+    here = leaf_days.c
+    query = (
+        select(leaf_days)
+        .where(here.machine == machine, here.analyzer == analyzer)
+        .where(here.day >= since.isoformat(), here.day <= until.isoformat())
+        .order_by(here.day, here.id)
+    )
+    with store.read() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [_leaf_day(row) for row in rows]
+
+
+def _rebuild_numbers(
+    connection: Connection, machine: str, day: date, since_ns: int, until_ns: int
+) -> None:
+    here = (trend_days.c.machine == machine, trend_days.c.day == day.isoformat())
+    connection.execute(delete(trend_days).where(*here))
+    query = (
+        select(measurements, results.c.energy, analyses.c.version)
+        .join(results, results.c.id == measurements.c.result)
+        .join(analyses, analyses.c.id == measurements.c.analysis)
+        .where(results.c.machine == machine, results.c.active)
+        .where(results.c.point_ns >= since_ns, results.c.point_ns < until_ns)
+        .where(measurements.c.active)
+        .order_by(results.c.point_ns, measurements.c.id)
+    )
+    grouped: dict[tuple[SeriesName, str], list[RowMapping]] = {}
+    for row in connection.execute(query).mappings():
+        by_beam = row["analyzer"] in BY_BEAM
+        name = SeriesName(
+            machine,
+            row["analyzer"],
+            row["metric"],
+            (row["at"] or "") if by_beam else "",
+            "" if by_beam else row["energy"] or "",
+            row["judged_as"] or "",
+        )
+        grouped.setdefault((name, row["version"]), []).append(row)
+    if grouped:
+        made = [
+            asdict(name) | {"version": version, "day": day.isoformat()} | _summary(rows)
+            for (name, version), rows in grouped.items()
+        ]
+        connection.execute(insert(trend_days), made)
+
+
+def _summary(rows: Sequence[RowMapping]) -> dict[str, object]:
+    """The columns of a day; a result with several values of one series counts its worst."""
+    by_result: dict[int, RowMapping] = {}
+    for row in rows:
+        known = by_result.get(row["result"])
+        if known is None or _badness(row) >= _badness(known):
+            by_result[row["result"]] = row
+    kept = list(by_result.values())
+    values = [row["value"] for row in kept]
+    newest = kept[-1]
+    worst = max(reversed(kept), key=_badness)
+    limits = ("tolerance_low", "tolerance_high", "action_low", "action_high")
+    return {
+        "n": len(kept),
+        "lowest": min(values),
+        "median": median(values),
+        "highest": max(values),
+        "verdict": worst["verdict"],
+        "result": worst["result"],
+        "point_ns": newest["point_ns"],
+        "unit": newest["unit"],
+        **{name: newest[name] for name in limits},
+    }
+
+
+def _badness(row: RowMapping) -> int:
+    return -1 if row["verdict"] is None else int(row["verdict"])
+
+
+def _rebuild_leaves(
+    connection: Connection, machine: str, day: date, since_ns: int, until_ns: int
+) -> None:
+    here = (leaf_days.c.machine == machine, leaf_days.c.day == day.isoformat())
+    connection.execute(delete(leaf_days).where(*here))
+    query = select(leaf_errors).where(
+        leaf_errors.c.machine == machine,
+        leaf_errors.c.active,
+        leaf_errors.c.point_ns >= since_ns,
+        leaf_errors.c.point_ns < until_ns,
+    )
+    grouped: dict[tuple[str, str, str], list[NDArray[np.float32]]] = {}
+    for row in connection.execute(query):
+        shape = (len(json.loads(row.quantities)), len(json.loads(row.leaves)))
+        table = np.frombuffer(row.numbers, STORED).reshape(shape)
+        grouped.setdefault((row.analyzer, row.leaves, row.quantities), []).append(table)
+    for (analyzer, leaves, quantities), tables in grouped.items():
+        connection.execute(
+            insert(leaf_days).values(
+                machine=machine,
+                analyzer=analyzer,
+                day=day.isoformat(),
+                n=len(tables),
+                leaves=leaves,
+                quantities=quantities,
+                numbers=_medians(np.stack(tables)).tobytes(),
+            )
+        )
+
+
+def _medians(tables: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Over deliveries, of those in which a leaf has a number."""
+    known = np.isfinite(tables)
+    ordered = np.sort(np.where(known, tables, np.inf), axis=0)
+    count = known.sum(axis=0)
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, len(tables) - 1)[None], axis=0)[0]
+    with np.errstate(invalid="ignore"):
+        middle = np.where(count > 0, (low + high) / 2.0, np.nan)
+    return np.asarray(middle, dtype=STORED)
+
+
+def _day(point_ns: int, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(point_ns // 10**9, zone).date()
+
+
+def _bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
+    """The first instant of a day and of the next one, in nanoseconds."""
+    begin = datetime.combine(day, time(), zone)
+    end = datetime.combine(day + timedelta(days=1), time(), zone)
+    return int(begin.timestamp()) * 10**9, int(end.timestamp()) * 10**9
+
+
+def _trend_day(row: RowMapping) -> TrendDay:
+    return TrendDay(
+        day=date.fromisoformat(row["day"]),
+        n=row["n"],
+        lowest=row["lowest"],
+        median=row["median"],
+        highest=row["highest"],
+        verdict=None if row["verdict"] is None else Verdict(row["verdict"]),
+        result=row["result"],
+        point_ns=row["point_ns"],
+        version=row["version"],
+        unit=row["unit"],
+        limits=Limits(
+            row["tolerance_low"],
+            row["tolerance_high"],
+            row["action_low"],
+            row["action_high"],
+        ),
+    )
+
+
+def _leaf_day(row: RowMapping) -> LeafDay:
+    leaves = tuple(json.loads(row["leaves"]))
+    quantities = tuple(json.loads(row["quantities"]))
+    numbers = np.frombuffer(row["numbers"], STORED).reshape(len(quantities), len(leaves))
+    return LeafDay(date.fromisoformat(row["day"]), row["n"], leaves, quantities, numbers)
