@@ -15,7 +15,13 @@ LONG_AGO_OR_AHEAD = 4e18
 def sentence(signal: StoredSignal, metric: Metric, zone: ZoneInfo) -> str:
     """`70 kV F2 A30: output_deviation drifts by +0.21 % a month, ...`, without the machine."""
     of = ", ".join(part for part in (signal.series.place, signal.series.energy) if part)
-    said = _step(signal, metric) if signal.kind == "step" else _drift(signal, metric, zone)
+    match signal.kind:
+        case "step":
+            said = _step(signal, metric)
+        case "drift":
+            said = _drift(signal, metric, zone)
+        case kind:
+            said = _outside(signal, metric, "average of " if kind == "average" else "")
     return f"{of}: {said}" if of else said
 
 
@@ -25,6 +31,14 @@ def _step(signal: StoredSignal, metric: Metric) -> str:
     return (
         f"{metric.name} {value:.3g}{_unit(metric)} is not as usual: "
         f"{usual:.3g} +/- {reach:.2g}{_unit(metric)} was to be expected"
+    )
+
+
+def _outside(signal: StoredSignal, metric: Metric, of: str) -> str:
+    value, low, high = (signal.numbers.get(name) or 0.0 for name in ("value", "low", "high"))
+    return (
+        f"{of}{metric.name} {value:.3g}{_unit(metric)} is outside its control limits "
+        f"{low:.3g} to {high:.3g}{_unit(metric)}"
     )
 
 

@@ -44,12 +44,21 @@ class EventView:
 
 
 def signals_of(clinic: Clinic, machine: str | None = None) -> dict[str, list[SignalView]]:
-    """Open signals by machine: of one, or of all."""
+    """Open signals that people are told of by machine: of one, or of all."""
+    return _views(clinic, machine, told=True)
+
+
+def charted(clinic: Clinic, machine: str) -> list[SignalView]:
+    """What control charts of a machine say besides."""
+    return _views(clinic, machine, told=False).get(machine, [])
+
+
+def _views(clinic: Clinic, machine: str | None, *, told: bool) -> dict[str, list[SignalView]]:
     found: dict[str, list[SignalView]] = {}
     for signal in trend_signals.open_of(clinic.store, machine):
         series = signal.series
         metric = clinic.meanings.get(f"{series.analyzer}.{series.metric}")
-        if metric is None:
+        if metric is None or (signal.kind in trend_signals.TOLD) is not told:
             continue
         title = clinic.title(series.analyzer)
         said = f"{title}, {sentence(signal, metric, clinic.site.zone)}"

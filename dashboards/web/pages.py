@@ -66,6 +66,7 @@ def _pages(clinic: Clinic) -> list[Route]:
             before=before,
             following=following,
             signals=history.signals_of(clinic, name).get(name, []),
+            charted=history.charted(clinic, name),
             events=history.events_of(clinic, name),
             event_kinds=list(EventKind),
             is_physicist=clinic.people.is_physicist(request),

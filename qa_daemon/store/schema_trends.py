@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -105,4 +106,35 @@ leaf_days = Table(  # every leaf by day, the median of its deliveries
     Column("quantities", Text, nullable=False),
     Column("numbers", LargeBinary, nullable=False),
     Index("leaf_days_by_machine", "machine", "analyzer", "day"),
+)
+
+chart_limits = Table(  # what a control chart holds values against, from when on
+    "chart_limits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("machine", String(200), nullable=False),
+    Column("analyzer", String(80), nullable=False),
+    Column("metric", String(80), nullable=False),
+    Column("place", String(80), nullable=False),
+    Column("energy", String(40), nullable=False),
+    Column("judged_as", String(80), nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Column("center", Float, nullable=False),
+    Column("sigma", Float, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("alike", Float, nullable=False),
+    Column("widened", Boolean, nullable=False),
+    Column("signed_by", String(200)),  # null: found from the first values of a process
+    Column("reason", Text),
+    Column("at", String(32), nullable=False),
+    Index(
+        "chart_limits_by_trend",
+        "machine",
+        "analyzer",
+        "metric",
+        "place",
+        "energy",
+        "judged_as",
+        "since_ns",
+    ),
 )

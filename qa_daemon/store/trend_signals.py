@@ -14,6 +14,8 @@ from qa_daemon.store.store import Store
 from qa_daemon.store.trend_series import SeriesName
 
 MOST = 500
+TOLD = ("step", "drift")
+"""Kinds that people are told of; those of a control chart stand on its page."""
 TOLD_AGAIN_AFTER = timedelta(days=7)
 """A signal that comes and goes is told of no more often."""
 
@@ -111,7 +113,7 @@ def _open(connection: Connection, store: Store, series: SeriesName, found: Found
             kind=found.kind,
             **_columns(found),
             opened_at=store.now(),
-            told_at=told,
+            told_at=told if found.kind in TOLD else store.now(),
         )
     )
 

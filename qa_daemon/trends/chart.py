@@ -35,7 +35,7 @@ class Usual:
     """What a process is like: center and standard deviation of single values, from `values` values.
 
     `alike` is the correlation of neighbors; `widened`: because of it, the spread of all values is
-    taken and not that of moving ranges.  `signed`: a physicist set these.
+    taken and not that of moving ranges.
     """
 
     center: float
@@ -43,17 +43,18 @@ class Usual:
     values: int
     alike: float
     widened: bool
-    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """One process as a chart; rows have the shape of its values, (n,).
 
-    `watched` are the values of phase two.  `average` and `average_reach` are NaN before it.
+    `offsets` are the values minus the center, `watched` those of phase two.  `average` and
+    `average_reach` are NaN before it.
     """
 
     usual: Usual
+    offsets: Numbers
     watched: Marks
     beyond: Marks
     average: Numbers
@@ -92,16 +93,13 @@ def usual_of(values: Numbers) -> Usual | None:
     )
 
 
-def chart_of(values: Numbers, signed: Usual | None = None) -> Chart | None:
-    """The chart of one process, values in order of time; None where nobody knows what is usual.
+def chart_of(values: Numbers, usual: Usual, begin: int = 0) -> Chart:
+    """The chart of one process, values in order of time, held against what is usual.
 
-    With `signed` limits every value is watched.
+    Values before index `begin` are those that it was found from; they are not judged by themselves.
     """
-    usual = signed if signed is not None else usual_of(values)
-    if usual is None:
-        return None
     n = values.size
-    begin = 0 if signed is not None else min(PHASE_ONE, n)
+    begin = min(begin, n)
     watched = np.arange(n) >= begin
     average, reach = np.full(n, np.nan), np.full(n, np.nan)
     average[begin:] = weighted_average(values[begin:], usual.center)
@@ -113,6 +111,7 @@ def chart_of(values: Numbers, signed: Usual | None = None) -> Chart | None:
         average_beyond = watched & (np.abs(average - usual.center) > reach + rounding)
     return Chart(
         usual=usual,
+        offsets=values - usual.center,
         watched=watched,
         beyond=watched & (off > SIGMAS * usual.sigma + rounding),
         average=average,

@@ -11,8 +11,9 @@ from qa_daemon.store.store import Store
 from qa_daemon.store.trend_days import days_touched, rebuild
 from qa_daemon.store.trend_series import SeriesName, names_in
 from qa_daemon.store.trend_signals import Found
+from qa_daemon.trends.charting import chart, signals_of
 from qa_daemon.trends.series import NS_PER_DAY, read
-from qa_daemon.trends.signals import DriftSeen, Signal, StepSeen, signals
+from qa_daemon.trends.signals import ChartSeen, DriftSeen, Signal, StepSeen, signals
 
 
 class TrendFollower:
@@ -46,10 +47,9 @@ class TrendFollower:
         if known is not None:
             points, series = known
             newest = points[-1]
-            found = [
-                Found(one.kind, newest.result, newest.point_ns, _numbers(one))
-                for one in signals(series)
-            ]
+            charted = chart(self._store, name, points, series) if series.limits else None
+            seen = signals(series) + (signals_of(charted) if charted is not None else [])
+            found = [Found(one.kind, newest.result, newest.point_ns, _numbers(one)) for one in seen]
         trend_signals.keep(self._store, name, found)
 
 
@@ -58,6 +58,8 @@ def _numbers(signal: Signal) -> dict[str, float | None]:
     match signal:
         case StepSeen(value, usual, reach):
             return {"value": value, "usual": usual, "reach": reach}
+        case ChartSeen(_, value, low, high):
+            return {"value": value, "low": low, "high": high}
         case DriftSeen(per_month, crossing):
             return {
                 "per_month": per_month,

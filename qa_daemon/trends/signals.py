@@ -38,6 +38,8 @@ class Kind(StrEnum):
 
     STEP = "step"
     DRIFT = "drift"
+    BEYOND = "beyond"
+    AVERAGE = "average"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,17 @@ class DriftSeen:
     kind = Kind.DRIFT
 
 
-Signal = StepSeen | DriftSeen
+@dataclass(frozen=True, slots=True)
+class ChartSeen:
+    """The newest value, or the average of the newest, outside the control limits of its chart."""
+
+    kind: Kind
+    value: float
+    low: float
+    high: float
+
+
+Signal = StepSeen | DriftSeen | ChartSeen
 DAYS_PER_MONTH = 365.25 / 12.0
 
 

@@ -18,7 +18,7 @@ from analyzers.core import Limits
 from qa_daemon.model import AnalysisReport, Report, Value
 from qa_daemon.store import trend_signals
 from qa_daemon.store.results import Provenance
-from qa_daemon.store.trend_signals import StoredSignal
+from qa_daemon.store.trend_signals import TOLD, StoredSignal
 from qa_daemon.trends.follower import TrendFollower
 from qa_daemon.verdict import judge_analysis, judge_value
 from tests.store.stores import TestStore
@@ -97,6 +97,10 @@ class History:
         return ids[last[0]]
 
     def follow(self, *results: int) -> list[StoredSignal]:
-        """Look at results; the signals that are open then."""
+        """Look at results; the signals that people are told of and that are open then."""
         self.follower.write(self.made.queries.results_of(results))
-        return trend_signals.open_of(self.store, "SRT1")
+        return [s for s in trend_signals.open_of(self.store, "SRT1") if s.kind in TOLD]
+
+    def charted(self) -> list[StoredSignal]:
+        """Those of control charts."""
+        return [s for s in trend_signals.open_of(self.store, "SRT1") if s.kind not in TOLD]

@@ -100,6 +100,32 @@ def upgrade() -> None:
     op.create_index(
         "leaf_days_by_machine", "leaf_days", ["machine", "analyzer", "day"], unique=False
     )
+    op.create_table(
+        "chart_limits",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("analyzer", sa.String(80), nullable=False),
+        sa.Column("metric", sa.String(80), nullable=False),
+        sa.Column("place", sa.String(80), nullable=False),
+        sa.Column("energy", sa.String(40), nullable=False),
+        sa.Column("judged_as", sa.String(80), nullable=False),
+        sa.Column("since_ns", sa.BigInteger(), nullable=False),
+        sa.Column("center", sa.Float(), nullable=False),
+        sa.Column("sigma", sa.Float(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("alike", sa.Float(), nullable=False),
+        sa.Column("widened", sa.Boolean(), nullable=False),
+        sa.Column("signed_by", sa.String(200), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("at", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "chart_limits_by_trend",
+        "chart_limits",
+        ["machine", "analyzer", "metric", "place", "energy", "judged_as", "since_ns"],
+        unique=False,
+    )
     # Results that are here already are looked through as if they had just come.
     op.execute(
         "INSERT INTO outbox (sink, result, state) "
