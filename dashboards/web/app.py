@@ -22,6 +22,7 @@ from dashboards.web import (
     pages,
     sign_in,
     treatments,
+    trends,
     units,
 )
 from dashboards.web.clinic import Clinic
@@ -83,6 +84,7 @@ def create_app(
     app.include_router(images.router(clinic))
     app.include_router(treatments.router(clinic))
     app.include_router(history.router(clinic))
+    app.include_router(trends.router(clinic))
     app.include_router(units.router(clinic))
     app.include_router(checks.router(clinic, hint))
     app.include_router(sign_in.router(clinic))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from dashboards.web.people import form_of
 from dashboards.web.reasons import reason_of
 from qa_daemon.store import service_events, trend_signals
 from qa_daemon.store.service_events import EventKind, NoSuchEvent, ServiceEvent, StoredEvent
+from qa_daemon.store.trend_signals import StoredSignal
 from qa_daemon.trend_sentences import sentence
 
 LONGEST_NUMBER = 15
@@ -53,17 +54,25 @@ def charted(clinic: Clinic, machine: str) -> list[SignalView]:
     return _views(clinic, machine, told=False).get(machine, [])
 
 
+def views(clinic: Clinic, signals: Iterable[StoredSignal]) -> list[SignalView]:
+    """Signals of one machine as sentences."""
+    return [view for signal in signals if (view := _view(clinic, signal)) is not None]
+
+
+def _view(clinic: Clinic, signal: StoredSignal) -> SignalView | None:
+    series = signal.series
+    metric = clinic.meanings.get(f"{series.analyzer}.{series.metric}")
+    if metric is None:
+        return None
+    said = f"{clinic.title(series.analyzer)}, {sentence(signal, metric, clinic.site.zone)}"
+    return SignalView(signal.kind, said, signal.result, clinic.when(signal.point_ns))
+
+
 def _views(clinic: Clinic, machine: str | None, *, told: bool) -> dict[str, list[SignalView]]:
     found: dict[str, list[SignalView]] = {}
     for signal in trend_signals.open_of(clinic.store, machine):
-        series = signal.series
-        metric = clinic.meanings.get(f"{series.analyzer}.{series.metric}")
-        if metric is None or (signal.kind in trend_signals.TOLD) is not told:
-            continue
-        title = clinic.title(series.analyzer)
-        said = f"{title}, {sentence(signal, metric, clinic.site.zone)}"
-        view = SignalView(signal.kind, said, signal.result, clinic.when(signal.point_ns))
-        found.setdefault(series.machine, []).append(view)
+        if (signal.kind in trend_signals.TOLD) is told:
+            found.setdefault(signal.series.machine, []).extend(views(clinic, [signal]))
     return found
 
 

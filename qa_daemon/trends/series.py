@@ -46,7 +46,7 @@ def _series(store: Store, name: SeriesName, points: Sequence[Point]) -> Series:
             service_events.every(store, name.machine), name.analyzer
         )
     ]
-    baselines = _baselines(store, name)
+    baselines = baselines_of(store, name)
     newest = points[-1]
     before = [ns for ns in [*services, *baselines] if ns < newest.point_ns]
     return Series(
@@ -75,7 +75,7 @@ def _days(store: Store, name: SeriesName) -> list[Point]:
     ]
 
 
-def _baselines(store: Store, name: SeriesName) -> set[int]:
+def baselines_of(store: Store, name: SeriesName) -> set[int]:
     """When baselines were set that the values are deviations from."""
     if (name.analyzer, name.metric) != (OUTPUT, DEVIATION):
         return set()

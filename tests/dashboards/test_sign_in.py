@@ -344,6 +344,7 @@ def test_no_route_takes_anything_from_a_visitor_or_from_another_site(decisions: 
         "/images/{result:int}/baseline",
         "/treatments",
         "/machines/{name:path}/events",
+        "/trend",
         "/units/{name}/clear",
         "/units/{name}/sign",
         "/units/{name}/baseline",

@@ -1,0 +1,167 @@
+"""The page of one trend."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+
+from qa_daemon.store import chart_limits, service_events
+from qa_daemon.store.service_events import EventKind, ServiceEvent
+from qa_daemon.store.trend_series import SeriesName
+from qa_daemon.trends.follower import TrendFollower
+from tests.dashboards.serving import Served
+from tests.dashboards.visiting import Visitor
+from tests.ingest.clinic import Clinic
+from tests.srt.units import days_ago, row, table
+from tests.srt.visited import pages_of
+
+BEAM = "70 kV F2 A30"
+OTHER = "50 kV F1 A30"
+METRIC = "srt_output.output_deviation"
+DAYS = 90
+NAME = SeriesName("SRT1", "srt_output", "output_deviation", BEAM)
+
+
+def _off() -> list[float]:
+    """A drift of 0.6 % a month under noise of 0.2 %, in whole hundredths."""
+    noise = np.random.default_rng(3).normal(0.0, 0.2, DAYS)
+    return [round(0.02 * k + float(x), 2) for k, x in enumerate(noise)]
+
+
+@pytest.fixture(scope="module")
+def drifting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Clinic, Served]]:
+    """Ninety days of two beams, one of which drifts, and a repair after 45."""
+    rows = [row(days_ago(DAYS - k), x) for k, x in enumerate(_off())]
+    rows += [row(days_ago(DAYS - k), 0.1 * (-1) ** k, kvp=50, filter_id="F1") for k in range(DAYS)]
+    rows.sort(key=lambda line: line.split(",")[3])
+    with pages_of(tmp_path_factory.mktemp("unit"), table(*rows)) as (clinic, served):
+        follower = TrendFollower(
+            clinic.store, [("srt_output", "output_deviation")], clinic.site.zone
+        )
+        follower.write(clinic.queries.results_since(limit=500))
+        yield clinic, served
+
+
+def _query(**said: object) -> str:
+    return urlencode({"machine": "SRT1", "metric": METRIC, "place": BEAM, "days": 120} | said)
+
+
+def text_of(page: str) -> str:
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+
+
+def test_the_page_says_what_the_trend_says(drifting: tuple[Clinic, Served]) -> None:
+    _, served = drifting
+    shown = text_of(Visitor(served).get(f"/trend?{_query()}").text)
+    assert "output_deviation drifts by +0." in shown
+    assert "crosses 3 % about 2026-0" in shown
+    assert "Drift 0.6" in shown or "Drift 0.5" in shown
+    assert "Capability Cp " in shown
+    assert f"Of {OTHER} {BEAM}" in shown
+    assert "nobody: found from first values" in shown
+    assert "Sign the newest" not in shown
+
+
+def test_the_chart_has_every_day_its_limits_and_its_forecast(
+    drifting: tuple[Clinic, Served],
+) -> None:
+    _, served = drifting
+    drawn = json.loads(Visitor(served).get(f"/trend.json?{_query()}").text)
+    traces: dict[str, list[float]] = {}
+    for trace in drawn["data"]:
+        packed = base64.b64decode(trace["y"]["bdata"])
+        numbers = np.frombuffer(packed, np.dtype(trace["y"]["dtype"]).newbyteorder("<"))
+        traces.setdefault(trace["name"], []).extend(float(x) for x in numbers)
+    values = [*traces["PASS"], *traces.get("TOLERANCE", [])]
+    assert sorted(values) == pytest.approx(sorted(_off()), abs=1e-5)
+    assert set(traces["tolerance"]) == {-3.0, 3.0}
+    assert {"center line", "control limit", "weighted average", "moving range", "forecast"} <= set(
+        traces
+    )
+    first = np.array(_off()[:30])
+    assert traces["center line"][0] == pytest.approx(first.mean(), abs=1e-5)
+    picture = Visitor(served).get(f"/trend.svg?{_query()}").text
+    assert picture.startswith("<svg")
+
+
+def test_the_numbers_can_be_taken_along(drifting: tuple[Clinic, Served]) -> None:
+    _, served = drifting
+    answer = Visitor(served).get(f"/trend.csv?{_query()}")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [float(r["median"]) for r in rows] == pytest.approx(_off(), abs=1e-6)
+    assert rows[0]["day"] == days_ago(DAYS).astimezone(UTC).date().isoformat()
+    assert {r["tolerance_high"] for r in rows} == {"3.0"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"metric": "srt_output.nothing"},
+        {"metric": "nothing"},
+        {"machine": "none"},
+        {"place": "70 kV F2 A99"},
+        {"days": 0},
+        {"days": "x"},
+    ],
+)
+def test_what_there_is_not_is_not_found(
+    drifting: tuple[Clinic, Served], query: dict[str, object]
+) -> None:
+    _, served = drifting
+    for ending in ("", ".json", ".csv"):
+        assert Visitor(served).get(f"/trend{ending}?{_query(**query)}").status in (404, 422)
+
+
+def test_without_a_beam_the_first_there_is_is_shown(drifting: tuple[Clinic, Served]) -> None:
+    _, served = drifting
+    assert OTHER in Visitor(served).get(f"/trend?{_query(place='')}").text
+
+
+def test_limits_are_signed_by_a_physicist_from_the_days_shown(
+    drifting: tuple[Clinic, Served],
+) -> None:
+    clinic, served = drifting
+    reader = Visitor(served)
+    reader.sign_in("Reader B")
+    form = {
+        "machine": "SRT1",
+        "metric": METRIC,
+        "place": BEAM,
+        "energy": "",
+        "judged_as": "",
+        "days": "40",
+        "do": "shown",
+        "reason": "after the repair",
+    }
+    assert reader.post("/trend", form | {"token": reader.token()}).status == 403
+    physicist = Visitor(served)
+    physicist.sign_in()
+    token = {"token": physicist.token()}
+    before = chart_limits.of(clinic.store, NAME)
+    assert physicist.post("/trend", form | token | {"days": "9999"}).status == 400
+    assert physicist.post("/trend", form | token | {"days": "10"}).status == 409
+    assert physicist.post("/trend", form | token).status == 303
+    signed = chart_limits.of(clinic.store, NAME)[-1]
+    assert chart_limits.of(clinic.store, NAME)[:-1] == before
+    assert (signed.signed_by, signed.reason) == ("Physicist A", "after the repair")
+    assert signed.center == pytest.approx(np.mean(_off()[-40:-10]), abs=0.02)
+    assert "Physicist A" in physicist.get(f"/trend?{_query()}").text
+
+
+def test_an_event_is_drawn_where_it_was(drifting: tuple[Clinic, Served]) -> None:
+    clinic, served = drifting
+    at = service_events.instant_of(days_ago(44.5))
+    event = ServiceEvent("SRT1", EventKind.REPAIR, "tube", at)
+    service_events.enter(clinic.store, [event], "A. Physicist")
+    drawn = json.loads(Visitor(served).get(f"/trend.json?{_query()}").text)
+    assert any(trace["name"] == "service event" for trace in drawn["data"])
