@@ -17,7 +17,7 @@ from dashboards.web.wording import instant, local, quantity
 from qa_daemon.store.chart_limits import ChartLimits, in_force
 from qa_daemon.store.queries import TrendPoint
 from qa_daemon.store.trend_days import TrendDay
-from qa_daemon.trends.chart import RANGE_LIMIT, SIGMAS, Chart, chart_of
+from qa_daemon.trends.chart import PHASE_ONE, RANGE_LIMIT, SIGMAS, Chart, chart_of
 from qa_daemon.trends.charting import usual_from
 from qa_daemon.trends.series import NS_PER_DAY
 from qa_daemon.trends.signals import HORIZON_D, SURE, line_of
@@ -149,7 +149,9 @@ def _processes(data: TrendData) -> Iterator[tuple[list[TrendDay], ChartLimits]]:
 
 
 def _charted(days: Sequence[TrendDay], limits: ChartLimits) -> Chart:
-    return chart_of(_medians(days), usual_from(limits))
+    # What limits were found from is not held against them.
+    has_begun = limits.signed_by is None and days[0].point_ns <= limits.since_ns
+    return chart_of(_medians(days), usual_from(limits), PHASE_ONE if has_begun else 0)
 
 
 def _ahead(data: TrendData) -> Iterator[Series]:
