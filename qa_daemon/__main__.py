@@ -308,6 +308,18 @@ def srt_table_import(
     raise typer.Exit(command.import_table(file, config, unit))
 
 
+@srt.command("report")
+def srt_report(
+    result: Annotated[int, typer.Argument(help="Number of the check's result.", min=1)],
+    config: Config,
+    out: Annotated[Path, typer.Option("--out", help="The new file, PDF.")],
+) -> None:
+    """Write the printable report of a check of a unit."""
+    from qa_daemon.commands import srt_report as command
+
+    command.report(result, config, out)
+
+
 @srt.command("time")
 def srt_time(
     config: Config,

@@ -11,12 +11,14 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboards import figures
+from dashboards.reports.check_record import CannotReport, Source
+from dashboards.reports.output_report import output_report
 from dashboards.web import unit_page
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
 from dashboards.web.forms import Refusal
 from dashboards.web.machine_page import RANGES_D
-from dashboards.web.people import form_of
+from dashboards.web.people import SignInNeeded, back_to, form_of
 from dashboards.web.picture import svg
 from dashboards.web.reasons import LONGEST_REASON, reason_of
 from qa_daemon.site.settings import Machine
@@ -36,6 +38,7 @@ def router(clinic: Clinic) -> APIRouter:
         (f"{UNITS}/{{name}}", _page(clinic)),
         (f"{UNITS}/{{name}}/output.json", _chart(clinic, as_json=True)),
         (f"{UNITS}/{{name}}/output.svg", _chart(clinic, as_json=False)),
+        (f"{UNITS}/{{name}}/report/{{result:int}}.pdf", _report(clinic)),
     ]
     for path, serve in shown:
         routes.add_api_route(path, serve, methods=["GET", "HEAD"], response_model=None)
@@ -77,6 +80,29 @@ def _chart(clinic: Clinic, *, as_json: bool) -> Serve:
         return Response(text, media_type="application/json")
 
     return draw
+
+
+def _report(clinic: Clinic) -> Serve:
+    """For people who are signed in: it names who performed the check, and instruments."""
+
+    def show(request: Request, name: str, result: int) -> Response:
+        unit = unit_called(clinic, name)
+        if clinic.people.person(request) is None:
+            raise SignInNeeded(back_to(request))
+        number = _result(clinic, unit, str(result))
+        source = Source(clinic.site, clinic.store, clinic.queries, clinic.archive)
+        try:
+            content = output_report(source, number, clinic.site.file.site.paper)
+        except CannotReport as why:
+            raise Refusal(409, "No report", f"There is no report: {why}.") from None
+        called = f'inline; filename="output-check-{number}.pdf"'
+        return Response(
+            content,
+            media_type="application/pdf",
+            headers={"Content-Disposition": called, "Cache-Control": "private, no-store"},
+        )
+
+    return show
 
 
 def _clear(clinic: Clinic) -> Serve:

@@ -30,6 +30,8 @@ class SiteSection(Model):
     """IANA name; machine logs carry local time."""
     state_dir: Path
     """Store, archive and arrays; relative to the site file, on a local disk."""
+    paper: Literal["a4", "us-letter"] = "a4"
+    """Of printed reports."""
 
     @field_validator("time_zone")
     @classmethod

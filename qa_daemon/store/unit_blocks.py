@@ -26,6 +26,7 @@ RECONCILE_PERCENT = 5.0
 333-123-0035, -0145; the other rules that were read ask for no less)."""
 OUTPUT = "srt_output.output_deviation"
 MOST_OPEN = 200
+MOST_PAST = 500
 
 
 class CannotClear(Exception):  # noqa: N818 - an answer for a person
@@ -47,6 +48,24 @@ class Block:
     said: str
     demands_calibration: bool
     at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastBlock:
+    """A reason why a unit was blocked, and how that ended; not cleared, it still is.
+
+    `result` is the check that found it, made at `point_ns`; `at_beam` is None for the whole unit.
+    """
+
+    result: int
+    point_ns: int
+    at_beam: str | None
+    said: str
+    demands_calibration: bool
+    at: str
+    cleared_by: str | None
+    cleared_at: str | None
+    cleared_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,27 @@ def open_blocks(store: Store, machine: str | None = None) -> list[Block]:
         ]
 
 
+def of_file(store: Store, file: int) -> list[PastBlock]:
+    """What a check blocked its unit for, by the check's file; cleared or not, the oldest first."""
+    with store.read() as connection:
+        rows = connection.execute(
+            select(unit_blocks).where(unit_blocks.c.file == file).order_by(unit_blocks.c.id)
+        )
+        return [_past(row) for row in rows]
+
+
+def history(store: Store, machine: str, since_ns: int) -> list[PastBlock]:
+    """The blocks of a unit by checks made since an instant, the newest first."""
+    query = (
+        select(unit_blocks)
+        .where(unit_blocks.c.machine == machine, unit_blocks.c.point_ns >= since_ns)
+        .order_by(unit_blocks.c.point_ns.desc())
+        .limit(MOST_PAST)
+    )
+    with store.read() as connection:
+        return [_past(row) for row in connection.execute(query)]
+
+
 def clear(store: Store, block: int, actor: str, reason: str) -> None:
     """A physicist takes the unit into use again.
 
@@ -125,6 +165,20 @@ def clear(store: Store, block: int, actor: str, reason: str) -> None:
             subject=f"result {row.result}",
             detail={"machine": row.machine, "said": row.said, "reason": reason},
         )
+
+
+def _past(row: Row[Any]) -> PastBlock:
+    return PastBlock(
+        row.result,
+        row.point_ns,
+        row.at_beam,
+        row.said,
+        row.demands_calibration,
+        row.at,
+        row.cleared_by,
+        row.cleared_at,
+        row.cleared_reason,
+    )
 
 
 def _block(
