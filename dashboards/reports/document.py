@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 TEMPLATES = Path(__file__).with_name("templates")
-LONGEST_WORD = 24
-"""Longer words may be broken anywhere: a table keeps its columns whatever stands in it."""
+LONGEST_WORD, PIECE = 20, 4
+"""Longer words may be broken after each few characters: a table keeps its columns whatever stands
+in it."""
 WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 HASH = re.compile("[0-9a-f]{16,64}")
 BREAK = "\N{ZERO WIDTH SPACE}"
@@ -190,7 +191,7 @@ def printable(text: str) -> str:
 
 
 def _pieces(word: str) -> Iterable[str]:
-    return (word[k : k + LONGEST_WORD] for k in range(0, len(word), LONGEST_WORD))
+    return (word[k : k + PIECE] for k in range(0, len(word), PIECE))
 
 
 def _clean(told: Any) -> Any:
