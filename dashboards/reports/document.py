@@ -68,7 +68,7 @@ Cell = str | Mark | Strong | Code | Symbol
 class Column:
     """A column of a table; `share` of the width that is left, 0: as wide as it needs."""
 
-    title: str
+    title: Cell
     right: bool = False
     share: float = 0.0
 
@@ -109,10 +109,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; its head is repeated on each page."""
+    """A table; its head is repeated on each page.  `keep`: on one page, where it fits there."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
+    keep: bool = False
     kind: str = "table"
 
 

@@ -15,8 +15,10 @@ from analyzers.output_factors import (
     is_dose_to_water,
 )
 from dashboards.reports.check_record import RowRecord
-from dashboards.reports.document import Block, Cell, Column, Mark, Paragraph, Strong, Symbol, Table
-from dashboards.web.wording import LOOKS, MINUS, action_of, quantity, tolerance_of
+from dashboards.reports.document import Block, Cell, Column, Paragraph, Strong, Symbol, Table
+from dashboards.web.wording import MINUS, MOST_DECIMALS
+from qa_daemon.store.queries import StoredMeasurement
+from qa_daemon.verdict import judge
 
 ABREAST = 4
 """So many beams fit beside each other on a page."""
@@ -33,6 +35,19 @@ def fixed(value: float | None, decimals: int, *, sign: bool = False) -> str:
     if value is None:
         return NONE
     return f"{value:{'+' if sign else ''}.{decimals}f}".replace("-", MINUS)
+
+
+def deviation(measured: StoredMeasurement) -> str:
+    """A deviation in percent with two decimals, and as many more as it takes to tell its side."""
+    decimals = next(
+        (
+            d
+            for d in range(2, MOST_DECIMALS)
+            if judge(round(measured.value, d), measured.limits) is measured.verdict
+        ),
+        MOST_DECIMALS,
+    )
+    return fixed(measured.value, decimals, sign=True)
 
 
 def power(value: float | None) -> str:
@@ -53,12 +68,9 @@ def factor_tables(rows: Sequence[RowRecord]) -> Iterator[Block]:
         columns += [Column("", share=1)] * (min(len(rows), ABREAST) - len(chosen))
         empty: list[Cell] = [""] * (len(columns) - 1 - len(chosen))
         lines = [[label, *(show(one) for one in chosen), *empty] for label, show in LINES]
-        yield Table(columns, lines)
+        yield Table(columns, lines, keep=True)
     if any(_is_assumed(one.row, name) for one in rows for name in (*STATED_BY, "eps")):
-        yield Paragraph(
-            f"{ASSUMED} not stated in the file: taken as 1, the end effect as 0. "
-            "The temperature and pressure of reference are those of the chamber's certificate."
-        )
+        yield Paragraph(f"{ASSUMED} not stated in the file: taken as 1, the end effect as 0.")
     for one in rows:
         if one.chain is None:
             yield Paragraph(f"{one.row.beam}: no output, because {one.why_not}.")
@@ -69,13 +81,13 @@ def other_readings(rows: Sequence[RowRecord]) -> Table:
     columns = [
         Column("Measured for", share=1.2),
         Column("Beam", share=1.6),
-        Column("t / s", right=True),
+        Column(Symbol("t", "/ s"), right=True),
         Column("Exposures", right=True),
         Column("Absorber / mm Al", right=True),
         Column("Head / °", right=True),
         Column("Mean / nC", right=True),
-        Column("P_TP", right=True),
-        Column("M / nC", right=True),
+        Column(Symbol("P_TP", ""), right=True),
+        Column(Symbol("M", "/ nC"), right=True),
     ]
     return Table(columns, [_other(one.row) for one in rows])
 
@@ -158,19 +170,7 @@ def _output(one: RowRecord) -> Cell:
 def _deviation(one: RowRecord) -> Cell:
     if one.deviation is None:
         return NONE
-    return Strong(quantity(one.deviation.value, "%", one.deviation.limits))
-
-
-def _limits(one: RowRecord, *, action: bool) -> str:
-    if one.deviation is None:
-        return NONE
-    say = action_of if action else tolerance_of
-    return say(one.deviation.limits, "%") or NONE
-
-
-def _verdict(one: RowRecord) -> Cell:
-    look = LOOKS[one.deviation.verdict if one.deviation is not None else None]
-    return Mark(look.name, look.word)
+    return Strong(deviation(one.deviation))
 
 
 def _type_a(one: RowRecord) -> str:
@@ -208,10 +208,7 @@ LINES: tuple[tuple[Cell, Shown], ...] = (
     ("Quantity", _quantity),
     (Strong("Result / (Gy/min)"), _output),
     ("Baseline / (Gy/min)", lambda one: fixed(one.baseline_gy_per_min, 4)),
-    (Symbol("delta", "deviation"), _deviation),
-    ("Tolerance", lambda one: _limits(one, action=False)),
-    ("Action", lambda one: _limits(one, action=True)),
-    ("Verdict", _verdict),
+    (Symbol("delta", "deviation / %"), _deviation),
     (Symbol("u", "of the readings, type A / %"), _type_a),
     (Symbol("u", "k = 1 / %"), lambda one: fixed(one.k1.value if one.k1 else None, 2)),
     (Symbol("U", "k = 2 / %"), lambda one: fixed(one.k2.value if one.k2 else None, 2)),

@@ -48,16 +48,18 @@ from dashboards.reports.document import (
     Paragraph,
     Signature,
     Strong,
+    Symbol,
     Table,
     pdf,
 )
 from dashboards.reports.output_factors_table import (
     NONE,
+    deviation,
     factor_tables,
     fixed,
     other_readings,
 )
-from dashboards.web.wording import LOOKS, action_of, instant, local, quantity, tolerance_of
+from dashboards.web.wording import LOOKS, action_of, local, quantity, tolerance_of
 from qa_daemon.model import SOFTWARE, Verdict
 from qa_daemon.site.site import Site
 from qa_daemon.site.srt_rules import RULES
@@ -80,6 +82,13 @@ TITLES = {
     CheckType.ANGLE: "Output with the head turned",
 }
 IN_BEAM_TABLE = {m.name for m in (OUTPUT, DEVIATION, UNCERTAINTY_K1, UNCERTAINTY_K2, SPREAD)}
+COMPONENTS = {
+    "N_K": Symbol("N_K", "calibration"),
+    "P_stem": Symbol("P_stem", "stem"),
+    "P_TP": Symbol("P_TP", "air density"),
+    "B_w": Symbol("B_w", "backscatter"),
+    "mu_en ratio": Symbol("mu_en", "water to air"),
+}
 FACTORS_OF_A_ROW = ": M_raw "
 
 
@@ -166,10 +175,9 @@ def _warnings(site: Site, record: CheckRecord) -> Iterator[Block]:
 def _facts(site: Site, record: CheckRecord) -> Facts:
     unit, rules = record.unit, RULES[record.unit.srt.rules if record.unit.srt else "none"]
     times = [one.row.performed_at for one in record.rows] or [record.at]
-    first, last = local(min(times), site.zone), local(max(times), site.zone)
     rows: list[tuple[str, Cell]] = [
         ("Clinic", site.name),
-        ("Performed", first if first == last else f"{first} to {last}"),
+        ("Performed", _span(min(times).astimezone(site.zone), max(times).astimezone(site.zone))),
         ("Unit", _unit(record)),
         ("Performed by", _performers(site, record)),
         ("Serial number", unit.serial or "not in the site file"),
@@ -178,6 +186,13 @@ def _facts(site: Site, record: CheckRecord) -> Facts:
         ("Signature", _signed(site, record)),
     ]
     return Facts(rows)
+
+
+def _span(first: datetime, last: datetime) -> str:
+    if first.date() != last.date():
+        return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M %Z}"
+    to = "" if f"{first:%H:%M}" == f"{last:%H:%M}" else f" to {last:%H:%M}"
+    return f"{first:%Y-%m-%d %H:%M}{to} {last:%Z}"
 
 
 def _unit(record: CheckRecord) -> str:
@@ -207,10 +222,10 @@ def _outputs(record: CheckRecord) -> Iterator[Block]:
         Column("Test"),
         Column("Output / (Gy/min)", right=True),
         Column("Baseline / (Gy/min)", right=True),
-        Column("Deviation", right=True),
+        Column("Deviation / %", right=True),
         Column("Tolerance", right=True),
         Column("Action", right=True),
-        Column("U (k = 2)", right=True),
+        Column(Symbol("U", "(k = 2) / %"), right=True),
         Column("Verdict", share=1),
     ]
     yield Table(columns, [_output(one) for one in rows])
@@ -233,10 +248,10 @@ def _output(one: RowRecord) -> list[Cell]:
         _test_of(one) if off is not None else NONE,
         fixed(one.output.value if one.output else None, 4),
         fixed(one.baseline_gy_per_min, 4),
-        Strong(quantity(off.value, "%", off.limits)) if off is not None else NONE,
+        Strong(deviation(off)) if off is not None else NONE,
         tolerance_of(off.limits, "%") if off is not None else NONE,
         action_of(off.limits, "%") if off is not None else NONE,
-        quantity(one.k2.value, "%") if one.k2 else NONE,
+        fixed(one.k2.value if one.k2 else None, 2),
         Mark(look.name, look.word),
     ]
 
@@ -359,7 +374,13 @@ def _uncertainty(record: CheckRecord) -> Iterator[Block]:
             Column("Source", share=2.2),
         ]
         shown = [c for c in budget.components if c.evaluated == "B"]
-        yield Table(columns, [[c.name, fixed(c.percent, 2), c.evaluated, c.source] for c in shown])
+        yield Table(
+            columns,
+            [
+                [COMPONENTS.get(c.name, c.name), fixed(c.percent, 2), c.evaluated, c.source]
+                for c in shown
+            ],
+        )
 
 
 def _catalogue(judged: Sequence[Judged]) -> Iterator[Block]:
@@ -450,7 +471,6 @@ def _origin(site: Site, record: CheckRecord) -> Iterator[Block]:
             ("Judged", local(result.created_at, site.zone)),
             ("Judged by", f"QA Daemon {result.software}, {analyzers}"),
             ("Settings of the site", f"fingerprint {result.site_hash}"),
-            ("Point in time of the trend", local(instant(result.point_ns), site.zone)),
         ],
         columns=1,
     )
