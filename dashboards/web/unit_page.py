@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-
-import numpy as np
+from datetime import date, timedelta
 
 from analyzers.srt_tables import KINDS
-from dashboards.figures import Figure, Numbers, Panel, Series
 from dashboards.web.clinic import Clinic, When
-from dashboards.web.draw_trend import Span, trend
+from dashboards.web.unit_state import StateView, state
 from dashboards.web.wording import LOOKS, Look, instant
 from qa_daemon.due import Item, LastDone, Standing, items
 from qa_daemon.site.settings import Machine
@@ -29,11 +26,8 @@ from qa_daemon.store.output_baselines import OutputBaseline
 from qa_daemon.store.srt_tables import StoredTable
 from qa_daemon.store.unit_blocks import Block
 
-OUTPUT = "srt_output.output_deviation"
-MOST_POINTS = 4000
 EXPIRES_SOON = timedelta(days=60)
 EXPIRES_VERY_SOON = timedelta(days=30)
-EVENT_COLOR = "#552480"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +80,15 @@ class TableView:
 
 @dataclass(frozen=True, slots=True)
 class UnitView:
-    """Everything on the page.  `beams` are those that were checked or are registered."""
+    """Everything on the page.  `beams` are those whose output was checked; `done` is not due."""
 
     name: str
     machine: Machine
     rules: Rules
+    state: StateView
     blocks: list[tuple[Block, When]]
     due: list[DueView]
+    done: list[DueView]
     beams: list[str]
     unsigned: list[SignatureView]
     baselines: list[tuple[OutputBaseline, str]]
@@ -106,15 +102,16 @@ def view(clinic: Clinic, machine: Machine) -> UnitView:
     done = last_done(clinic, machine.name)
     beams = sorted({beam for (test, beam) in done if test in ("SRT.D.OUT", "SRT.M.OUT")})
     today = clinic.clock().astimezone(clinic.site.zone).date()
+    routine = items(done, beams, today, rules.calibration_months)
+    blocks = unit_blocks.open_blocks(clinic.store, machine.name)
     return UnitView(
         name=machine.name,
         machine=machine,
         rules=rules,
-        blocks=[
-            (block, clinic.when(block.point_ns))
-            for block in unit_blocks.open_blocks(clinic.store, machine.name)
-        ],
-        due=[_due(item) for item in items(done, beams, today, rules.calibration_months)],
+        state=state(clinic, machine.name, routine, blocks),
+        blocks=[(block, clinic.when(block.point_ns)) for block in blocks],
+        due=[_due(item) for item in routine if item.standing is not Standing.DONE],
+        done=[_due(item) for item in routine if item.standing is Standing.DONE],
         beams=beams,
         unsigned=_unsigned(
             clinic, check_signatures.unsigned(clinic.store, machine.name), rules.sign_within_days
@@ -166,50 +163,6 @@ def last_done(clinic: Clinic, machine: str) -> dict[tuple[str, str], LastDone]:
         )
         for done in routine_done.newest(clinic.store, machine)
     }
-
-
-def figure(clinic: Clinic, machine: str, beam: str, days: int) -> Figure:
-    """The output of one beam over time, with the days on which its baseline was signed."""
-    now = clinic.clock()
-    span = Span(now - timedelta(days=days), now, clinic.site.zone)
-    since_ns = int(span.since.timestamp()) * 10**9
-    analyzer, _, metric = OUTPUT.partition(".")
-    points = clinic.queries.trend(machine, analyzer, metric, since_ns, MOST_POINTS, at=beam)
-    drawn = trend(clinic.meanings[OUTPUT], points, span, cut=len(points) == MOST_POINTS)
-    (panel,) = drawn.panels
-    if not isinstance(panel, Panel) or panel.y_range is None:
-        return drawn
-    events = [
-        Series(
-            "baseline signed", *_vertical(span.at(at), panel.y_range), EVENT_COLOR, "line", "dot"
-        )
-        for at in _signed_at(clinic, machine, beam)
-        if span.since <= at <= span.until
-    ]
-    whole = Panel(
-        panel.title,
-        panel.x_title,
-        panel.y_title,
-        [*events, *panel.series],
-        panel.x_is_time,
-        panel.x_range,
-        panel.y_range,
-    )
-    return Figure(
-        f"{beam}: {drawn.title}", drawn.summary, [whole], row_height=250, width=drawn.width
-    )
-
-
-def _vertical(x: float, reach: tuple[float, float]) -> tuple[Numbers, Numbers]:
-    return np.array([x, x]), np.array(reach)
-
-
-def _signed_at(clinic: Clinic, machine: str, beam: str) -> list[datetime]:
-    return [
-        datetime.fromisoformat(baseline.since)
-        for baseline in output_baselines.every(clinic.store, machine)
-        if baseline.beam == beam and baseline.gy_per_min is not None
-    ]
 
 
 def _due(item: Item) -> DueView:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from dashboards import figures
 from dashboards.reports.check_record import CannotReport, Source
 from dashboards.reports.output_report import output_report
-from dashboards.web import unit_page
+from dashboards.web import unit_page, unit_trend
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
 from dashboards.web.forms import Refusal
@@ -73,7 +73,7 @@ def _page(clinic: Clinic) -> Serve:
 
 def _chart(clinic: Clinic, *, as_json: bool) -> Serve:
     def draw(name: str, beam: Beam, days: Days = 365) -> Response:
-        drawn = unit_page.figure(clinic, unit_called(clinic, name).name, beam, days)
+        drawn = unit_trend.figure(clinic, unit_called(clinic, name).name, beam, days)
         if not as_json:
             return Response(svg(drawn), media_type="image/svg+xml")
         text = json.dumps(figures.plotly(drawn), separators=(",", ":"), allow_nan=False)

@@ -9,8 +9,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from analyzers.output_checks import CheckType
 from analyzers.output_metrics import DEVIATION, DEVIATION_MONTHLY, JUDGED_AS
@@ -35,6 +36,7 @@ def _judged_as(kind: CheckType) -> str | None:
 
 OUTPUTS = {_judged_as(kind): test.id for test, kind in MEASURED if test.metric == DEVIATION.name}
 """By whose limits an output was judged: a daily, a monthly or an absolute check."""
+MONTHLY = CheckType.MONTHLY.value
 OF_A_BEAM = (*OUTPUTS.values(), "SRT.A.HVL")
 BY_METRIC = {
     **{(OUTPUT, t.metric): t.id for t, _ in MEASURED if t.metric != DEVIATION.name},
@@ -59,12 +61,21 @@ class Done:
     verdict: Verdict | None
 
 
-def keep(connection: Connection, check: Check, outcomes: Sequence[Outcome]) -> None:
-    """Write down which tests a result holds."""
+def keep(
+    connection: Connection, check: Check, outcomes: Sequence[Outcome], series: str | None
+) -> None:
+    """Write down which tests a result holds; `series` names the kinds of its rows.
+
+    Outputs in a test of applicators or of the timer are judged as monthly ones, but they are no
+    monthly check: neither does that one count as done, nor is it due for each applicator.
+    """
+    is_monthly = MONTHLY in (series or MONTHLY).partition(" ")[0].split("+")
     found: dict[tuple[str, str], Verdict | None] = {}
     for outcome in outcomes:
         places = {judged.value.at or "" for judged in outcome.judged}
         for test, judged in _tests(outcome):
+            if test == OUTPUTS[DEVIATION_MONTHLY.name] and not is_monthly:
+                continue
             key = (test, _beam(judged.value.at, places) if test in OF_A_BEAM else "")
             found[key] = worst((found.get(key), judged.verdict))
     for (test, beam), verdict in found.items():
@@ -100,16 +111,30 @@ def newest(store: Store, machine: str) -> list[Done]:
     )
     with store.read() as connection:
         rows = connection.execute(select(ranked).where(ranked.c.rank == 1))
-        return [
-            Done(
-                r.test,
-                r.at_beam,
-                r.point_ns,
-                r.result,
-                None if r.verdict is None else Verdict(r.verdict),
-            )
-            for r in rows
-        ]
+        return [_done(row) for row in rows]
+
+
+def times(store: Store, machine: str, test: str, since_ns: int) -> list[Done]:
+    """Every time since an instant that a test was done, oldest first."""
+    query = (
+        select(routine_done)
+        .join(results, results.c.id == routine_done.c.result)
+        .where(
+            results.c.active,
+            routine_done.c.machine == machine,
+            routine_done.c.test == test,
+            routine_done.c.point_ns >= since_ns,
+        )
+        .order_by(routine_done.c.point_ns, routine_done.c.id)
+    )
+    with store.read() as connection:
+        rows = connection.execute(query)
+        return [_done(row) for row in rows]
+
+
+def _done(row: Row[Any]) -> Done:
+    verdict = None if row.verdict is None else Verdict(row.verdict)
+    return Done(row.test, row.at_beam, row.point_ns, row.result, verdict)
 
 
 def _beam(at: str | None, places: Collection[str]) -> str:

@@ -125,12 +125,12 @@ def of_file(store: Store, file: int) -> list[PastBlock]:
         return [_past(row) for row in rows]
 
 
-def history(store: Store, machine: str, since_ns: int) -> list[PastBlock]:
-    """The blocks of a unit by checks made since an instant, the newest first."""
+def history(store: Store, machine: str) -> list[PastBlock]:
+    """Why a unit was blocked, cleared or not, the newest first."""
     query = (
         select(unit_blocks)
-        .where(unit_blocks.c.machine == machine, unit_blocks.c.point_ns >= since_ns)
-        .order_by(unit_blocks.c.point_ns.desc())
+        .where(unit_blocks.c.machine == machine)
+        .order_by(unit_blocks.c.id.desc())
         .limit(MOST_PAST)
     )
     with store.read() as connection:
