@@ -10,6 +10,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzers.core import Metric
 from analyzers.numerics.control_chart import FEWEST, ControlLimits, control_limits
@@ -19,6 +20,8 @@ from qa_daemon.model import Verdict
 from qa_daemon.store.queries import TrendPoint
 
 MOST_STEPS = 6
+COLUMNS = 700
+"""As wide as a picture has pixels: of more marks than two for each, the outermost are drawn."""
 CONTROL_COLOR = "#5b6b7a"
 BOUNDS = (
     ("tolerance", "#c77700", ("tolerance_low", "tolerance_high")),
@@ -59,7 +62,12 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
         x_range=_with_room(span.at(span.since), span.at(span.until)),
         y_range=_range(series),
     )
+    drawn = sum(len(one.x) for one in series if one.links)
     said = summary(metric, points, cut)
+    if drawn < len(points):
+        said += (
+            f" {drawn} are drawn: the lowest and highest of each of {COLUMNS} stretches of time."
+        )
     if is_one:
         said += f" {_control_sentence(metric, control, y)}"
     return Figure(name, said, [panel], row_height=250, width=760)
@@ -129,9 +137,10 @@ def summary(metric: Metric, points: Sequence[TrendPoint], cut: bool) -> str:
 def _marks(
     verdict: Verdict | None, points: Sequence[TrendPoint], x: Numbers, y: Numbers, span: Span
 ) -> Series | None:
-    chosen = [k for k, point in enumerate(points) if point.verdict is verdict]
-    if not chosen:
+    of_verdict = [k for k, point in enumerate(points) if point.verdict is verdict]
+    if not of_verdict:
         return None
+    chosen = outermost(np.array(of_verdict), x, y, (span.at(span.since), span.at(span.until)))
     look = LOOKS[verdict]
     hover = [
         f"{local(instant(p.point_ns), span.zone)}: {quantity(p.value, p.unit, p.limits)}"
@@ -148,6 +157,24 @@ def _marks(
         hover=hover,
         links=[points[k].result for k in chosen],
     )
+
+
+def outermost(
+    chosen: NDArray[np.intp], x: Numbers, y: Numbers, reach: tuple[float, float]
+) -> list[int]:
+    """Of many points the lowest and highest of each stretch, in order; few are all kept.
+
+    `chosen (n,)` are places in `x` and `y`, `reach` is the x axis.  What sticks out stays.
+    """
+    if len(chosen) <= 2 * COLUMNS:
+        return [int(k) for k in chosen]
+    low, high = reach
+    column = np.clip((x[chosen] - low) / (high - low) * COLUMNS, 0, COLUMNS - 1).astype(int)
+    order = np.lexsort((y[chosen], column))
+    edges = np.flatnonzero(np.diff(column[order])) + 1
+    first, last = np.concatenate([[0], edges]), np.concatenate([edges, [len(order)]]) - 1
+    kept = np.unique(np.concatenate([order[first], order[last]]))
+    return [int(k) for k in chosen[kept]]
 
 
 def _limits(
@@ -168,8 +195,9 @@ def _limits(
                 found.append(Series(name, x, values, color, "points", symbol="line-ew-open"))
                 continue
             # The last limit is in force until now, the first one was before the first result.
-            at = np.concatenate([[span.at(span.since)], x, [span.at(span.until)]])
-            values = np.concatenate([values[:1], values, values[-1:]])
+            turns = [k for k, (a, b) in enumerate(pairwise(levels), 1) if a != b]
+            at = np.concatenate([[span.at(span.since)], x[turns], [span.at(span.until)]])
+            values = np.concatenate([values[:1], values[turns], values[-1:]])
             found.append(Series(name, at, values, color, "step", dash))
     return found
 

@@ -57,6 +57,9 @@ def state(
         said.append("A check of today is out of its limits. It blocks the unit no longer; look.")
     elif missing:
         look, word = LOOKS[None], "Today's checks are missing" if not done else "Checks are missing"
+    elif None in done:
+        look, word = LOOKS[None], "Not judged"
+        said.append("A check of today had nothing to be held against: that is no pass.")
     elif worst is Verdict.TOLERANCE:
         look, word = LOOKS[Verdict.TOLERANCE], "May treat, beyond tolerance"
         said.append("Tell the physicist.")

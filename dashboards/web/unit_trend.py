@@ -12,7 +12,7 @@ from dashboards.figures import Figure, Panel, Series
 from dashboards.web.clinic import Clinic
 from dashboards.web.draw_trend import Span, trend
 from dashboards.web.unit_state import OUTPUT
-from dashboards.web.wording import instant, plural
+from dashboards.web.wording import LOOKS, instant, plural
 from qa_daemon.store import output_baselines, routine_done, unit_blocks
 
 MOST_POINTS = 20_000
@@ -81,7 +81,7 @@ def _baselines(clinic: Clinic, machine: str, beam: str) -> Iterator[Event]:
 def _calibrations(clinic: Clinic, machine: str, beam: str, since_ns: int) -> Iterator[Event]:
     for one in routine_done.times(clinic.store, machine, CALIBRATION, since_ns):
         if one.beam == beam:
-            yield Event(CALIBRATED, instant(one.point_ns), one.verdict.name, one.result)
+            yield Event(CALIBRATED, instant(one.point_ns), LOOKS[one.verdict].word, one.result)
 
 
 def _blocks(clinic: Clinic, machine: str) -> Iterator[Event]:

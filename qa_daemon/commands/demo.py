@@ -9,11 +9,13 @@ from pathlib import Path
 import typer
 
 from qa_daemon.app import Core, open_site, set_up_logging, utc_now
+from qa_daemon.commands.demo_unit import commission
 from qa_daemon.commands.people import keep_password
 from qa_daemon.commands.service import process_all, serve
 from qa_daemon.simulate import clinic, clinic_images, clinic_srt
 
 COMPLETE = ".complete"
+STORE = "store.sqlite3"
 
 
 def demo(directory: Path, days: int, port: int, *, pages: bool) -> None:
@@ -21,6 +23,7 @@ def demo(directory: Path, days: int, port: int, *, pages: bool) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     config = clinic.write_site(directory, port, utc_now())
     _let_somebody_sign_in(config)
+    _commission(directory, config)
     if pages:
         threading.Thread(target=_write, args=(directory, days), daemon=True).start()
         serve(open_site(config))
@@ -50,6 +53,15 @@ def _let_somebody_sign_in(config: Path) -> None:
     password = secrets.token_urlsafe(12)
     keep_password(path, password, like=config)
     typer.echo(f'sign in as "{person.name}" with the password {password} (it is not shown again)')
+
+
+def _commission(directory: Path, config: Path) -> None:
+    """Once: the unit's calibration is judged, and baselines and tables are signed."""
+    site = open_site(config)
+    if (site.state_dir / STORE).exists():
+        return
+    clinic_srt.write_calibration(directory, utc_now().astimezone(site.zone))
+    commission(site, clinic.PERSON)
 
 
 def _write(directory: Path, days: int) -> None:

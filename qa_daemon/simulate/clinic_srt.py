@@ -1,7 +1,8 @@
-"""The demo clinic's superficial unit: a check each morning, one a month, and the year's.
+"""The demo clinic's superficial unit: a check each morning, one a month, the year's, and a course.
 
 What is wrong with it is what clinics see: 100 kV drifts until it is beyond tolerance, and one
-morning somebody wrote the pressure in mmHg into a column of kPa.
+morning somebody wrote the pressure in mmHg into a column of kPa.  Of the fractions of the course
+one was interrupted, one was given a little too long, one with another applicator.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from analyzers.output_checks import CheckType, ReadingGroup
 from analyzers.output_text import as_csv
 from analyzers.srt_routine import ROUTINE, Frequency
+from qa_daemon.simulate import srt_treatment_json
 from qa_daemon.simulate.srt_session import BEAMS, N_K_GY_PER_C, Faults, rows_of, settings_of
 
 UNIT = "SRT1"
@@ -56,10 +59,18 @@ serial = "4567"
 calibrated = {calibrated}
 expires = {electrometer_until}
 """
+TREATED_ON = (0, 1, 3)
+FRACTIONS: dict[int, dict[str, Any]] = {
+    2: {"interrupted": 1},
+    4: {"time_error": 4.0},
+    6: {"wrong_applicator": "A20"},
+}
+"""What went wrong, by the number of the fraction."""
 DRIFT_PERCENT = 3.6
 NOISE_PERCENT = 0.15
+CALIBRATED = CheckType.ABSOLUTE
 YEARLY = (
-    CheckType.ABSOLUTE,
+    CALIBRATED,
     CheckType.HVL,
     CheckType.APPLICATOR_FACTOR,
     CheckType.LINEARITY,
@@ -79,14 +90,20 @@ def site_text(today: datetime) -> str:
     )
 
 
-def write_checks(folder: Path, days: int, today: datetime) -> None:
-    """Every check of the last `days` days, and those of the month and the year before."""
+def write_calibration(folder: Path, today: datetime) -> None:
+    """The checks of the year, which the unit's baselines are of."""
     incoming = folder / "incoming" / UNIT
     incoming.mkdir(parents=True, exist_ok=True)
     yearly_at = (today - timedelta(days=120)).replace(hour=17, minute=10, second=0, microsecond=0)
     for number, check in enumerate(YEARLY):
         # Hours apart, so that each is a session of its own.
         _write(incoming, [check], yearly_at + timedelta(days=number), 100 + number)
+
+
+def write_checks(folder: Path, days: int, today: datetime) -> None:
+    """Every check of the last `days` days, the month's before, and a course of treatment."""
+    incoming = folder / "incoming" / UNIT
+    incoming.mkdir(parents=True, exist_ok=True)
     _write(incoming, [CheckType.MONTHLY], _morning(today, days + 2), 200)
     _write_list(incoming, Frequency.MONTHLY, _morning(today, days + 2))
     for ago in reversed(range(days)):
@@ -103,6 +120,22 @@ def write_checks(folder: Path, days: int, today: datetime) -> None:
             _put(
                 incoming / f"{at:%Y-%m-%d}-again.csv", _rows([CheckType.DAILY], wrong, at, 300), at
             )
+    _write_course(incoming, days, today)
+
+
+def _write_course(incoming: Path, days: int, today: datetime) -> None:
+    """A fraction on Mondays, Tuesdays and Thursdays, after the morning's check."""
+    number = 0
+    for ago in reversed(range(days)):
+        at = _morning(today, ago) + timedelta(hours=3)
+        if at.weekday() not in TREATED_ON or at > today:
+            continue
+        number += 1
+        path = incoming / f"{at:%Y-%m-%d}-fraction.json"
+        srt_treatment_json.simulate(
+            path, unit=UNIT, begun_at=at.isoformat(), fraction=number, **FRACTIONS.get(number, {})
+        )
+        os.utime(path, (at.timestamp(), at.timestamp()))
 
 
 def _write(
