@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from analyzers.srt_tables import KINDS
 from dashboards.web.clinic import Clinic, When
-from dashboards.web.unit_state import StateView, state
+from dashboards.web.unit_state import StateView, by_potential, state
 from dashboards.web.wording import LOOKS, Look, instant
 from qa_daemon.due import Item, LastDone, Standing, items
 from qa_daemon.site.settings import Machine
@@ -100,7 +100,8 @@ def view(clinic: Clinic, machine: Machine) -> UnitView:
     """The page of a unit."""
     rules = RULES[machine.srt.rules if machine.srt else "none"]
     done = last_done(clinic, machine.name)
-    beams = sorted({beam for (test, beam) in done if test in ("SRT.D.OUT", "SRT.M.OUT")})
+    found = {beam for (test, beam) in done if test in ("SRT.D.OUT", "SRT.M.OUT")}
+    beams = sorted(found, key=by_potential)
     today = clinic.clock().astimezone(clinic.site.zone).date()
     routine = items(done, beams, today, rules.calibration_months)
     blocks = unit_blocks.open_blocks(clinic.store, machine.name)

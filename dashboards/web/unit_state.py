@@ -72,17 +72,19 @@ def state(
     if overdue:
         said.append(f"{plural(len(overdue), 'other test')} overdue: {_named(overdue)}.")
     beams = [_beam(clinic, machine, item) for item in daily if item.test.id == DAILY_OUTPUT]
-    found = sorted((b for b in beams if b is not None), key=lambda b: _kvp(b.beam))
+    found = sorted((b for b in beams if b is not None), key=lambda b: by_potential(b.beam))
     return StateView(look, word, said, found)
 
 
 def _named(items: Sequence[Item]) -> str:
-    names = list(dict.fromkeys(item.test.title for item in items))
+    first = sorted(items, key=lambda item: item.test.id not in OF_EACH_BEAM)
+    names = [f"{i.test.title}{f' ({i.beam})' if i.beam else ''}" for i in first]
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"{'; '.join(names[:MOST_NAMED])}{more}"
 
 
-def _kvp(beam: str) -> tuple[float, str]:
+def by_potential(beam: str) -> tuple[float, str]:
+    """For sorting beams like `70 kV F2 A30`."""
     first = beam.partition(" ")[0]
     return (float(first) if first.replace(".", "", 1).isdigit() else 0.0, beam)
 

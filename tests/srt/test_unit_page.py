@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
-from qa_daemon.store import check_signatures, output_baselines, unit_blocks
+from analyzers.srt_routine import ROUTINE, Frequency
+from qa_daemon.store import check_signatures, output_baselines, routine_done, unit_blocks
 from tests.dashboards.visiting import Visitor
-from tests.srt.units import days_ago, row, table
+from tests.srt.units import SITE, days_ago, row, table
 from tests.srt.visited import pages_of
 
 
@@ -128,3 +130,107 @@ def test_a_beams_chart_shows_its_own_points_alone(tmp_path: Path) -> None:
         assert picture.status == 200 and picture.text.startswith("<svg")
         assert served.get("/units/TB9").status == 404
         assert served.get("/units/SRT1/output.svg?beam=x&days=99999").status == 422
+
+
+def state_of(answer: str) -> str:
+    """What stands on top of a unit's page."""
+    return text_of(answer.partition('<section class="banner')[2].partition("</section>")[0])
+
+
+def every_daily_test(at: datetime, value: float = 0.2) -> bytes:
+    """A list in which each daily test was done."""
+    items = [
+        {"id": test.id, "passed": True}
+        if test.is_functional
+        else {"id": test.id, "value": value, "unit": test.unit}
+        for test in ROUTINE
+        if test.frequency is Frequency.DAILY and test.check_type is None
+    ]
+    told = {"schema": "qa_srt_checks", "version": "1.0", "unit_id": "SRT1"}
+    more = {"datetime": at.isoformat(), "operator": "AB", "items": items}
+    return json.dumps(told | more).encode()
+
+
+def test_the_state_of_today_comes_first(tmp_path: Path) -> None:
+    with pages_of(tmp_path, table(row(days_ago(1)))) as (clinic, served):
+        said = state_of(served.get("/units/SRT1").text)
+        assert "Today's checks are missing" in said.replace("&#39;", "'")
+        assert "Output constancy of each kV (70 kV F2 A30)" in said
+
+        clinic.drop("2.csv", table(row(days_ago(0.1))))
+        clinic.process()
+        said = state_of(served.get("/units/SRT1").text)
+        assert "Checks are missing" in said and "Mandatory warm-up completed" in said
+        assert "Output constancy" not in said
+
+        clinic.drop("3.json", every_daily_test(days_ago(0.09)))
+        clinic.process()
+        page = served.get("/units/SRT1").text
+        assert re.search(r"May treat\s+Today's checks", state_of(page).replace("&#39;", "'"))
+        assert '<section class="banner pass' in page
+        assert re.search(r"70 kV F2 A30 .*PASS .*today, 2026-03-02 07:36", text_of(page))
+
+        clinic.drop("4.csv", table(row(days_ago(0.08), 3.5)))
+        clinic.process()
+        page = served.get("/units/SRT1").text
+        assert "May treat, beyond tolerance" in state_of(page)
+        assert '<section class="banner tolerance' in page
+
+        clinic.drop("5.csv", table(row(days_ago(0.07), -5.5)))
+        clinic.process()
+        assert "Blocked No treatment until" in state_of(served.get("/units/SRT1").text)
+
+        clinic.drop("6.csv", table(row(days_ago(0.06), 0.1)))
+        clinic.drop("7.json", every_daily_test(days_ago(0.05), 2.5))
+        clinic.process()
+        for block in unit_blocks.open_blocks(clinic.store):
+            unit_blocks.clear(clinic.store, block.id, "Physicist A", "looked")
+        page = served.get("/units/SRT1").text
+        assert "Out of limits" in state_of(page) and '<section class="banner action' in page
+
+
+def test_what_happened_to_the_unit_is_in_its_trends(tmp_path: Path) -> None:
+    absolute = row(days_ago(20), check_type="absolute", electrometer_sn="E2")
+    other = row(days_ago(10), -4.0, kvp=50, filter_id="F1", check_type="monthly")
+    site = SITE.replace('serial = "4567"', 'serial = "E2"').replace("2025-12-31", "2026-12-31")
+    site = site.replace("2024-01-01", "2025-01-01")
+    files = (table(absolute), table(other), table(row(days_ago(2))))
+    with pages_of(tmp_path, *files, site=site) as (clinic, served):
+        (block,) = unit_blocks.open_blocks(clinic.store)
+        unit_blocks.clear(clinic.store, block.id, "Physicist A", "new tube <b>")
+        first = min(r.id for r in clinic.queries.results_since() if r.analyses)
+        output_baselines.sign(clinic.store, first, ["70 kV F2 A30"], "Physicist A", "new")
+        chart = json.loads(served.get("/units/SRT1/output.json?beam=70+kV+F2+A30&days=30").text)
+        said = {
+            trace["name"]: trace["text"]
+            for trace in chart["data"]
+            if trace.get("mode") == "markers"
+        }
+        assert said["calibration"] == ["2026-02-10 10:00: calibration, PASS"]
+        assert said["baseline signed"] == [
+            "2026-02-10 10:00: baseline signed, 4.79 Gy/min, Physicist A"
+        ]
+        assert said["blocked"] == [
+            "2026-02-20 10:00: blocked, output_deviation at 50 kV F1 A30: -4 %"
+        ]
+        assert said["cleared"] == ["2026-03-02 10:00: cleared, Physicist A: new tube &lt;b&gt;"]
+        short = served.get("/units/SRT1/output.json?beam=70+kV+F2+A30&days=5").text
+        names = {trace["name"] for trace in json.loads(short)["data"]}
+        assert "cleared" in names and not names & {"calibration", "blocked", "baseline signed"}
+        assert served.get("/units/SRT1/output.svg?beam=70+kV+F2+A30&days=30").status == 200
+
+
+def test_a_test_of_applicators_is_no_monthly_check(tmp_path: Path) -> None:
+    site = SITE.replace(
+        "ssd_cm = 15}]", 'ssd_cm = 15}, {id = "A20", diameter_cm = 2, ssd_cm = 15}]'
+    )
+    cones = [row(days_ago(3), check_type="applicator_factor")]
+    more = {"applicator_id": "A20", "applicator_diameter_cm": 2.0, "record_id": "A20"}
+    cones += [row(days_ago(2.99), check_type="applicator_factor", **more)]
+    with pages_of(tmp_path, table(*cones), site=site) as (clinic, served):
+        assert routine_done.newest(clinic.store, "SRT1") == []
+        clinic.drop("2.csv", table(row(days_ago(1), check_type="monthly")))
+        clinic.process()
+        (done,) = routine_done.newest(clinic.store, "SRT1")
+        assert (done.test, done.beam) == ("SRT.M.OUT", "70 kV F2 A30")
+        assert "A20" not in text_of(served.get("/units/SRT1").text)
