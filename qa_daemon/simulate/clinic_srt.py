@@ -124,12 +124,14 @@ def write_checks(folder: Path, days: int, today: datetime) -> None:
 
 
 def _write_course(incoming: Path, days: int, today: datetime) -> None:
-    """A fraction on Mondays, Tuesdays and Thursdays, after the morning's check."""
+    """A fraction on Mondays, Tuesdays, Thursdays and today, after the morning's check."""
     number = 0
     for ago in reversed(range(days)):
         at = _morning(today, ago) + timedelta(hours=3)
-        if at.weekday() not in TREATED_ON or at > today:
+        if at.weekday() not in TREATED_ON and ago:
             continue
+        if at > today:
+            at = today - timedelta(minutes=20)
         number += 1
         path = incoming / f"{at:%Y-%m-%d}-fraction.json"
         srt_treatment_json.simulate(

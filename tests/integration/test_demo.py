@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from qa_daemon.app import open_site, open_store
 from qa_daemon.commands import demo
 from qa_daemon.fractions import BeamState
 from qa_daemon.simulate import clinic, clinic_images
 from qa_daemon.site import passwords
+from qa_daemon.store import output_baselines, srt_tables
 from qa_daemon.store.courses import Courses
 from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
+from qa_daemon.store.schema import kv_fractions
 
 FRIDAY = datetime(2026, 11, 6, 20, 0, tzinfo=UTC)
 
@@ -43,7 +46,15 @@ def test_the_demo_shows_every_kind_of_fraction(
         checks = len(list(folder.glob("incoming/SRT1/*")))
         others = ("format=dicom-rtimage", "machine=SRT1")
         logs_and_plans = [line for line in judged if not any(word in line for word in others)]
-        assert len([line for line in judged if "machine=SRT1" in line]) == checks
+        # A fraction is judged again when the check comes that it counts from.
+        of_unit = [line for line in judged if "machine=SRT1" in line]
+        assert len({re.search(r"file=\d+", line)[0] for line in of_unit}) == checks
+        baselines = output_baselines.every(store, "SRT1")
+        assert [b.beam for b in baselines] == ["50 kV F1 A30", "70 kV F2 A30", "100 kV F3 A30"]
+        assert all(one.is_in_use for one in srt_tables.every(store, "SRT1"))
+        with store.read() as connection:
+            doses = connection.execute(select(kv_fractions.c.dose_gy)).scalars().all()
+        assert doses == pytest.approx([2.65, 2.68], abs=0.03)
         assert len(logs_and_plans) == 17 + 7 + 6
         # The four images of each Winston-Lutz test are one result.
         assert Queries(store).counts()["results"] == 17 + 7 + 6 + images - 2 * 3 + checks
