@@ -18,8 +18,9 @@ from analyzers.formats import srt_checks_json
 from analyzers.numerics.kv_output import InAirOutput
 from analyzers.output_checks import CheckType, ReadingGroup
 from analyzers.output_factors import is_dose_to_water, output_of, rate_gy_per_min
+from analyzers.output_findings import OUTPUT_CHECKS
 from analyzers.output_registry import baseline_of
-from analyzers.srt.srt_output import OUTPUT_CHECKS
+from analyzers.srt.srt_output import POINTS
 from qa_daemon.check_desk import READERS
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
@@ -115,6 +116,11 @@ def check_record(source: Source, result: int) -> CheckRecord:
     )
 
 
+def is_of_a_curve(row: ReadingGroup) -> bool:
+    """Whether the row is one point of a curve, and is not asked for an output of its own."""
+    return bool(row.absorber_mm_al) or row.check_type in POINTS
+
+
 def check_types(record: CheckRecord) -> list[CheckType]:
     """What the rows were measured for, each once."""
     return list(dict.fromkeys(one.row.check_type for one in record.rows))
@@ -169,7 +175,7 @@ def _records(
         signed = baseline_of(known, row.beam, row.performed_at, to_water=to_water)
         is_judged = signed is not None or row.reference_output is not None
         chain, why_not = _chain(row)
-        if row.absorber_mm_al or not (is_judged or row.check_type in OUTPUT_CHECKS):
+        if is_of_a_curve(row) or not (is_judged or row.check_type in OUTPUT_CHECKS):
             found.append(RowRecord(row, chain, why_not))
             continue
         output = stored_as("output", at)

@@ -82,9 +82,7 @@ def other_readings(rows: Sequence[RowRecord]) -> Table:
         Column("Measured for", share=1.2),
         Column("Beam", share=1.6),
         Column(Symbol("t", "/ s"), right=True),
-        Column("Exposures", right=True),
-        Column("Absorber / mm Al", right=True),
-        Column("Head / °", right=True),
+        Column("Set-up", share=1.4),
         Column("Mean / nC", right=True),
         Column(Symbol("P_TP", ""), right=True),
         Column(Symbol("M", "/ nC"), right=True),
@@ -97,13 +95,25 @@ def _other(row: ReadingGroup) -> list[Cell]:
         row.check_type.value.replace("_", " "),
         row.beam,
         f"{row.timer_set_s:g}",
-        f"{row.exposures or 1.0:g}",
-        NONE if row.absorber_mm_al is None else f"{row.absorber_mm_al:g}",
-        NONE if row.head_angle_deg is None else f"{row.head_angle_deg:g}",
+        _set_up(row),
         fixed(repeated(row.readings_nc).mean, 5),
         _or_dash(lambda: fixed(air_density(row), 5)),
         _or_dash(lambda: fixed(corrected_nc(row), 5)),
     ]
+
+
+def _set_up(row: ReadingGroup) -> str:
+    """What is not as in an output check."""
+    told = (
+        (row.exposures, "", "exposures"),
+        (row.absorber_mm_al, "", "mm Al"),
+        (row.head_angle_deg, "head at", "°"),
+        (row.depth_mm, "depth", "mm"),
+        (row.position_mm, row.profile_axis or "", "mm"),
+    )
+    return ", ".join(
+        f"{before} {value:g} {unit}".strip() for value, before, unit in told if value is not None
+    )
 
 
 def _or_dash(work_out: Callable[[], str]) -> str:

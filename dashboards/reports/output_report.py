@@ -80,6 +80,8 @@ TITLES = {
     CheckType.HVL: "Half-value layer",
     CheckType.REPRODUCIBILITY: "Reproducibility",
     CheckType.ANGLE: "Output with the head turned",
+    CheckType.PDD: "Depth dose",
+    CheckType.PROFILE: "Profile",
 }
 IN_BEAM_TABLE = {m.name for m in (OUTPUT, DEVIATION, UNCERTAINTY_K1, UNCERTAINTY_K2, SPREAD)}
 COMPONENTS = {

@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
+from analyzers.output_checks import CheckType
 from dashboards.reports import check_record
 from dashboards.reports.check_record import CannotReport, Source
-from dashboards.reports.output_report import output_report
+from dashboards.reports.output_report import TITLES, output_report
 from qa_daemon.__main__ import app
+from qa_daemon.simulate import srt_output_csv
 from qa_daemon.store import check_signatures, output_baselines, unit_blocks
 from qa_daemon.store.schema import results
 from tests.dashboards.visiting import LINE, PEOPLE, Visitor
@@ -25,6 +27,10 @@ from tests.srt.units import SITE, clinic_of, days_ago, row, table
 from tests.srt.visited import pages_of as served_of
 
 HOSTILE = '#import "x": *'
+SIMULATED = SITE.replace(
+    'applicators = [{id = "A30", diameter_cm = 3.0, ssd_cm = 15}]\n', ""
+).replace("2024-01-01\nexpires = 2025-12-31", "2025-01-01\nexpires = 2026-12-31")
+"""With every applicator that is simulated, and an electrometer whose calibration holds."""
 PERSON = '[[person]]\nname = "T"\npassword_file = "t"\nrole = "therapist"\ninitials = "AB"\n'
 TO_WATER = {
     "n_k_gy_per_c": "4.500e7",
@@ -171,6 +177,22 @@ def test_several_outputs_of_a_beam_each_have_their_own(tmp_path: Path) -> None:
     said = text_of(clinic, result, tmp_path)
     assert "+4.00 " in said and said.count("70 kV F2 A30 SRT.D.OUT") == 3
     assert "does not get the stored number" not in said
+
+
+def test_every_kind_of_check_has_a_title() -> None:
+    assert set(TITLES) == set(CheckType)
+
+
+def test_every_other_kind_of_check_that_is_simulated_has_a_report(tmp_path: Path) -> None:
+    clinic = clinic_of(tmp_path, SIMULATED)
+    for number, kind in enumerate(k for k in CheckType if k is not CheckType.WARMUP):
+        at = days_ago(250 - 10 * number)
+        path = tmp_path / "made.csv"
+        srt_output_csv.simulate(path, check=kind.value, kvp="70", begun_at=at.isoformat())
+        result = taken(clinic, path.read_bytes(), f"{kind.value}.csv")
+        said = text_of(clinic, result, tmp_path)
+        assert TITLES[kind] in said, kind
+        assert "does not get" not in said and "70 kV F2" in said, kind
 
 
 def test_what_cannot_be_recomputed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
