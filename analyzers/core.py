@@ -183,8 +183,7 @@ class Metric:
 
     `limits` holds the default limits by machine class; a class that is missing, and a metric
     without any, is trend-only.  Where a plan is of the site's radiosurgery plans, `radiosurgery`
-    judges it too.  `control_chart` says that the values of a machine, of whatever patient, are one
-    process, whose own spread is drawn beside the limits.
+    judges it too.
     """
 
     name: str
@@ -192,7 +191,6 @@ class Metric:
     meaning: str
     limits: Mapping[str, Limits] = field(default_factory=dict)
     radiosurgery: Limits | None = None
-    control_chart: bool = False
 
     def measured(
         self, value: float, *, at: str | None = None, reference: float | None = None

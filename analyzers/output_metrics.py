@@ -27,7 +27,6 @@ DEVIATION = Metric(
     "Output minus its reference, over the reference; limits of a daily check, in a monthly or "
     "annual one those of the following metrics",
     _of("SRT.D.OUT"),
-    control_chart=True,
 )
 DEVIATION_MONTHLY = Metric(
     "output_deviation_monthly",

@@ -55,7 +55,6 @@ GAMMA_PASS = Metric(
     "%",
     "Share of the field's points with gamma at most 1, 3 %/3 mm",
     _GAMMA,
-    control_chart=True,
 )
 GAMMA_MEAN = Metric("gamma_mean", "1", "Mean gamma of the field's points")
 RELATIVE_GAMMA_PASS = Metric(
@@ -69,7 +68,6 @@ MEAN_SIGNAL_CHANGE = Metric(
     "%",
     "Signal of all of the field, change from the baseline",
     for_linacs(Limits.within(tolerance=2.2, action=5.0, source=SIMULATED)),
-    control_chart=True,
 )
 CENTRAL_SIGNAL_CHANGE = Metric(
     "central_signal_change", "%", "Change of the mean signal over 1 cm x 1 cm on the axis"

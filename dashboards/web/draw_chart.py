@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -32,7 +31,7 @@ RANGE_CENTER = 2.0 / np.sqrt(np.pi)
 
 def chart_figure(data: TrendData) -> Figure:
     """Values with their limits, the weighted average, and moving ranges."""
-    base = trend(replace(data.metric, control_chart=False), _points(data), data.span)
+    base = trend(data.metric, _points(data), data.span)
     (panel,) = base.panels
     assert isinstance(panel, Panel)
     x = _x(data.days, data.span)

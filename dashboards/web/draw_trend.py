@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.core import Metric
-from analyzers.numerics.control_chart import FEWEST, ControlLimits, control_limits
 from dashboards.figures import Figure, Numbers, Panel, Series
 from dashboards.web.wording import LOOKS, badness, instant, local, number, plural, quantity
 from qa_daemon.model import Verdict
@@ -22,7 +21,6 @@ from qa_daemon.store.queries import TrendPoint
 MOST_STEPS = 6
 COLUMNS = 700
 """As wide as a picture has pixels: of more marks than two for each, the outermost are drawn."""
-CONTROL_COLOR = "#5b6b7a"
 BOUNDS = (
     ("tolerance", "#c77700", ("tolerance_low", "tolerance_high")),
     ("action", "#b3141c", ("action_low", "action_high")),
@@ -47,10 +45,6 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
     x = np.array([span.at(instant(p.point_ns)) for p in points])
     y = np.array([p.value for p in points])
     series = [s for bound in BOUNDS for s in _limits(bound, points, x, span)]
-    is_one = metric.control_chart and len({p.at for p in points}) <= 1
-    control = control_limits(y) if is_one else None
-    if control is not None:
-        series += _control_lines(control, span)
     series += [s for verdict in LOOKS if (s := _marks(verdict, points, x, y, span)) is not None]
     name = f"{metric.meaning}{f' / {metric.unit}' if metric.unit != '1' else ''}"
     panel = Panel(
@@ -68,30 +62,7 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
         said += (
             f" {drawn} are drawn: the lowest and highest of each of {COLUMNS} stretches of time."
         )
-    if is_one:
-        said += f" {_control_sentence(metric, control, y)}"
     return Figure(name, said, [panel], row_height=250, width=760)
-
-
-def _control_lines(control: ControlLimits, span: Span) -> list[Series]:
-    ends = np.array([span.at(span.since), span.at(span.until)])
-    lines: list[tuple[str, float, Literal["solid", "dot"]]] = [
-        ("center line", control.center, "solid"),
-        ("control limit", control.lower, "dot"),
-        ("control limit", control.upper, "dot"),
-    ]
-    return [
-        Series(name, ends, np.full(2, level), CONTROL_COLOR, "line", dash)
-        for name, level, dash in lines
-    ]
-
-
-def _control_sentence(metric: Metric, control: ControlLimits | None, y: Numbers) -> str:
-    if control is None:
-        return f"Control limits are drawn from {FEWEST} values on."
-    outside = int(np.sum((y < control.lower) | (y > control.upper)))
-    low, high = number(control.lower), quantity(control.upper, metric.unit)
-    return f"Control limits of {control.values} values: {low} to {high}; {outside} outside."
 
 
 def _range(series: Sequence[Series]) -> tuple[float, float] | None:

@@ -39,6 +39,7 @@ class ChartView:
     address: str
     query: str
     summary: str
+    page: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,8 @@ def worst_by_metric(found: Sequence[StoredMeasurement]) -> dict[str, StoredMeasu
 def _chart(machine: str, days: int, analyzer: str, metric: Metric, sentence: str) -> ChartView:
     address = f"/trends/{analyzer}/{metric.name}"
     query = urlencode({"machine": machine, "days": days})
-    return ChartView(metric.meaning, address, query, sentence)
+    of = {"machine": machine, "metric": f"{analyzer}.{metric.name}", "days": days}
+    return ChartView(metric.meaning, address, query, sentence, f"/trend?{urlencode(of)}")
 
 
 def _newest(measured: StoredMeasurement | None) -> str:

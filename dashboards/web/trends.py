@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -174,8 +173,3 @@ def _json(drawn: Figure) -> Response:
 
 def _svg(drawn: Figure) -> Response:
     return Response(svg(drawn), media_type="image/svg+xml")
-
-
-def address_of(machine: str, metric: str, days: int) -> str:
-    """Where the page of a metric of a machine is."""
-    return f"{TREND}?{urlencode({'machine': machine, 'metric': metric, 'days': days})}"

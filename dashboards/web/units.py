@@ -17,6 +17,7 @@ from dashboards.web import unit_page, unit_trend
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
 from dashboards.web.forms import Refusal
+from dashboards.web.history import signals_of
 from dashboards.web.machine_page import RANGES_D
 from dashboards.web.people import SignInNeeded, back_to, form_of
 from dashboards.web.picture import svg
@@ -61,6 +62,7 @@ def _page(clinic: Clinic) -> Serve:
             "unit.html",
             charts=True,
             view=unit_page.view(clinic, unit),
+            signals=signals_of(clinic, unit.name).get(unit.name, []),
             days=days,
             ranges=(*RANGES_D, TEN_YEARS_D),
             is_physicist=clinic.people.is_physicist(request),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analyzers.core import Limits, Metric
-from dashboards.figures import Figure, Panel
+from dashboards.figures import Figure
 from dashboards.web.draw_trend import COLUMNS, Span, outermost, summary, trend
 from dashboards.web.machine_page import worst_by_metric
 from qa_daemon.model import Verdict
@@ -19,7 +19,7 @@ LIMITS = Limits.within(tolerance=2.2, action=5.0)
 SPAN = Span(
     datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), ZoneInfo("Europe/Berlin")
 )
-ONE_PROCESS = Metric("mean_signal_change", "%", "Change", control_chart=True)
+ONE_PROCESS = Metric("mean_signal_change", "%", "Change")
 
 
 def drawn(values: list[float], metric: Metric = ONE_PROCESS) -> Figure:
@@ -29,38 +29,6 @@ def drawn(values: list[float], metric: Metric = ONE_PROCESS) -> Figure:
         for k, value in enumerate(values)
     ]
     return trend(metric, points, SPAN)
-
-
-def levels(figure: Figure, name: str) -> list[float]:
-    (panel,) = figure.panels
-    assert isinstance(panel, Panel)
-    lines = [s for s in panel.series if s.name == name]
-    for line in lines:
-        assert np.ptp(line.y) == 0.0
-        assert list(line.x) == [SPAN.at(SPAN.since), SPAN.at(SPAN.until)]
-    return [float(line.y[0]) for line in lines]
-
-
-def test_control_limits_are_drawn_over_the_whole_time() -> None:
-    # Moving ranges of 1 about 0.5; the last value lies outside and is left out.
-    figure = drawn([0.0, 1.0] * 10 + [9.0])
-    assert levels(figure, "center line") == [0.5]
-    reach = 3 / 1.128379
-    assert levels(figure, "control limit") == pytest.approx([0.5 - reach, 0.5 + reach])
-    said = "Control limits of 20 values: \N{MINUS SIGN}2.16 to 3.16\u202f%; 1 outside."
-    assert said in figure.summary
-
-
-def test_few_values_have_no_control_limits_and_it_is_said() -> None:
-    figure = drawn([0.0, 1.0] * 9)
-    assert levels(figure, "control limit") == []
-    assert figure.summary.endswith("Control limits are drawn from 20 values on.")
-
-
-def test_other_metrics_have_none() -> None:
-    figure = drawn([0.0, 1.0] * 20, Metric("largest_error", "mm", "Error"))
-    assert levels(figure, "control limit") == []
-    assert "ontrol" not in figure.summary
 
 
 @pytest.mark.parametrize("turn", [1, -1])

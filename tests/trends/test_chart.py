@@ -38,6 +38,13 @@ def test_values_of_phase_one_are_not_judged_by_themselves() -> None:
     assert found.usual.values == 29
 
 
+def test_the_limit_of_moving_ranges_is_the_published_one() -> None:
+    """Mean moving range 0.22632 gives 0.7394, with 3.267 for 3.266532."""
+    sigma = 0.22632 * np.sqrt(np.pi) / 2.0
+    found = chart_of(np.zeros(3), Usual(0.0, sigma, 20, 0.0, widened=False))
+    assert found.range_high == pytest.approx(0.7394 * 3.266532 / 3.267, abs=5e-5)
+
+
 def test_signed_limits_watch_every_value() -> None:
     values = _noise(10)
     values[3] = 9.0
