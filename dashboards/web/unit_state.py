@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 
 from analyzers.srt_routine import Frequency
 from dashboards.web.clinic import Clinic
@@ -93,10 +94,13 @@ def _beam(clinic: Clinic, machine: str, item: Item) -> BeamToday | None:
     if item.last is None:
         return None
     analyzer, _, metric = OUTPUT.partition(".")
+    # Without a first day, a beam that is never measured so would be looked for in all the archive.
+    midnight = datetime.combine(item.last.on, time(), clinic.site.zone)
+    since_ns = int(midnight.timestamp()) * 10**9
     points = [
         point
         for at in (item.beam, item.beam + WATER)
-        for point in clinic.queries.trend(machine, analyzer, metric, limit=1, at=at)
+        for point in clinic.queries.trend(machine, analyzer, metric, since_ns, limit=1, at=at)
     ]
     newest = max(points, key=lambda point: point.point_ns, default=None)
     if newest is None:
