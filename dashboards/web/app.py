@@ -16,6 +16,7 @@ from dashboards.web import (
     answers,
     checks,
     files,
+    health,
     history,
     images,
     matches,
@@ -83,6 +84,7 @@ def create_app(
     app.include_router(matches.router(clinic))
     app.include_router(images.router(clinic))
     app.include_router(treatments.router(clinic))
+    app.include_router(health.router(clinic))
     app.include_router(history.router(clinic))
     app.include_router(trends.router(clinic))
     app.include_router(units.router(clinic))
