@@ -22,8 +22,7 @@ from qa_daemon.model import Verdict
 from qa_daemon.store.output_baselines import WATER
 from qa_daemon.store.trend_series import Point, SeriesName
 from qa_daemon.store.unit_blocks import RECONCILE_PERCENT
-from qa_daemon.trends.series import with_value
-from qa_daemon.trends.signals import StepSeen, signals
+from qa_daemon.trends.series import Known, steps_of, with_value
 from qa_daemon.verdict import Judged, worst
 
 OLD = timedelta(hours=12)
@@ -122,8 +121,9 @@ def view(
         for judged in outcome.judged
     ]
     shows_rows = bool(entry.rows)
+    unusual = _unusual(clinic, entry, [judged for _, judged in values])
     beams = [
-        _beam(clinic, setting, entry, k, [j for _, j in values]) for k in range(len(entry.rows))
+        _beam(setting, entry, k, [j for _, j in values], unusual) for k in range(len(entry.rows))
     ]
     return VerdictView(
         look=LOOKS[verdict],
@@ -131,12 +131,17 @@ def view(
         beams=beams if shows_rows else [],
         numbers=list(_numbers(clinic, values)),
         faults=[_named(text, entry) for judgement in judgements for text in _faults(judgement)],
-        remarks=_remarks(setting, entry, judgements, typed),
+        remarks=[
+            *([unusual[""]] if "" in unusual else []),
+            *_remarks(setting, entry, judgements, typed),
+        ],
         open=_open(entry),
     )
 
 
-def _beam(clinic: Clinic, setting: Setting, entry: Entry, k: int, values: list[Judged]) -> BeamView:
+def _beam(
+    setting: Setting, entry: Entry, k: int, values: list[Judged], unusual: dict[str, str]
+) -> BeamView:
     row = entry.rows[k]
     at = row.beam + (WATER if is_dose_to_water(row) else "")
     output = next((j for j in _at(values, at) if j.value.metric == "output"), None)
@@ -163,16 +168,39 @@ def _beam(clinic: Clinic, setting: Setting, entry: Entry, k: int, values: list[J
             else ""
         ),
         todo=todo,
-        unusual=_unusual(clinic, entry, off) if off is not None else "",
+        unusual=unusual.get(at, "") if off is not None else "",
         factors=list(_factors(row)),
     )
 
 
-def _unusual(clinic: Clinic, entry: Entry, off: Judged) -> str:
-    """What the checks before it say of a deviation, whatever its verdict is."""
-    if off.limits is None or entry.performed_at is None:
-        return ""
-    value = off.value
+def _unusual(clinic: Clinic, entry: Entry, values: list[Judged]) -> dict[str, str]:
+    """What the checks before say of deviations, by place, whatever their verdicts are.
+
+    Empty is the place of all beams together.
+    """
+    if entry.performed_at is None:
+        return {}
+    at_ns = int(entry.performed_at.timestamp()) * 10**9
+    beams = {
+        judged.value.at or "": _with(clinic, entry, judged, at_ns)
+        for judged in values
+        if judged.value.metric == DEVIATION.name and judged.limits is not None
+    }
+    if not beams:
+        return {}
+    steps = steps_of(list(beams.values()))
+    seen = dict(zip(beams, steps.of_beams, strict=True)) | {"": steps.of_all}
+    return {
+        at: f"Not as usual{'' if at else ', the mean of all beams'}: after the checks before, "
+        f"{step.usual:.2g} ± {step.reach:.2g} % was to be expected. Measure once more; if it stays "
+        "so, tell the physicist before treating."
+        for at, step in seen.items()
+        if step is not None
+    }
+
+
+def _with(clinic: Clinic, entry: Entry, judged: Judged, at_ns: int) -> Known:
+    value, limits = judged.value, judged.limits
     name = SeriesName(
         entry.unit.name,
         ANALYZER.name,
@@ -180,22 +208,10 @@ def _unusual(clinic: Clinic, entry: Entry, off: Judged) -> str:
         place=value.at or "",
         judged_as=value.judged_as or "",
     )
-    point = Point(
-        result=0,
-        point_ns=int(entry.performed_at.timestamp()) * 10**9,
-        value=value.value,
-        low=off.limits.tolerance_low,
-        high=off.limits.tolerance_high,
-        version=ANALYZER.version,
-    )
-    for seen in signals(with_value(clinic.store, name, point)):
-        if isinstance(seen, StepSeen):
-            return (
-                f"Not as usual: after the checks before, {seen.usual:.2g} ± {seen.reach:.2g} % was "
-                "to be expected. Measure once more; if it stays so, tell the physicist before "
-                "treating."
-            )
-    return ""
+    low = limits.tolerance_low if limits else None
+    high = limits.tolerance_high if limits else None
+    point = Point(0, at_ns, value.value, low, high, ANALYZER.version)
+    return with_value(clinic.store, name, point)
 
 
 def _factors(row: ReadingGroup) -> Iterator[FactorView]:

@@ -86,12 +86,15 @@ def rebuild(store: Store, days: Iterable[MachineDay], zone: ZoneInfo) -> None:
             _rebuild_leaves(connection, machine, day, since_ns, until_ns)
 
 
-def series_of(store: Store, machine: str, analyzer: str, metric: str) -> list[SeriesName]:
+def series_of(
+    store: Store, machine: str, analyzer: str, metric: str, since: date = date.min
+) -> list[SeriesName]:
     """Every series of a quantity: by beam, energy and kind of check."""
     here = trend_days.c
     query = (
         select(here.place, here.energy, here.judged_as)
         .where(here.machine == machine, here.analyzer == analyzer, here.metric == metric)
+        .where(here.day >= since.isoformat())
         .distinct()
         .order_by(here.place, here.energy, here.judged_as)
     )

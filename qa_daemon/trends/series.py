@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,14 +18,17 @@ from qa_daemon.store.trend_series import (
     points_of,
     processes,
 )
-from qa_daemon.trends.signals import Series
+from qa_daemon.trends.signals import Series, step
+from qa_daemon.trends.together import Steps, steps_together
 
 NS_PER_DAY = 86_400 * 10**9
 OUTPUT, DEVIATION = "srt_output", "output_deviation"
 WATER = " water"
+Known = tuple[Sequence[Point], Series]
+"""Values as they are stored, and as they are looked at."""
 
 
-def read(store: Store, name: SeriesName, until_ns: int) -> tuple[Sequence[Point], Series] | None:
+def read(store: Store, name: SeriesName, until_ns: int) -> Known | None:
     """The newest values of a series and what was done to it; None where there are none.
 
     Of a kV unit's output each check is a value.  All else has one value a day, the median of its
@@ -34,9 +38,29 @@ def read(store: Store, name: SeriesName, until_ns: int) -> tuple[Sequence[Point]
     return (points, _series(store, name, points)) if points else None
 
 
-def with_value(store: Store, name: SeriesName, point: Point) -> Series:
+def with_value(store: Store, name: SeriesName, point: Point) -> Known:
     """A series as it would be with a value that is not stored yet, as its newest."""
-    return _series(store, name, [*points_of(store, name, point.point_ns), point])
+    points = [*points_of(store, name, point.point_ns), point]
+    return points, _series(store, name, points)
+
+
+def steps_of(beams: Sequence[Known]) -> Steps:
+    """The steps of beams whose newest values are of one session."""
+    if len(beams) == 1:
+        return Steps((step(beams[0][1]),), None)
+    shared = set.intersection(*({p.result for p in points} for points, _ in beams))
+    cut = [_of_results(series, points, shared) for points, series in beams]
+    return steps_together(cut)
+
+
+def _of_results(series: Series, points: Sequence[Point], results: set[int]) -> Series:
+    kept = np.array([point.result in results for point in points])
+    return replace(
+        series,
+        times_d=series.times_d[kept],
+        values=series.values[kept],
+        process=series.process[kept],
+    )
 
 
 def _series(store: Store, name: SeriesName, points: Sequence[Point]) -> Series:

@@ -24,7 +24,7 @@ LEVEL_OF, SPREAD_OF = 30, 250
 """Values before the newest for the level, which moves, and for the spread, which needs many."""
 WORTH_OF_EVENT = 4
 """How many values the expected one counts for that an event sets (a new baseline: no deviation)."""
-WORTH_SAYING = 0.2
+WORTH_SAYING = 0.5
 """Of the way from the usual value to the nearest limit: a smaller step changes no decision."""
 SURE = 0.01
 """The largest probability that chance alone makes such a slope."""
@@ -107,10 +107,10 @@ DAYS_PER_MONTH = 365.25 / 12.0
 
 
 def signals(series: Series) -> list[Signal]:
-    """What is to be told of a series; a series without limits says nothing."""
+    """What is to be told of a series by itself; a series without limits says nothing."""
     if not series.limits or series.values.size == 0:
         return []
-    found = (_step(series), _drift(series))
+    found = (step(series), drift(series))
     return [signal for signal in found if signal is not None]
 
 
@@ -120,22 +120,22 @@ def line_of(series: Series) -> Line | None:
     return fit_line(series.times_d[now][-WINDOW:], series.values[now][-WINDOW:])
 
 
-def _step(series: Series) -> StepSeen | None:
-    """The newest value far from the level of those before it, in terms of their spread."""
-    before = series.values[:-1]
-    sigma = sigma_of_ranges(before[-SPREAD_OF:], series.process[:-1][-SPREAD_OF:])
-    level = before[series.now[:-1]][-LEVEL_OF:]
-    weight, total = float(level.size), float(level.sum())
-    if series.expected is not None:
-        weight, total = weight + WORTH_OF_EVENT, total + WORTH_OF_EVENT * series.expected
-    elif level.size < FEWEST:
+def step(series: Series, *, judged_elsewhere: bool = False) -> StepSeen | None:
+    """The newest value far from the level of those before it, in terms of their spread.
+
+    What is outside its limits is none: its verdict says so already, unless `judged_elsewhere`.
+    """
+    level = level_of(series)
+    if not series.limits or level is None:
         return None
+    usual, weight = level
+    sigma = sigma_of_ranges(series.values[:-1][-SPREAD_OF:], series.process[:-1][-SPREAD_OF:])
     if np.isnan(sigma):
         return None
-    usual, reach = total / weight, STEP_SIGMAS * sigma * float(np.sqrt(1.0 + 1.0 / weight))
+    reach = STEP_SIGMAS * sigma * float(np.sqrt(1.0 + 1.0 / weight))
     newest = float(series.values[-1])
-    if _is_outside(newest, series):
-        return None  # its verdict says so already
+    if is_outside(series) and not judged_elsewhere:
+        return None
     size = abs(newest - usual)
     worth = WORTH_SAYING * min(abs(limit - usual) for limit in series.limits)
     if size <= reach or size < worth:
@@ -143,12 +143,24 @@ def _step(series: Series) -> StepSeen | None:
     return StepSeen(newest, usual, reach)
 
 
-def _is_outside(value: float, series: Series) -> bool:
-    low, high = series.low, series.high
+def level_of(series: Series) -> tuple[float, float] | None:
+    """The level before the newest value, and of how many values it is; None where too few."""
+    level = series.values[:-1][series.now[:-1]][-LEVEL_OF:]
+    weight, total = float(level.size), float(level.sum())
+    if series.expected is not None:
+        weight, total = weight + WORTH_OF_EVENT, total + WORTH_OF_EVENT * series.expected
+    elif level.size < FEWEST:
+        return None
+    return total / weight, weight
+
+
+def is_outside(series: Series) -> bool:
+    """Whether the newest value is outside its tolerance limits."""
+    value, low, high = float(series.values[-1]), series.low, series.high
     return (low is not None and value < low) or (high is not None and value > high)
 
 
-def _drift(series: Series) -> DriftSeen | None:
+def drift(series: Series) -> DriftSeen | None:
     """A line that is sure and leads out of tolerance soon, no further on than it reaches back."""
     line = line_of(series)
     if line is None or line.p_value >= SURE:

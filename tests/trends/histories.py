@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -73,15 +73,31 @@ class History:
         energy: str | None = None,
     ) -> int:
         """Store the check of one day."""
+        of = f"{beam}{version}{monthly}{energy}"
+        return self.session(day, {beam: value}, of, version, monthly=monthly, energy=energy)
+
+    def session(
+        self,
+        day: int,
+        values: Mapping[str, float],
+        of: str = "all",
+        version: str = "1",
+        *,
+        monthly: bool = False,
+        energy: str | None = None,
+    ) -> int:
+        """Store the check of several beams."""
         at = START + timedelta(days=day, minutes=1 if monthly else 0)
         judged_as = "output_deviation_monthly" if monthly else None
-        number = Value(
-            metric="output_deviation", value=value, unit="%", at=beam, judged_as=judged_as
+        numbers = tuple(
+            Value(metric="output_deviation", value=v, unit="%", at=beam, judged_as=judged_as)
+            for beam, v in values.items()
         )
-        said = AnalysisReport(analyzer="srt_output", version=version, values=(number,))
-        outcome = judge_analysis(said, [judge_value(number, MONTHLY if monthly else DAILY)])
+        said = AnalysisReport(analyzer="srt_output", version=version, values=numbers)
+        limits = MONTHLY if monthly else DAILY
+        outcome = judge_analysis(said, [judge_value(number, limits) for number in numbers])
         report = Report(format="srt-output-csv", analyses=(said,), energy=energy)
-        file = self.made.arrive(f"{day}{beam}{version}{monthly}{energy}.csv", machine="SRT1")
+        file = self.made.arrive(f"{day}{of}.csv", machine="SRT1")
         made = Provenance("0", "site", "SRT1", "srt", at)
         result = self.made.results.save(file, [], report, [outcome], made)
         assert result is not None

@@ -78,6 +78,21 @@ def test_another_version_of_the_analyzer_begins_anew(tmp_path: Path) -> None:
     assert history.follow(history.save(60, 2.4, version="2")) == []
 
 
+def test_beams_of_one_session_are_looked_at_together(tmp_path: Path) -> None:
+    """A step of both stands at the unit, one of a single beam at that beam, told once."""
+    history = History(tmp_path, empty=True)
+    other = "50 kV F1 A30"
+    both = list(zip(quiet(40), quiet(40, 2), strict=True))
+    for day, (one, two) in enumerate(both):
+        history.session(day, {BEAM: one + 0.2 * two, other: one - 0.2 * two})
+    stepped = history.session(40, {BEAM: 2.4, other: 2.4})
+    (signal,) = history.follow(stepped)
+    assert (signal.kind, signal.series.place, signal.result) == ("step", "", stepped)
+    (signal,) = history.follow(history.session(41, {BEAM: 0.0, other: 2.8}))
+    assert (signal.kind, signal.series.place) == ("step", other)
+    assert history.follow(history.session(42, {BEAM: 0.1, other: 0.1})) == []
+
+
 def test_an_event_begins_anew_and_its_withdrawal_takes_that_back(tmp_path: Path) -> None:
     history = History(tmp_path)
     history.save_all([x + 2.5 for x in quiet(5, 2)], first_day=60)

@@ -62,8 +62,8 @@ def test_what_a_limit_says_already_is_not_said_again(value: float) -> None:
 def test_what_changes_no_decision_is_no_step() -> None:
     """Every value the same: a range of none, and a first other value is far off in its terms."""
     same = np.full(40, 1.0)
-    assert signals(_series([*same, 1.1])) == []
-    assert isinstance(_only(signals(_series([*same, 1.5]))), StepSeen)
+    assert signals(_series([*same, 1.9])) == []
+    assert isinstance(_only(signals(_series([*same, 2.1]))), StepSeen)
 
 
 def test_a_drift_is_told_with_the_days_of_its_crossing() -> None:
