@@ -72,6 +72,17 @@ class MapPanel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GridPanel(MapPanel):
+    """Values over days: a row of `values` for each of `names`, drawn as wide as there is room.
+
+    `x_mm` is local time as milliseconds since 1970, `y_mm` the number of the row.
+    """
+
+    names: Sequence[str] = ()
+    y_title: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Figure:
     """Panels in rows of `columns`; `summary` says in a sentence what the eye would see.
 
@@ -169,6 +180,10 @@ def _axes(
     shown = {"gridcolor": GRID, "linecolor": FRAME, "zerolinecolor": FRAME, "mirror": True}
     x_axis: dict[str, Any] = shown | {"domain": box[:2], "anchor": f"y{suffix}", "showline": True}
     y_axis: dict[str, Any] = shown | {"domain": box[2:], "anchor": f"x{suffix}", "showline": True}
+    if isinstance(panel, GridPanel):
+        x_axis |= {"type": "date", "showgrid": False}
+        y_axis |= {"type": "category", "title": _title(panel.y_title), "showgrid": False}
+        return x_axis, y_axis | {"nticks": 24}
     if isinstance(panel, MapPanel):
         bare = {"constrain": "range", "showgrid": False, "zeroline": False}
         x_axis |= bare | {"title": _title("x / mm")}
@@ -204,17 +219,21 @@ def _heatmap(panel: MapPanel, box: tuple[float, float, float, float]) -> dict[st
     }
     if panel.ticks:
         bar |= {"tickvals": [t[0] for t in panel.ticks], "ticktext": [t[1] for t in panel.ticks]}
+    is_grid = isinstance(panel, GridPanel)
+    said = f"x %{{x:.1f}} mm, y %{{y:.1f}} mm: %{{z:.3g}} {escape(panel.unit)}"
+    if is_grid:
+        said = f"%{{x|%Y-%m-%d}}, %{{y}}: %{{z:.3g}} {escape(panel.unit)}<extra></extra>"
     return {
         "type": "heatmap",
         "z": _packed(panel.values, np.float32),
-        "x": _packed(panel.x_mm, np.float32),
-        "y": _packed(panel.y_mm, np.float32),
+        "x": _packed(panel.x_mm, np.float64 if is_grid else np.float32),
+        "y": list(panel.names) if isinstance(panel, GridPanel) else _packed(panel.y_mm, np.float32),
         "zmin": panel.low,
         "zmax": panel.high,
         "colorscale": [list(stop) for stop in panel.colors],
         "colorbar": bar,
         "name": panel.title,
-        "hovertemplate": f"x %{{x:.1f}} mm, y %{{y:.1f}} mm: %{{z:.3g}} {escape(panel.unit)}",
+        "hovertemplate": said,
         "hoverongaps": False,
     }
 

@@ -19,6 +19,7 @@ from dashboards.web import (
     health,
     history,
     images,
+    leaves,
     matches,
     pages,
     sign_in,
@@ -86,6 +87,7 @@ def create_app(
     app.include_router(treatments.router(clinic))
     app.include_router(health.router(clinic))
     app.include_router(history.router(clinic))
+    app.include_router(leaves.router(clinic))
     app.include_router(trends.router(clinic))
     app.include_router(units.router(clinic))
     app.include_router(checks.router(clinic, hint))

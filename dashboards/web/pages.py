@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from dashboards import figures
 from dashboards.figures import Figure
-from dashboards.web import board, history, machine_page, result_page
+from dashboards.web import board, history, leaf_page, machine_page, result_page
 from dashboards.web.about import ABOUT, formats
 from dashboards.web.advice import advice
 from dashboards.web.answers import page
@@ -66,6 +66,7 @@ def _pages(clinic: Clinic) -> list[Route]:
             before=before,
             following=following,
             signals=history.signals_of(clinic, name).get(name, []),
+            has_leaves=bool(leaf_page.quantities(clinic, name)),
             charted=history.charted(clinic, name),
             events=history.events_of(clinic, name),
             event_kinds=list(EventKind),

@@ -10,7 +10,18 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from dashboards.figures import FONT, FRAME, GRID, INK, Figure, MapPanel, Numbers, Panel, Series
+from dashboards.figures import (
+    FONT,
+    FRAME,
+    GRID,
+    INK,
+    Figure,
+    GridPanel,
+    MapPanel,
+    Numbers,
+    Panel,
+    Series,
+)
 from dashboards.web.png import png_of
 from dashboards.web.ticks import number_ticks, time_ticks
 
@@ -158,17 +169,25 @@ def _map(
 ) -> Iterator[str]:
     spans = [_edges(panel.x_mm), _edges(panel.y_mm)]
     (x_low, x_high), (y_low, y_high) = spans
-    per_mm = min((right - left) / (x_high - x_low), (bottom - top) / (y_high - y_low))
-    x = Scale(x_low, x_high, left, left + (x_high - x_low) * per_mm)
-    y = Scale(y_low, y_high, top + (y_high - y_low) * per_mm, top)
+    x, y = Scale(x_low, x_high, left, right), Scale(y_low, y_high, bottom, top)
+    if not isinstance(panel, GridPanel):
+        per_mm = min((right - left) / (x_high - x_low), (bottom - top) / (y_high - y_low))
+        x = Scale(x_low, x_high, left, left + (x_high - x_low) * per_mm)
+        y = Scale(y_low, y_high, top + (y_high - y_low) * per_mm, top)
     image = base64.b64encode(png_of(panel.values, panel.colors, panel.low, panel.high)).decode()
     yield _image(image, x.start, y.stop, x.stop - x.start, y.start - y.stop)
     for series in panel.series:
         yield _drawn(series, x, y)
-    y_ticks = number_ticks(y_low, y_high) if with_y else []
-    yield from _frame(x, y, number_ticks(x_low, x_high, 4), y_ticks)
-    yield _text((x.start + x.stop) / 2, y.start + 36, "x / mm", ' text-anchor="middle"')
-    yield _turned(left - 48, (y.start + y.stop) / 2, "y / mm" if with_y else "")
+    if isinstance(panel, GridPanel):
+        step = max(1, len(panel.names) // 12)
+        rows = [(float(k), name) for k, name in enumerate(panel.names) if k % step == 0]
+        yield from _frame(x, y, time_ticks(x_low, x_high), rows)
+        yield _turned(left - 48, (y.start + y.stop) / 2, panel.y_title)
+    else:
+        y_ticks = number_ticks(y_low, y_high) if with_y else []
+        yield from _frame(x, y, number_ticks(x_low, x_high, 4), y_ticks)
+        yield _text((x.start + x.stop) / 2, y.start + 36, "x / mm", ' text-anchor="middle"')
+        yield _turned(left - 48, (y.start + y.stop) / 2, "y / mm" if with_y else "")
     ramp = np.linspace(panel.low, panel.high, 128)[:, None]
     bar = base64.b64encode(png_of(ramp, panel.colors, panel.low, panel.high)).decode()
     yield _image(bar, x.stop + 12, y.stop, 13, y.start - y.stop)
