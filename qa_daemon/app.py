@@ -309,7 +309,8 @@ def _sinks(site: Site, core: Core) -> list[Part]:
         return []
     from qa_daemon.sinks.influx import InfluxSink
 
-    return [Drain(core.store, Outbox(core.store, "influx"), core.queries, InfluxSink(site))]
+    sink = InfluxSink(site, core.store)
+    return [Drain(core.store, Outbox(core.store, "influx"), core.queries, sink)]
 
 
 def _web_server(site: Site, core: Core, ready: Callable[[], bool]) -> uvicorn.Server:

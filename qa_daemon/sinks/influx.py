@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from qa_daemon.sinks.day_points import DayPoints
 from qa_daemon.sinks.drain import Misconfigured, Rejected, SinkError, Unreachable
 from qa_daemon.sinks.points import lines_of
 from qa_daemon.site.settings import Influx
 from qa_daemon.site.site import Site
 from qa_daemon.store.queries import StoredResult
+from qa_daemon.store.store import Store
 
 NO_CONTENT = 204
 NO_ANSWER = 0  # influxdb-client's word for a failure of TLS
@@ -41,9 +43,9 @@ class Wire(Protocol):
 
 
 class InfluxSink:
-    """Writes results as points."""
+    """Writes results as points; with the store, also their days and their machines' events."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, store: Store | None = None) -> None:
         if site.file.influx is None:
             raise ValueError("the site file has no [influx] section")
         self._settings = site.file.influx
@@ -53,12 +55,20 @@ class InfluxSink:
         self._secret_file = site.resolve(named) if named else None
         self._secret: str | None = None
         self._wire: Wire | None = None
+        with_leaves = self._settings.leaves
+        self._days = None if store is None else DayPoints(site, store, with_leaves=with_leaves)
 
     def write(self, results: Sequence[StoredResult]) -> None:
         """Write the points of results; raises `SinkError`."""
-        lines = "\n".join(line for r in results for line in lines_of(r, self._site)).encode()
-        if not lines:
-            return
+        found = [line for r in results for line in lines_of(r, self._site)]
+        if self._days is not None:
+            found += self._days.lines(results)
+        if found:
+            self._send("\n".join(found).encode())
+        if self._days is not None:
+            self._days.sent()
+
+    def _send(self, lines: bytes) -> None:
         if self._wire is None:
             self._connect()
         try:

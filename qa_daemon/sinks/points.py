@@ -34,20 +34,24 @@ Field = float | int | None
 
 def lines_of(result: StoredResult, site: str) -> list[str]:
     """The lines to send; a quantity that was not judged has no `verdict`."""
+    lines = [line_of(m, tags, fields, result.point_ns) for m, tags, fields in _points(result, site)]
+    return [line for line in lines if line]  # a point without any number is an empty line
+
+
+def line_of(
+    measurement: str, tags: Mapping[str, str], fields: Mapping[str, Field], point_ns: int
+) -> str:
+    """One point; empty where no field is a number."""
     # Imported here: the client takes half a second that `--help` does not have.
     from influxdb_client.client.write.point import Point
 
     new_point: Callable[..., Any] = Point
-
-    lines = []
-    for measurement, tags, fields in _points(result, site):
-        point = new_point(measurement).time(result.point_ns)
-        for name, value in tags.items():
-            point.tag(name, value)
-        for name, number in fields.items():
-            point.field(name, number)
-        lines.append(point.to_line_protocol())
-    return [line for line in lines if line]  # a point without any number is an empty line
+    point = new_point(measurement).time(point_ns)
+    for name, value in tags.items():
+        point.tag(name, value)
+    for name, number in fields.items():
+        point.field(name, number)
+    return str(point.to_line_protocol())
 
 
 def _points(

@@ -137,6 +137,8 @@ class Influx(Model):
     org: str = ""
     bucket: str | None = None
     token_file: Path | None = None
+    leaves: bool = True
+    """Each leaf's worst of the day is sent too: some hundred series for each machine."""
     timeout: Duration = timedelta(seconds=10)
 
     @field_validator("url")
