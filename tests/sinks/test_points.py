@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from influxdb_client.client.write.point import Point
 
 from qa_daemon.model import AnalysisReport, Value, Verdict
-from qa_daemon.sinks.points import lines_of
+from qa_daemon.sinks.points import line_of, lines_of
 from tests.alerts.clinic import CANARY, Clinic, analysis
 
 AT = 1_793_607_240_000_000_000  # 2026-11-02 08:14 UTC
@@ -118,3 +121,20 @@ def test_two_energies_are_two_series(tmp_path: Path) -> None:
         if line.startswith("qa,") and "worst_leaf_rms" in line
     }
     assert len(series) == 2
+
+
+NUMBERS = st.one_of(st.none(), st.integers(-(2**53), 2**53), st.floats())
+TAGS = st.dictionaries(st.sampled_from(["machine", "site", "at"]), st.text(max_size=8))
+
+
+@settings(deadline=None)
+@given(TAGS, st.dictionaries(st.sampled_from(["value", "verdict", "x"]), NUMBERS))
+def test_a_line_is_what_the_client_s_own_point_writes(
+    tags: dict[str, str], fields: dict[str, float | int | None]
+) -> None:
+    point = Point("qa").time(AT)
+    for name, value in tags.items():
+        point.tag(name, value)
+    for name, number in fields.items():
+        point.field(name, number)
+    assert line_of("qa", tags, fields, AT) == point.to_line_protocol()
