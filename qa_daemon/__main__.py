@@ -28,6 +28,7 @@ oncall = typer.Typer(help="Who is on call.", no_args_is_help=True)
 people = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
 imager = typer.Typer(help="Portal imagers.", no_args_is_help=True)
 srt = typer.Typer(help="Superficial kV units.", no_args_is_help=True)
+grafana = typer.Typer(help="Dashboards for Grafana.", no_args_is_help=True)
 srt_table = typer.Typer(help="Tables of a unit.", no_args_is_help=True)
 srt.add_typer(srt_table, name="table")
 for name, group in (
@@ -39,6 +40,7 @@ for name, group in (
     ("people", people),
     ("imager", imager),
     ("srt", srt),
+    ("grafana", grafana),
 ):
     app.add_typer(group, name=name)
 
@@ -244,6 +246,33 @@ def catalogue(
     from qa_daemon.commands import catalogue as command
 
     command.catalogue(as_json=as_json, as_markdown=as_markdown)
+
+
+@grafana.command("render")
+def grafana_render(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that Grafana mounts.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The site file; else for any site.")
+    ] = None,
+) -> None:
+    """Write dashboards and the files that provision them; what has not changed is left alone."""
+    from dashboards.grafana import command
+
+    command.render(folder, config)
+
+
+@grafana.command("push")
+def grafana_push(
+    url: Annotated[str, typer.Option(help="Address of Grafana, with its port.")],
+    token_file: Annotated[Path, typer.Option(help="Token of a service account, Editor.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The site file; else for any site.")
+    ] = None,
+) -> None:
+    """Write the dashboards over HTTP; what has not changed is left alone.  69: no answer."""
+    from dashboards.grafana import command
+
+    command.push(url, token_file, config)
 
 
 @app.command("check-config")
