@@ -129,10 +129,10 @@ def verdicts(
         "showValue": "auto",
         "alignValue": "center",
         "rowHeight": 0.9,
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
         "tooltip": {"mode": "single", "sort": "none"},
     }
-    custom = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
+    custom = {"fillOpacity": 80, "lineWidth": 0}
     return Panel(
         "state-timeline",
         title,
@@ -257,7 +257,6 @@ def table(title: str, description: str, query: Select, *, width: int = 12) -> Pa
     options = {
         "showHeader": True,
         "cellHeight": "sm",
-        "footer": {"show": False, "reducer": [], "countRows": False},
         "sortBy": [{"displayName": "newest", "desc": False}],
     }
     return Panel(
