@@ -27,12 +27,13 @@ check-all: check-types check-rest
 check-types: $(VENV)/.tools
 	$(BIN)/mypy
 
-# The last line looks at all tests and runs a few, so that what pytest makes of each file is kept.
+# The last line looks at all tests and runs a few, so that what pytest makes of each file is kept: the
+# budgets, and whether the committed dashboards are those of the catalogue.
 check-rest: $(VENV)/.tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -k test_size_budget
+	$(BIN)/python -m pytest -q -k "test_size_budget or test_no_drift"
 
 bench: $(VENV)/.dev $(PEERS)/.pymedphys
 	$(BIN)/python -m tests.bench

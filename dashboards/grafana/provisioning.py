@@ -15,6 +15,8 @@ FOLDER = "Radiotherapy QA"
 FOLDER_UID = "qa-folder"
 SOURCE_UID = "qa-influx"
 WHERE = "provisioning"
+READER = "grafana"
+"""A user of its own: the one of `[influx]` may write."""
 SECRET_FILE = "/run/secrets/qa-influx"  # noqa: S105 - a place, not a secret
 
 _V1 = """\
@@ -140,9 +142,8 @@ def _sources(influx: Influx | None) -> list[tuple[str, str]]:
         "database": _quoted(database),
         "secret": SECRET_FILE,
     }
-    user = _quoted(influx.user if influx and influx.user else "grafana")
     used = "1.x" if influx is None or influx.api == "v1" else "2.x"
-    texts = {"1.x": Template(_V1).substitute(common, user=user)}
+    texts = {"1.x": Template(_V1).substitute(common, user=READER)}
     for versions, remark in _REMARKS.items():
         mode = "POST" if versions == "2.x" else "GET"
         texts[versions] = Template(_V2).substitute(

@@ -18,7 +18,7 @@ from dashboards.grafana.provisioning import FOLDER, FOLDER_UID
 from qa_daemon.failures import Unavailable
 
 TIMEOUT_S = 20.0
-CONFLICT, NOT_FOUND, DENIED = (409, 412), 404, (401, 403)
+FROM_FILES, NOT_FOUND, UNKNOWN, DENIED = (400, 409, 412), 404, 401, 403
 ITS_OWN = ("id", "version")
 """What Grafana writes into a dashboard itself."""
 
@@ -148,13 +148,13 @@ def _ask(call: Any) -> Any:
 
 
 def _said(status: int) -> str:
-    if status == DENIED[0]:
+    if status == UNKNOWN:
         return "Grafana does not know this token (401): make a new one for a service account"
-    if status == DENIED[1]:
+    if status == DENIED:
         return "this token may not write dashboards (403): its service account has to be Editor"
-    if status in CONFLICT:
+    if status in FROM_FILES:
         return (
-            f"Grafana keeps these dashboards from files ({status}): remove them from its "
-            "provisioning, or render there and do not push"
+            "Grafana does not take these dashboards, most likely because it has them from files "
+            f"({status}): render there and do not push, or remove its files"
         )
     return f"Grafana answered {status}; its log says why"
