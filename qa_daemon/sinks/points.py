@@ -10,7 +10,8 @@ is one of those that linacs have, so that a target current at 6x and one at 15x 
 | `qa_analysis` | site, machine, analyzer | verdict |
 | `qa_result` | site, machine | verdict |
 
-What has a number for each beam (`srt_output`) has a tag `at` besides.
+What has a number for each beam (`srt_output`) has a tag `at` besides; of several numbers at one
+place, the worst is sent.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from qa_daemon.store.queries import StoredMeasurement, StoredResult
+from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 from qa_daemon.store.trend_series import BY_BEAM
 
 UNKNOWN = "unknown"
@@ -74,15 +75,34 @@ def _points(
     for analysis in result.analyses:
         of_analysis = of | {"analyzer": analysis.analyzer}
         yield "qa_analysis", of_analysis, {"verdict": _integer(analysis.verdict)}
-        for measured in analysis.measurements:
+        for (metric, place), measured in _one_each(analysis).items():
             tags = of_analysis | {
                 "energy": _energy(result.energy),
-                "metric": measured.metric,
+                "metric": metric,
                 "unit": measured.unit or "1",
             }
             if analysis.analyzer in BY_BEAM:
-                tags["at"] = OTHER_CHARACTER.sub("_", measured.at or "all")
+                tags["at"] = place
             yield "qa", tags, _numbers(measured)
+
+
+def _one_each(analysis: StoredAnalysis) -> Mapping[tuple[str, str], StoredMeasurement]:
+    """Of several values of a metric (one for each target, each beam) the one that is judged worst.
+
+    They would be one point, and the last written would hide the others.
+    """
+    worst: dict[tuple[str, str], StoredMeasurement] = {}
+    for measured in analysis.measurements:
+        by_beam = analysis.analyzer in BY_BEAM
+        place = OTHER_CHARACTER.sub("_", measured.at or "all") if by_beam else ""
+        had = worst.get((measured.metric, place))
+        if had is None or _badness(measured) >= _badness(had):
+            worst[measured.metric, place] = measured
+    return worst
+
+
+def _badness(measured: StoredMeasurement) -> int:
+    return -1 if measured.verdict is None else int(measured.verdict)
 
 
 def _energy(said: str | None) -> str:

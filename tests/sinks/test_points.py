@@ -123,6 +123,16 @@ def test_two_energies_are_two_series(tmp_path: Path) -> None:
     assert len(series) == 2
 
 
+@pytest.mark.parametrize("order", [(0.02, 1.02, 0.2), (1.02, 0.2, 0.02), (0.02, 0.2, 1.02)])
+def test_of_several_places_the_worst_is_the_point(tmp_path: Path, order: tuple[float, ...]) -> None:
+    """A target that is out must not be written over by the next one, which is not."""
+    clinic = Clinic(tmp_path)
+    values = [Value(metric="worst_leaf_rms", value=v, unit="mm", at=f"B{v}") for v in order]
+    said = AnalysisReport(analyzer="winston_lutz", version="1", values=tuple(values))
+    (number,) = [x for x in lines(clinic, clinic.put(said)) if x.startswith("qa,")]
+    assert "value=1.02,verdict=2i" in number
+
+
 NUMBERS = st.one_of(st.none(), st.integers(-(2**53), 2**53), st.floats())
 TAGS = st.dictionaries(st.sampled_from(["machine", "site", "at"]), st.text(max_size=8))
 

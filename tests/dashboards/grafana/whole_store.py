@@ -50,6 +50,10 @@ LEAF_COLUMNS = {
     "picket_fence": ("mean_error_mm", "largest_error_mm"),
     "leaf_log_check": ("offset_mm", "worst_offset_mm"),
 }
+PLACES: dict[str, tuple[str | None, ...]] = {
+    "srt_output": ("60 kV", "100 kV, 2"),
+    "winston_lutz": ("B1", "B2", "B3"),
+}
 LEAVES = ("A1", "A2", "A10", "B1")
 OWN_LIMITS = (
     {"metric": "mlc_positions.error_p95", "machine_class": "truebeam", "tolerance": 0.11},
@@ -139,7 +143,7 @@ class WholeStore:
     ) -> AnalysisReport:
         if fails:
             return AnalysisReport(analyzer=analyzer.name, version="1", failure="it failed")
-        places = ("60 kV", "100 kV, 2") if analyzer.name == "srt_output" else (None,)
+        places = PLACES.get(analyzer.name, (None,))
         values = [
             Value(metric=m.name, value=self._value(m, machine_class), unit=m.unit, at=at)
             for m in analyzer.metrics
@@ -204,13 +208,18 @@ def site_of(folder: Path, influx_url: str = "http://127.0.0.1:1") -> Site:
 def _numbers(connection: sqlite3.Connection, site: str) -> Iterator[Row]:
     query = (
         "SELECT m.*, r.energy FROM measurements m JOIN results r ON r.id = m.result "
-        "WHERE r.active = 1"
+        "WHERE r.active = 1 ORDER BY COALESCE(m.verdict, -1) DESC, m.id DESC"
     )
+    seen = set()
     for m in connection.execute(query):
         tags = {k: m[k] for k in ("machine", "analyzer", "metric")}
         tags |= {"site": site, "unit": m["unit"] or "1", "energy": m["energy"] or "none"}
         if m["analyzer"] == "srt_output":
             tags["at"] = m["at"].replace(",", "_")
+        point = (m["point_ns"], *sorted(tags.items()))
+        if point in seen:
+            continue  # a value of the same metric that is judged no worse
+        seen.add(point)
         names = ("value", "verdict", "tolerance_low", "tolerance_high", "action_low", "action_high")
         fields = {k: m[k] for k in names if m[k] is not None}
         yield Row("qa", tags, fields, m["point_ns"])
