@@ -75,7 +75,7 @@ def _client(url: str, token: str) -> Any:
         from grafana_api.grafana_face import GrafanaFace
     except ImportError:
         raise Unavailable(
-            "grafana-api is not installed: install the extra `grafana`, or use `grafana render`"
+            "grafana-api is not installed: install all that QA Daemon needs, or use `render`"
         ) from None
     parts = urlsplit(url)
     try:

@@ -6,6 +6,7 @@ The grammar is the whole language that panels may speak.  `expected` answers fro
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections import defaultdict
@@ -13,7 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from tests.dashboards.grafana.whole_store import Row
+from tests.servers import InfluxServer, fetch
 
 Json = dict[str, Any]
 CONDITION = r"""(?:"\w+" =~ /\^\$\w+\$/|"\w+" =~ /\^\([\w|]+\)\$/|"\w+" = '\w+'|"verdict" = \d)"""
@@ -102,6 +106,26 @@ class Rows:
         """Those that it may be about, in the order of their times."""
         found = dict(re.findall(r"\"(analyzer|metric)\" = '(\w+)'", query.text))
         return self._by[query.measurement, found.get("analyzer", ""), found.get("metric", "")]
+
+
+def ask(influx: InfluxServer, statements: Sequence[str]) -> list[list[dict[str, Any]]]:
+    """All statements in one request."""
+    if not statements:
+        return []
+    form = {"q": "; ".join(statements), "db": "qa", "epoch": "ns"}
+    answers = json.loads(fetch(f"{influx.url}/query", form))["results"]
+    assert not [a["error"] for a in answers if "error" in a]
+    return [list(a.get("series", [])) for a in answers]
+
+
+def compare(found: Answer, wanted: Answer, query: Query) -> None:
+    """Equal, but for the last digit of a mean."""
+    if found != wanted:
+        close = {
+            tags: {at: pytest.approx(values, rel=1e-12) for at, values in by_time.items()}
+            for tags, by_time in wanted.items()
+        }
+        assert found == close, query.where
 
 
 def expected(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from qa_daemon.sinks.drain import Drain
 from qa_daemon.sinks.influx import InfluxSink
 from qa_daemon.site.site import without_file
 from tests.dashboards.grafana import queries
-from tests.dashboards.grafana.whole_store import DAYS, FIRST, MACHINES, Row, WholeStore
-from tests.servers import InfluxServer, fetch, influx_server
+from tests.dashboards.grafana.whole_store import DAYS, FIRST, MACHINES, Row, WholeStore, rows_of
+from tests.servers import InfluxServer, influx_server
 
 pytestmark = pytest.mark.xdist_group("grafana")
 START_NS = int(FIRST.timestamp()) * 10**9
@@ -42,22 +41,12 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InfluxSer
 
 @pytest.fixture(scope="module")
 def rows(clinic: tuple[InfluxServer, WholeStore]) -> list[Row]:
-    return clinic[1].rows()
+    return rows_of(clinic[1].folder, clinic[1].site)
 
 
 def dashboards() -> list[dict[str, Any]]:
     found = catalogue.load()
     return [d.json() for d in every_dashboard(found, without_file(found.analyzers, lambda: FIRST))]
-
-
-def ask(influx: InfluxServer, statements: Sequence[str]) -> list[list[dict[str, Any]]]:
-    """All statements in one request."""
-    if not statements:
-        return []
-    form = {"q": "; ".join(statements), "db": "qa", "epoch": "ns"}
-    answers = json.loads(fetch(f"{influx.url}/query", form))["results"]
-    assert not [a["error"] for a in answers if "error" in a]
-    return [list(a.get("series", [])) for a in answers]
 
 
 @pytest.mark.parametrize("dashboard", dashboards(), ids=lambda d: str(d["uid"]))
@@ -84,17 +73,11 @@ def test_every_panel_shows_what_the_store_holds(
         queries.filled_in(q.text, choice, SPAN_NS, q.interval_s)
         for q, choice in zip(asked, choices, strict=True)
     ]
-    answers = ask(clinic[0], texts)
+    answers = queries.ask(clinic[0], texts)
     for query, choice, series in zip(asked, choices, answers, strict=True):
         wanted = queries.expected(query, by_name, choice, SPAN_NS)
         assert wanted or machines != list(MACHINES), f"nothing to see: {query.where}"
-        found = queries.returned(series, query)
-        if found != wanted:  # but for the last digit of a mean
-            wanted = {
-                tags: {at: pytest.approx(values, rel=1e-12) for at, values in by_time.items()}
-                for tags, by_time in wanted.items()
-            }
-            assert found == wanted, query.where
+        queries.compare(queries.returned(series, query), wanted, query)
 
 
 def test_the_choices_are_the_machines_and_metrics_of_the_store(
@@ -105,7 +88,7 @@ def test_the_choices_are_the_machines_and_metrics_of_the_store(
             assert queries.TAG_VALUES.fullmatch(variable["query"]), variable["query"]
             chosen = {**EVERYTHING, "analyzer": ["axes"]}
             text = queries.filled_in(variable["query"], chosen, SPAN_NS, 60)
-            (series,) = ask(clinic[0], [text])
+            (series,) = queries.ask(clinic[0], [text])
             found = {value for one in series for _, value in one["values"]}
             key = variable["name"]
             axes_only = key == "metric"
@@ -122,7 +105,7 @@ def test_the_choices_are_the_machines_and_metrics_of_the_store(
 def test_service_events_in_force_are_shown_and_withdrawn_ones_are_not(
     clinic: tuple[InfluxServer, WholeStore], rows: list[Row]
 ) -> None:
-    (series,) = ask(clinic[0], [queries.filled_in(EVENTS, EVERYTHING, SPAN_NS, 60)])
+    (series,) = queries.ask(clinic[0], [queries.filled_in(EVENTS, EVERYTHING, SPAN_NS, 60)])
     (one,) = series
     assert one["columns"] == ["time", "in_force", "kind", "machine", "analyzer"]
     wanted = {

@@ -7,6 +7,7 @@ that a regular expression would misread.  The rows are read by SQL of their own.
 from __future__ import annotations
 
 import json
+import math
 import random
 import sqlite3
 import struct
@@ -174,16 +175,17 @@ class WholeStore:
             leaves=LEAVES, columns={c: tuple(number(c) for _ in LEAVES) for c in columns}
         )
 
-    def rows(self) -> list[Row]:
-        """Every point that the store stands for."""
-        with closing(sqlite3.connect(self.folder / "store.sqlite3")) as connection:
-            connection.row_factory = sqlite3.Row
-            return [
-                *_numbers(connection, self.site.name),
-                *_verdicts(connection, self.site.name),
-                *_leaf_days(connection, self.site.name),
-                *_events(connection, self.site.name),
-            ]
+
+def rows_of(folder: Path, site: Site) -> list[Row]:
+    """Every point that a store stands for."""
+    with closing(sqlite3.connect(folder / "store.sqlite3")) as connection:
+        connection.row_factory = sqlite3.Row
+        return [
+            *_numbers(connection, site.name),
+            *_verdicts(connection, site.name),
+            *_leaf_days(connection, site.name, site.zone),
+            *_events(connection, site.name),
+        ]
 
 
 @cache
@@ -239,13 +241,13 @@ def _verdicts(connection: sqlite3.Connection, site: str) -> Iterator[Row]:
         yield Row("qa_result", tags, {"verdict": r["verdict"]}, r["point_ns"])
 
 
-def _leaf_days(connection: sqlite3.Connection, site: str) -> Iterator[Row]:
+def _leaf_days(connection: sqlite3.Connection, site: str, zone: ZoneInfo) -> Iterator[Row]:
     """Number by number, without arrays."""
     worst: dict[tuple[str, str, str, str], dict[str, float]] = {}
     for row in connection.execute("SELECT * FROM leaf_errors WHERE active = 1"):
         leaves, names = json.loads(row["leaves"]), json.loads(row["quantities"])
         numbers = struct.unpack(f"<{len(leaves) * len(names)}f", row["numbers"])
-        at = datetime.fromtimestamp(row["point_ns"] // 10**9, ZoneInfo(ZONE))
+        at = datetime.fromtimestamp(row["point_ns"] // 10**9, zone)
         for k, leaf in enumerate(leaves):
             of = {n: numbers[i * len(leaves) + k] for i, n in enumerate(names)}
             if of.pop("shapes_field", 1.0) == 0.0:
@@ -253,10 +255,11 @@ def _leaf_days(connection: sqlite3.Connection, site: str) -> Iterator[Row]:
             key = (row["machine"], row["analyzer"], leaf, at.date().isoformat())
             for name, value in of.items():
                 had = worst.setdefault(key, {}).get(name)
-                if name != "samples" and (had is None or abs(value) > abs(had)):
+                is_sent = name != "samples" and not math.isnan(value)
+                if is_sent and (had is None or abs(value) > abs(had)):
                     worst[key][name] = value
     for (machine, analyzer, leaf, day), fields in worst.items():
-        noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ZoneInfo(ZONE))
+        noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=zone)
         tag = f"{leaf[0]}{leaf[1:]:>02}"
         tags = {"site": site, "machine": machine, "analyzer": analyzer, "leaf": tag}
         yield Row("qa_leaf", tags, fields, int(noon.timestamp()) * 10**9)
