@@ -210,8 +210,33 @@ def test_the_sides_of_the_limits_are_those_of_the_metric(dashboards: list[Json])
     signed = texts["Meterset: delivered_error"]
     assert 'max("value")' in rms and 'min("value")' not in rms and "_low" not in rms
     assert 'min("value")' in passing and 'max("value")' not in passing and "_high" not in passing
-    assert all(f'{function}("value")' in signed for function in ("max", "min"))
-    assert all(f"{level}_{side}" in signed for level in ("action",) for side in ("low", "high"))
+    assert signed.startswith(
+        'SELECT max("value") AS "highest", min("value") AS "lowest", '
+        'min("tolerance_high") AS "tolerance high", min("action_high") AS "action high", '
+        'max("tolerance_low") AS "tolerance low", max("action_low") AS "action low" FROM "qa"'
+    )
+
+
+def test_the_lines_of_limits_are_dashed_in_the_colors_of_their_level(
+    dashboards: list[Json],
+) -> None:
+    (logs,) = [d for d in dashboards if d["uid"] == "qa-logs"]
+    (panel,) = [p for p in panels_of(logs) if p["title"] == "Meterset: delivered_error"]
+    rules = panel["fieldConfig"]["overrides"]
+    looks = {
+        name: [
+            {p["id"]: p["value"] for p in rule["properties"]}
+            for rule in rules
+            if re.search(rule["matcher"]["options"].strip("/"), f"TB1 6x {name}")
+        ]
+        for name in ("highest", "lowest", "tolerance high", "action high", "tolerance low")
+    }
+    assert looks["highest"] == looks["lowest"] == []
+    (tolerance,), (action,) = looks["tolerance high"], looks["action high"]
+    assert looks["tolerance low"] == [tolerance]
+    assert tolerance["color"]["fixedColor"] == "#e0b400"
+    assert action["color"]["fixedColor"] == "#c4162a"
+    assert tolerance["custom.lineStyle"]["fill"] == action["custom.lineStyle"]["fill"] == "dash"
 
 
 def test_only_a_whole_verdict_has_its_word_and_nothing_looks_like_pass() -> None:
