@@ -94,7 +94,7 @@ def unit_of(check: OutputCheck, units: Sequence[RegisteredUnit]) -> RegisteredUn
 def against(check: OutputCheck, unit: RegisteredUnit) -> OutputCheck:
     """The check with the unit's baselines as references, and remarks on what is not registered.
 
-    A signed baseline goes before a reference that a row states.  Raises `ReadError`: SRT_ENERGY for
+    Filters and applicators are called as they are registered: `f2` is no beam beside `F2`.  A signed baseline goes before a reference that a row states.  Raises `ReadError`: SRT_ENERGY for
     a beam or applicator that the unit has not, SRT_CAL for a calibration that does not hold.
     """
     remarks: list[str] = []
@@ -104,7 +104,7 @@ def against(check: OutputCheck, unit: RegisteredUnit) -> OutputCheck:
         _check_beam(row, unit, where)
         _check_applicator(row, unit, where)
         remarks += _check_certificates(row, unit, where)
-        referred, remark = _with_baseline(row, unit, where)
+        referred, remark = _with_baseline(_as_registered(row, unit), unit, where)
         rows.append(referred)
         remarks += [remark] if remark else []
     kept = (*check.warnings, *dict.fromkeys(remarks))
@@ -118,10 +118,22 @@ def baseline_of(
     """The baseline in force for a beam at an instant; None: there is none, or it was withdrawn."""
     found: Baseline | None = None
     for each in baselines:
-        fits = each.beam == beam and each.to_water is to_water and each.since <= at
+        is_same = each.beam.casefold() == beam.casefold() and each.to_water is to_water
+        fits = is_same and each.since <= at
         if fits and (found is None or each.since >= found.since):
             found = each
     return found if found is not None and found.gy_per_min is not None else None
+
+
+def _as_registered(row: ReadingGroup, unit: RegisteredUnit) -> ReadingGroup:
+    """The row with its filter and applicator as the site file writes them, where it has them."""
+    filters = {b.filter_id.casefold(): b.filter_id for b in unit.beams if b.kvp == row.kvp}
+    applicators = {a.id.casefold(): a.id for a in unit.applicators}
+    return replace(
+        row,
+        filter_id=filters.get(row.filter_id.casefold(), row.filter_id),
+        applicator_id=applicators.get(row.applicator_id.casefold(), row.applicator_id),
+    )
 
 
 def _check_beam(row: ReadingGroup, unit: RegisteredUnit, where: str) -> None:
