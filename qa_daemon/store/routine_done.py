@@ -5,7 +5,6 @@ Rows are written with the result that holds them; a result that was superseded c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +18,7 @@ from analyzers.srt_routine import ROUTINE
 from qa_daemon.model import Verdict
 from qa_daemon.store.schema import results, routine_done
 from qa_daemon.store.store import Store
-from qa_daemon.store.unit_blocks import Check
+from qa_daemon.store.unit_blocks import AGAIN, Check
 from qa_daemon.verdict import Judged, Outcome, worst
 
 LOOKED_BACK = timedelta(days=800)
@@ -43,8 +42,6 @@ BY_METRIC = {
     **{(OUTPUT, test.metric): test.id for test in ROUTINE if test.also_by is not None},
     **{(LISTED, test.metric): test.id for test in ROUTINE if test.check_type is None},
 }
-AGAIN = re.compile(r" \(\d+\)$")
-"""Behind a place that a session measured more than once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ physicist clears, with a reason; an output that nothing reconciles needs a check
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from qa_daemon.model import Verdict
 from qa_daemon.store import audit
@@ -25,6 +26,9 @@ RECONCILE_PERCENT = 5.0
 """An output that is off by more, and is not reconciled, demands a full calibration (OAR
 333-123-0035, -0145; the other rules that were read ask for no less)."""
 OUTPUT = "srt_output.output_deviation"
+NS_PER_S = 1_000_000_000
+AGAIN = re.compile(r" \(\d+\)$")
+"""Behind a place that a session measured more than once."""
 MOST_OPEN = 200
 MOST_PAST = 500
 
@@ -213,20 +217,42 @@ def _block(
 
 
 def _is_in_order_since(connection: Connection, block: Row[Any]) -> bool:
-    """Whether a later check holds the same beam's output in its limits."""
-    analyzer, _, metric = block.metric.partition(".")
-    newest = (
-        select(measurements.c.verdict)
+    """Whether the newest later check of the same beam holds every output of it in its limits.
+
+    Checks of one second are told apart by milliseconds that say nothing of what came later.
+    """
+    beam = _beam_of(connection, block)
+    newest = connection.execute(
+        _outputs_like(block)
         .where(
             measurements.c.machine == block.machine,
-            measurements.c.analyzer == analyzer,
-            measurements.c.metric == metric,
-            measurements.c.at == block.at_beam,
+            measurements.c.at == beam,
             measurements.c.active,
-            measurements.c.point_ns > block.point_ns,
+            measurements.c.point_ns >= (block.point_ns // NS_PER_S + 1) * NS_PER_S,
         )
         .order_by(measurements.c.point_ns.desc())
         .limit(1)
+    ).first()
+    if newest is None:
+        return False
+    same_check = connection.execute(
+        _outputs_like(block).where(measurements.c.result == newest.result)
     )
-    verdict = connection.execute(newest).scalar_one_or_none()
-    return verdict is not None and verdict <= int(Verdict.TOLERANCE)
+    verdicts = [m.verdict for m in same_check if beam in (m.at, AGAIN.sub("", m.at or ""))]
+    return all(v is not None and v <= int(Verdict.TOLERANCE) for v in verdicts)
+
+
+def _beam_of(connection: Connection, block: Row[Any]) -> str | None:
+    """The block's beam: what a session measured twice is one beam, and not a second one."""
+    beam: str | None = block.at_beam
+    first = AGAIN.sub("", beam or "")
+    of_check = _outputs_like(block).where(measurements.c.result == block.result)
+    places = {m.at for m in connection.execute(of_check)}
+    return first if first in places else beam
+
+
+def _outputs_like(block: Row[Any]) -> Select[tuple[int, str | None, int | None]]:
+    analyzer, _, metric = block.metric.partition(".")
+    return select(measurements.c.result, measurements.c.at, measurements.c.verdict).where(
+        measurements.c.analyzer == analyzer, measurements.c.metric == metric
+    )

@@ -139,6 +139,21 @@ def test_a_unit_that_is_called_otherwise_is_held_against_its_own_baseline(
         assert clinic.queries.results_since()[0].error_code == "SRT_ENERGY"
 
 
+@pytest.mark.parametrize("said", [{"filter_id": "f2"}, {"applicator_id": "a30"}])
+@pytest.mark.parametrize("text", [SITE, SITE.partition("[machine.srt]")[0]])
+def test_a_beam_written_in_other_letters_is_held_against_its_own_baseline(
+    tmp_path: Path, text: str, said: dict[str, str]
+) -> None:
+    with unit(tmp_path, text) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(5))))
+        clinic.process()
+        output_baselines.sign(clinic.store, newest(clinic).id, ["70 kV F2 A30"], "P", "r")
+        # By the reference that the row states it would be in its limits.
+        clinic.drop("2.csv", table(row(days_ago(4), 6.0, reference_output=5.07, **said)))
+        clinic.process()
+        assert deviations(clinic)[0][1:] == (6.0, Verdict.ACTION)
+
+
 @pytest.mark.parametrize("at", ["70 kV F2 A50", "50 kV F1 A30"])
 def test_what_was_not_measured_is_no_baseline(tmp_path: Path, at: str) -> None:
     with unit(tmp_path) as clinic:
@@ -177,6 +192,38 @@ def test_a_unit_out_of_its_limits_is_blocked_until_it_is_cleared(tmp_path: Path)
         assert unit_blocks.open_blocks(clinic.store) == []
         with pytest.raises(unit_blocks.CannotClear, match="cleared already"):
             unit_blocks.clear(clinic.store, block.id, "P", "again")
+
+
+def test_a_copy_of_the_same_second_is_no_later_check(tmp_path: Path) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(1), 6.0)))
+        clinic.process()
+        clinic.drop("2.csv", table(row(days_ago(1), 0.0, record_id="typed again")))
+        clinic.process()
+        (block,) = unit_blocks.open_blocks(clinic.store)
+        with pytest.raises(unit_blocks.CannotClear, match="a later check of this beam"):
+            unit_blocks.clear(clinic.store, block.id, "P", "typing error")
+
+
+def test_a_beam_that_failed_when_it_was_repeated_is_cleared_by_one_later_check(
+    tmp_path: Path,
+) -> None:
+    minutes = timedelta(minutes=5)
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(2)), row(days_ago(2) + minutes, 6.0)))
+        clinic.process()
+        (block,) = unit_blocks.open_blocks(clinic.store)
+        assert block.said == "output_deviation at 70 kV F2 A30 (2): +6 %"
+        # The newest check decides, with each of its repeats.
+        clinic.drop("2.csv", table(row(days_ago(1)), row(days_ago(1) + minutes, 7.0)))
+        clinic.process()
+        with pytest.raises(unit_blocks.CannotClear, match="a later check of this beam"):
+            unit_blocks.clear(clinic.store, block.id, "P", "the first was fine")
+        clinic.drop("3.csv", table(row(days_ago(0.5))))
+        clinic.process()
+        for each in unit_blocks.open_blocks(clinic.store):
+            unit_blocks.clear(clinic.store, each.id, "P", "cable replaced, repeated")
+        assert unit_blocks.open_blocks(clinic.store) == []
 
 
 def test_history_blocks_nothing_and_less_than_five_percent_needs_no_calibration(
