@@ -94,8 +94,9 @@ def unit_of(check: OutputCheck, units: Sequence[RegisteredUnit]) -> RegisteredUn
 def against(check: OutputCheck, unit: RegisteredUnit) -> OutputCheck:
     """The check with the unit's baselines as references, and remarks on what is not registered.
 
-    Filters and applicators are called as they are registered: `f2` is no beam beside `F2`.  A signed baseline goes before a reference that a row states.  Raises `ReadError`: SRT_ENERGY for
-    a beam or applicator that the unit has not, SRT_CAL for a calibration that does not hold.
+    Filters and applicators are called as they are registered: `f2` is no beam beside `F2`.  A
+    signed baseline goes before a reference that a row states.  Raises `ReadError`: SRT_ENERGY for a
+    beam or applicator that the unit has not, SRT_CAL for a calibration that does not hold.
     """
     remarks: list[str] = []
     rows = []
