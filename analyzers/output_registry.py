@@ -128,13 +128,16 @@ def baseline_of(
 
 def _as_registered(row: ReadingGroup, unit: RegisteredUnit) -> ReadingGroup:
     """The row with its filter and applicator as the site file writes them, where it has them."""
-    filters = {b.filter_id.casefold(): b.filter_id for b in unit.beams if b.kvp == row.kvp}
-    applicators = {a.id.casefold(): a.id for a in unit.applicators}
     return replace(
         row,
-        filter_id=filters.get(row.filter_id.casefold(), row.filter_id),
-        applicator_id=applicators.get(row.applicator_id.casefold(), row.applicator_id),
+        filter_id=_as_listed(row.filter_id, [b.filter_id for b in unit.beams if b.kvp == row.kvp]),
+        applicator_id=_as_listed(row.applicator_id, [a.id for a in unit.applicators]),
     )
+
+
+def _as_listed(told: str, listed: Sequence[str]) -> str:
+    alike = [name for name in listed if name.casefold() == told.casefold()]
+    return told if told in alike or not alike else alike[0]
 
 
 def _check_beam(row: ReadingGroup, unit: RegisteredUnit, where: str) -> None:
