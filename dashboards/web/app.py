@@ -89,8 +89,8 @@ def create_app(
     app.include_router(history.router(clinic))
     app.include_router(leaves.router(clinic))
     app.include_router(trends.router(clinic))
-    app.include_router(units.router(clinic))
     app.include_router(checks.router(clinic, hint))
+    app.include_router(units.router(clinic))  # after what stands below a unit
     app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)
     return app

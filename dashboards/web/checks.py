@@ -25,7 +25,7 @@ from qa_daemon.check_desk import CheckDesk
 from qa_daemon.due import Standing
 from qa_daemon.site.settings import Machine, Person
 
-FORM = f"{UNITS}/{{name}}/check"
+FORM = f"{UNITS}/{{name:path}}/check"
 SHA256S = re.compile(r"[0-9a-f]{64}(,[0-9a-f]{64})?", re.ASCII)
 SECTIONS = {"srt-output-json": "Output", "srt-checks-json": "Tests of the routine"}
 Serve = Callable[..., Response]

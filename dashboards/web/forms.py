@@ -17,7 +17,7 @@ MOST_BYTES = 64 * 1024
 MOST_FIELDS = 100
 MOST_FIELDS_OF_CHECK = 600
 """A check of a kV unit: up to 20 readings for every beam."""
-CHECK = re.compile(r"/units/[^/]+/check")
+CHECK = re.compile(r"/units/.+/check")
 LONGEST_S = 10.0
 FORM = "application/x-www-form-urlencoded"
 TOKEN = "token"  # noqa: S105 - the name of the field

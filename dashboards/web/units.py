@@ -36,18 +36,19 @@ def router(clinic: Clinic) -> APIRouter:
     """The page of a unit, its charts and its forms."""
     routes = APIRouter()
     shown = [
-        (f"{UNITS}/{{name}}", _page(clinic)),
-        (f"{UNITS}/{{name}}/output.json", _chart(clinic, as_json=True)),
-        (f"{UNITS}/{{name}}/output.svg", _chart(clinic, as_json=False)),
-        (f"{UNITS}/{{name}}/report/{{result:int}}.pdf", _report(clinic)),
+        (f"{UNITS}/{{name:path}}/output.json", _chart(clinic, as_json=True)),
+        (f"{UNITS}/{{name:path}}/output.svg", _chart(clinic, as_json=False)),
+        (f"{UNITS}/{{name:path}}/report/{{result:int}}.pdf", _report(clinic)),
+        # The last: a name may hold a slash.
+        (f"{UNITS}/{{name:path}}", _page(clinic)),
     ]
     for path, serve in shown:
         routes.add_api_route(path, serve, methods=["GET", "HEAD"], response_model=None)
     for path, serve in (
-        (f"{UNITS}/{{name}}/clear", _clear(clinic)),
-        (f"{UNITS}/{{name}}/sign", _sign(clinic)),
-        (f"{UNITS}/{{name}}/baseline", _baseline(clinic)),
-        (f"{UNITS}/{{name}}/table", _table(clinic)),
+        (f"{UNITS}/{{name:path}}/clear", _clear(clinic)),
+        (f"{UNITS}/{{name:path}}/sign", _sign(clinic)),
+        (f"{UNITS}/{{name:path}}/baseline", _baseline(clinic)),
+        (f"{UNITS}/{{name:path}}/table", _table(clinic)),
     ):
         routes.add_api_route(path, serve, methods=["POST"], response_model=None)
     return routes

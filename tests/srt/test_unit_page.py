@@ -47,6 +47,24 @@ def test_a_blocked_unit_is_on_every_page_until_a_physicist_clears_it(tmp_path: P
         assert again.status == 409
 
 
+def test_a_name_with_a_slash_has_every_page_of_a_unit(tmp_path: Path) -> None:
+    site = SITE.replace('name = "SRT1"', 'name = "Skin 1/2"\nserial = "SRT1"')
+    bad = table(row(days_ago(1), -4.0, check_type="monthly"))
+    with pages_of(tmp_path, bad, site=site) as (clinic, served):
+        physicist = Visitor(served)
+        physicist.sign_in()
+        link = re.search(r'<a href="(/units/[^"]+)">What was found', physicist.get("/").text)
+        assert link is not None
+        for address in (link[1], "/units/Skin%201%2F2"):
+            assert "Clear for use" in physicist.get(address).text
+            assert physicist.get(f"{address}/check").status == 200
+            assert physicist.get(f"{address}/output.svg?beam=70%20kV%20F2%20A30").status == 200
+        (block,) = unit_blocks.open_blocks(clinic.store)
+        form = {"token": physicist.token(), "block": str(block.id), "reason": "repeated"}
+        assert physicist.post(f"{link[1]}/clear", form).status == 303
+        assert unit_blocks.open_blocks(clinic.store) == []
+
+
 def test_five_percent_cannot_be_reasoned_away(tmp_path: Path) -> None:
     with pages_of(tmp_path, table(row(days_ago(1), 5.5))) as (clinic, served):
         (block,) = unit_blocks.open_blocks(clinic.store)
