@@ -21,6 +21,8 @@ from qa_daemon.store.trend_signals import StoredSignal
 from qa_daemon.trend_sentences import sentence
 
 LONGEST_NUMBER = 15
+FIRST_YEAR, END_YEAR = 1980, 2200
+"""No trend reaches back so far, and times beyond are no numbers for a store."""
 AHEAD = timedelta(hours=1)
 """Clocks of a clinic differ; what is further ahead was not done yet."""
 
@@ -131,6 +133,8 @@ def _event(
     analyzer = field("analyzer", "")
     if analyzer and analyzer not in clinic.titles:
         raise Refusal(400, "Not entered", "Nothing was done: there is no such test.")
+    if not FIRST_YEAR <= at.year < END_YEAR:
+        raise Refusal(400, "Not entered", "Nothing was done: there is a mistake in the year.")
     when = clinic.site.zoned(at)
     if when is None or when > clinic.clock() + AHEAD:
         raise Refusal(400, "Not entered", "Nothing was done: that time is still to come.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
@@ -28,6 +29,7 @@ from qa_daemon.trends.chart import usual_of
 
 TREND = "/trend"
 TEN_YEARS_D = 3653
+DAYS = re.compile(r"[0-9]{1,4}")
 Days = Annotated[int, Query(ge=1, le=TEN_YEARS_D)]
 Word = Annotated[str, Query(max_length=200)]
 Words = Annotated[list[str], Query(max_length=MOST_OTHERS)]
@@ -121,7 +123,7 @@ def _sign(clinic: Clinic) -> Serve:
         reason = reason_of(form, "")
         said = [form.get(k, "") for k in ("machine", "metric", "place", "energy", "judged_as")]
         days = form.get("days", "")
-        if not (days.isascii() and days.isdigit() and 1 <= int(days[:6]) <= TEN_YEARS_D):
+        if not (DAYS.fullmatch(days) and 1 <= int(days) <= TEN_YEARS_D):
             raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
         machine, metric, place, energy, judged_as = said
         data = _data(clinic, (machine, metric, place, energy, judged_as), int(days))

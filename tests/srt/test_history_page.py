@@ -56,6 +56,8 @@ def test_a_trend_that_speaks_is_on_the_board_and_on_the_machines_page(
         ("kind", "magic", "choose what was done, and when"),
         ("at", "soon", "choose what was done, and when"),
         ("at", "2027-01-01T08:00", "still to come"),
+        ("at", "0206-02-01T08:00", "mistake in the year"),
+        ("at", "9999-12-31T23:59-23:00", "mistake in the year"),
         ("analyzer", "nothing", "no such test"),
         ("do", "", "choose what to do"),
         ("reason", " ", "reason"),

@@ -149,6 +149,7 @@ def test_limits_are_signed_by_a_physicist_from_the_days_shown(
     token = {"token": physicist.token()}
     before = chart_limits.of(clinic.store, NAME)
     assert physicist.post("/trend", form | token | {"days": "9999"}).status == 400
+    assert physicist.post("/trend", form | token | {"days": "000365" + 30 * "9"}).status == 400
     assert physicist.post("/trend", form | token | {"days": "10"}).status == 409
     assert physicist.post("/trend", form | token).status == 303
     signed = chart_limits.of(clinic.store, NAME)[-1]
