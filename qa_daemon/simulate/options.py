@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 
@@ -17,6 +18,13 @@ def is_on(option: str, value: bool | str) -> bool:
     word = str(value).casefold()
     known(option, word, words)
     return words[word]
+
+
+def finite(option: str, value: float) -> float:
+    """A number; ValueError for a word, for none and for an infinite one."""
+    if isinstance(value, str) or not math.isfinite(value):
+        raise ValueError(f"{option} {value!r}: a number expected")
+    return float(value)
 
 
 def offsets(listed: str) -> dict[str, float]:

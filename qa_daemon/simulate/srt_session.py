@@ -7,7 +7,6 @@ thermometer that is wrong changes the record, a tube that is wrong changes the r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from analyzers.output_checks import CheckType, Mode, ReadingGroup
-from qa_daemon.simulate.options import is_on, known
+from qa_daemon.simulate.options import finite, is_on, known
 from qa_daemon.simulate.srt_curves import ACROSS, MEASURED_MM, SSD_CM, across, percent
 
 BEGUN_AT = "2026-02-03T07:31:00+01:00"
@@ -247,13 +246,13 @@ def writer(written: Callable[[Sequence[ReadingGroup]], bytes]) -> Callable[..., 
         known("check", check, [kind.value for kind in CheckType])
         known("pressure_unit", pressure_unit, KPA_PER)
         faults = Faults(
-            output_error_percent=_finite("output_error", output_error),
-            end_effect_s=_finite("end_effect", end_effect),
-            hvl_error_percent=_finite("hvl_error", hvl_error),
-            angle_error_percent=_finite("angle_error", angle_error),
-            depth_error_mm=_finite("depth_error", depth_error),
-            noise_percent=_finite("noise", noise),
-            temperature_error_c=_finite("temperature_error", temperature_error),
+            output_error_percent=finite("output_error", output_error),
+            end_effect_s=finite("end_effect", end_effect),
+            hvl_error_percent=finite("hvl_error", hvl_error),
+            angle_error_percent=finite("angle_error", angle_error),
+            depth_error_mm=finite("depth_error", depth_error),
+            noise_percent=finite("noise", noise),
+            temperature_error_c=finite("temperature_error", temperature_error),
             pressure_unit=pressure_unit,
             is_swapped=is_on("swapped", swapped),
         )
@@ -281,9 +280,3 @@ def _potentials(listed: str) -> list[float]:
         known("kvp", part, [f"{kvp:g}" for kvp in BEAMS])
         found.append(float(part))
     return found
-
-
-def _finite(option: str, value: float) -> float:
-    if isinstance(value, str) or not math.isfinite(value):
-        raise ValueError(f"{option} {value!r}: a number expected")
-    return float(value)
