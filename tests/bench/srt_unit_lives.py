@@ -24,14 +24,14 @@ from qa_daemon.model import Job, NamedPath, Verdict
 from qa_daemon.simulate.srt_session import BEAMS
 from qa_daemon.simulate.srt_years import Life
 from qa_daemon.simulate.srt_years_rows import registered, rows
-from qa_daemon.trends.signals import Kind, Series, signals
+from qa_daemon.trends.signals import Series, drift
+from qa_daemon.trends.together import steps_together
 from qa_daemon.verdict import judge_analysis, judge_value, worst
 
 TOLERANCE_PERCENT = {CheckType.DAILY: 3.0, CheckType.MONTHLY: 2.0, CheckType.ABSOLUTE: 1.0}
 MOST_VALUES = 400
 """As many as the trends take."""
-MEDIAN_RANGE_PER_SIGMA = 0.953873
-FAR_SIGMAS, FAR_ON_THE_WAY, AHEAD_D, FEW = 2.2, 0.5, 90.0, 15
+FAR_ON_THE_WAY, AHEAD_D, FEW = 0.5, 90.0, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +110,29 @@ def values_of(life: Life, kind: CheckType, limit: float | None = None) -> Values
     )
 
 
-def told(series: Series, *, always: bool = False) -> set[Kind]:
-    """The kinds of signal of a series.  Not `always`: asked only where something is near."""
-    if not always and not _is_near(series):
-        return set()
-    return {signal.kind for signal in signals(series)}
+def is_step(values: Values, number: int) -> bool:
+    """Whether a session is told as a step: of a beam, or of all together."""
+    steps = steps_together([values.series(number, beam) for beam in range(len(BEAMS))])
+    return steps.of_all is not None or any(one is not None for one in steps.of_beams)
 
 
-def told_of_day(values: Values, number: int) -> set[Kind]:
-    """The same of all beams."""
-    return set().union(*(told(values.series(number, beam)) for beam in range(len(BEAMS))))
+def is_drift(series: Series, *, always: bool = False) -> bool:
+    """Whether a series is told as a drift.  Not `always`: asked only where a limit is near."""
+    return (always or _is_near(series)) and drift(series) is not None
+
+
+def is_told(values: Values, number: int) -> bool:
+    """Either of them, of any beam."""
+    beams = range(len(BEAMS))
+    return is_step(values, number) or any(is_drift(values.series(number, b)) for b in beams)
 
 
 def _is_near(series: Series) -> bool:
-    """Whether a signal is near at all: what it costs to ask is a hundred times this.
+    """Whether a limit is near at all: what it costs to ask is a hundred times this.
 
-    Looser than the program on both counts; `srt_unit_years` compares with asking always.
+    Looser than the program; `srt_unit_years` compares with asking always.
     """
-    before, newest = series.values[:-1], series.values[-1]
-    if before.size < FEW:
-        return True
     now = series.process == series.process[-1]
-    level = np.append(before[now[:-1]][-30:], np.zeros(4)).mean()
-    sigma = np.median(np.abs(np.diff(before[-250:]))) / MEDIAN_RANGE_PER_SIGMA
-    if abs(newest - level) > FAR_SIGMAS * sigma:
-        return True
     t, y = series.times_d[now][-90:], series.values[now][-90:]
     if y.size < FEW:
         return False

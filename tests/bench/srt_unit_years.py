@@ -32,15 +32,15 @@ from qa_daemon.due import LastDone, Standing, items
 from qa_daemon.model import Verdict
 from qa_daemon.simulate.srt_session import BEAMS
 from qa_daemon.simulate.srt_years import Life, Noise, UnitErrors, live
-from qa_daemon.trends.signals import Kind
 from tests.bench.srt_unit_lives import (
     TOLERANCE_PERCENT,
     Judged,
     Values,
     is_beyond,
+    is_drift,
+    is_step,
+    is_told,
     judged,
-    told,
-    told_of_day,
     values_of,
 )
 
@@ -142,17 +142,15 @@ def _without_error(life: Life, program: Callable[[Life, int], Judged] | None) ->
                 off = np.abs(np.array(said.deviations) - values.deviations[number]).max()
                 found += ["files"] + ["deviation differs"] * bool(off > 1e-9)
                 is_bad = said.verdict is not Verdict.PASS
-            is_step = False
+            is_stepped = is_step(values, number)
             for beam in range(len(BEAMS)):
-                kinds = told(values.series(number, beam))
-                is_step |= Kind.STEP in kinds
-                if Kind.DRIFT in kinds:
+                if is_drift(values.series(number, beam)):
                     if day - last_drift[beam] > SILENT_D:
                         found += ["false alarm", f"drift, {kind}"]
                     last_drift[beam] = day
-            if is_bad or is_step:
+            if is_bad or is_stepped:
                 found.append("false alarm")
-            found += [f"limits, {kind}"] * is_bad + [f"step, {kind}"] * is_step
+            found += [f"limits, {kind}"] * is_bad + [f"step, {kind}"] * is_stepped
             if is_bad and kind is CheckType.ABSOLUTE and _has_wandered(life, session):
                 found.append("limits, absolute, and the unit has changed by more than 1 %")
     return found
@@ -187,12 +185,12 @@ def _with_error(
         said = program(life, session)
         is_bad, is_refused = said.verdict is not Verdict.PASS, said.refused is not None
     # What is refused has no value to lay beside the others.
-    kinds = set() if is_refused else told_of_day(values, number)
+    told = not is_refused and is_told(values, number)
     return (
         [f"{name}: limits"] * is_bad
         + [f"{name}: refused"] * is_refused
-        + [f"{name}: trends"] * bool(kinds)
-        + [f"{name}: alarm"] * bool(is_bad or kinds)
+        + [f"{name}: trends"] * told
+        + [f"{name}: alarm"] * (is_bad or told)
     )
 
 
@@ -237,7 +235,7 @@ def _asked_always(life: Life) -> list[str]:
     """Days on which asking only where a signal is near leaves one out."""
     values = values_of(life, CheckType.DAILY)
     pairs = (
-        (told(series), told(series, always=True))
+        (is_drift(series), is_drift(series, always=True))
         for number in range(len(values.sessions))
         for beam in range(len(BEAMS))
         for series in [values.series(number, beam)]
@@ -280,7 +278,7 @@ def a_drift(seed: int, noise: Noise | None = None) -> dict[str, float | None]:
 
 def _lead(values: Values, since: int, crossed: float) -> float | None:
     for number, day in enumerate(values.days):
-        if since <= day < crossed and Kind.DRIFT in told(values.series(number, BEAM)):
+        if since <= day < crossed and is_drift(values.series(number, BEAM)):
             return crossed - float(day)
     return None
 
