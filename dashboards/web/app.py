@@ -25,6 +25,7 @@ from dashboards.web import (
     sign_in,
     treatments,
     trends,
+    trends_overview,
     units,
 )
 from dashboards.web.clinic import Clinic
@@ -88,6 +89,7 @@ def create_app(
     app.include_router(health.router(clinic))
     app.include_router(history.router(clinic))
     app.include_router(leaves.router(clinic))
+    app.include_router(trends_overview.router(clinic))
     app.include_router(trends.router(clinic))
     app.include_router(checks.router(clinic, hint))
     app.include_router(units.router(clinic))  # after what stands below a unit

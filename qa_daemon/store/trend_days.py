@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, RowMapping, delete, insert, select
+from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select
 
 from analyzers.core import Limits
 from qa_daemon.model import Verdict
@@ -101,6 +101,17 @@ def series_of(
     with store.read() as connection:
         rows = connection.execute(query).all()
     return [SeriesName(machine, analyzer, metric, r.place, r.energy, r.judged_as) for r in rows]
+
+
+def count_judged(store: Store, machine: str, since: date) -> int:
+    """How many values of series that have limits a machine has since a day."""
+    here = trend_days.c
+    has_limits = or_(here.tolerance_low.is_not(None), here.tolerance_high.is_not(None))
+    query = select(func.count()).where(
+        here.machine == machine, here.day >= since.isoformat(), has_limits
+    )
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def days_of(

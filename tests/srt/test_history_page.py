@@ -108,3 +108,15 @@ def _form(visitor: Visitor) -> dict[str, str]:
         "analyzer": "",
         "reason": "tube changed <b>",
     }
+
+
+def test_all_trends_of_the_clinic_stand_on_one_page(stepped: tuple[Clinic, Served]) -> None:
+    """Thirty values in thirty days: of one chart, 30 / 220 false signals are expected."""
+    _, served = stepped
+    shown = text_of(Visitor(served).get("/trends").text)
+    assert "is not as usual: " in shown
+    found = re.search(r"The clinic (\d+) ([\d.]+) ", shown)
+    assert found is not None
+    values, expected = int(found[1]), float(found[2])
+    assert values >= 29
+    assert expected == pytest.approx(values / 220, abs=0.05)
