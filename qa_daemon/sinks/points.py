@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 from qa_daemon.store.trend_series import BY_BEAM
@@ -52,8 +53,14 @@ def line_of(
     numbers = [f"{name}={text}" for name in sorted(fields) if (text := _text(fields[name]))]
     if not numbers:
         return ""
-    named = [f"{name}={_escaped(tags[name])}" for name in sorted(tags) if tags[name]]
-    return f"{','.join((measurement, *named))} {','.join(numbers)} {point_ns}"
+    return f"{_series(measurement, tuple(tags.items()))} {','.join(numbers)} {point_ns}"
+
+
+@lru_cache(maxsize=20_000)
+def _series(measurement: str, tags: tuple[tuple[str, str], ...]) -> str:
+    """A clinic has some thousand series, and each of them millions of points."""
+    named = [f"{name}={_escaped(value)}" for name, value in sorted(tags) if value]
+    return ",".join((measurement, *named))
 
 
 def _text(number: Field) -> str:
@@ -105,6 +112,7 @@ def _badness(measured: StoredMeasurement) -> int:
     return -1 if measured.verdict is None else int(measured.verdict)
 
 
+@lru_cache(maxsize=1000)
 def _energy(said: str | None) -> str:
     """`6X-FFF` -> `6xFFF`: a tag has few values, whatever a file says."""
     if not said:
