@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
 
 from qa_daemon.model import Verdict
 from qa_daemon.store import audit
@@ -87,24 +87,18 @@ def keep(connection: Connection, check: Check, outcomes: Sequence[Outcome], now:
     """Block the unit for each number of a recent check that is at ACTION.
 
     What the same file blocked before, and is in its limits when it is judged again, stays blocked:
-    a physicist has to see it.
+    a physicist has to see it.  The same number of the same second in another file is a copy (a
+    table that has grown, or was saved once more) and blocks nothing anew.
     """
     if now - check.performed_at > HISTORY:
         return
-    known = {
-        (row.metric, row.at_beam)
-        for row in connection.execute(
-            select(unit_blocks.c.metric, unit_blocks.c.at_beam).where(
-                unit_blocks.c.file == check.file
-            )
-        )
-    }
+    of_file, of_copies = _blocked_before(connection, check)
     for outcome in outcomes:
         for judged in outcome.judged:
-            metric = f"{outcome.report.analyzer}.{judged.value.metric}"
-            if judged.verdict is not Verdict.ACTION or (metric, judged.value.at) in known:
-                continue
-            _block(connection, check, metric, judged, now)
+            place = f"{outcome.report.analyzer}.{judged.value.metric}", judged.value.at
+            is_known = place in of_file or (*place, _said(judged)) in of_copies
+            if judged.verdict is Verdict.ACTION and not is_known:
+                _block(connection, check, place[0], judged, now)
 
 
 def open_blocks(store: Store, machine: str | None = None) -> list[Block]:
@@ -171,6 +165,32 @@ def clear(store: Store, block: int, actor: str, reason: str) -> None:
         )
 
 
+def _blocked_before(
+    connection: Connection, check: Check
+) -> tuple[set[tuple[str, str | None]], set[tuple[str, str | None, str]]]:
+    """Metrics and places that the check's file blocked for; and, with the number, any file did
+    that is of the same unit and second."""
+    second_ns = check.point_ns // NS_PER_S * NS_PER_S
+    here = unit_blocks.c
+    is_copy = and_(
+        here.machine == check.machine,
+        here.point_ns >= second_ns,
+        here.point_ns < second_ns + NS_PER_S,
+    )
+    rows = connection.execute(select(unit_blocks).where(or_(here.file == check.file, is_copy)))
+    found = list(rows)
+    return (
+        {(row.metric, row.at_beam) for row in found if row.file == check.file},
+        {(row.metric, row.at_beam, row.said) for row in found if row.machine == check.machine},
+    )
+
+
+def _said(judged: Judged) -> str:
+    value = judged.value
+    place = f" at {value.at}" if value.at else ""
+    return f"{value.metric}{place}: {value.value:+.3g} {value.unit}"
+
+
 def _past(row: Row[Any]) -> PastBlock:
     return PastBlock(
         row.result,
@@ -190,8 +210,7 @@ def _block(
 ) -> None:
     value = judged.value
     off = metric == OUTPUT and abs(value.value) > RECONCILE_PERCENT
-    place = f" at {value.at}" if value.at else ""
-    said = f"{value.metric}{place}: {value.value:+.3g} {value.unit}"
+    said = _said(judged)
     at = now.isoformat(timespec="milliseconds")
     connection.execute(
         insert(unit_blocks).values(

@@ -249,6 +249,25 @@ def test_a_block_stays_when_its_check_is_judged_again(tmp_path: Path) -> None:
         assert len(unit_blocks.open_blocks(clinic.store)) == 1
 
 
+def test_a_copy_of_a_check_that_was_cleared_blocks_nothing_anew(tmp_path: Path) -> None:
+    bad = row(days_ago(3), -4.0, check_type="monthly")
+    with unit(tmp_path) as clinic:
+        clinic.drop("1.csv", table(bad))
+        clinic.process()
+        (block,) = unit_blocks.open_blocks(clinic.store)
+        unit_blocks.clear(clinic.store, block.id, "P", "the chamber was not seated; repeated")
+        clinic.drop("2.csv", table(bad) + b"\n")
+        clinic.process()
+        clinic.drop("3.csv", table(bad, row(days_ago(1), 0.0, check_type="monthly")))
+        clinic.process()
+        assert [r.verdict for r in clinic.queries.results_since()].count(Verdict.ACTION) == 3
+        assert unit_blocks.open_blocks(clinic.store) == []
+        # Another number of the same second is no copy.
+        clinic.drop("4.csv", table(row(days_ago(3), -4.5, check_type="monthly")))
+        clinic.process()
+        assert len(unit_blocks.open_blocks(clinic.store)) == 1
+
+
 def test_signatures_hold_for_the_verdict_that_was_signed(tmp_path: Path) -> None:
     with unit(tmp_path) as clinic:
         clinic.drop("1.csv", table(row(days_ago(2)), row(days_ago(1), 4.0)))
