@@ -6,6 +6,7 @@ Lengths in cm and mm as the names say, times in s, doses in Gy to water.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -71,9 +72,12 @@ class AcceptedEndEffect:
 
 @dataclass(frozen=True, slots=True)
 class OtherPart:
-    """Another record of the same fraction: what it gave at the prescribed depth, and its result."""
+    """Another record of the same fraction: what it gave at the prescribed depth, and its result.
 
-    dose_gy: float
+    `dose_gy` is None where that is not known.
+    """
+
+    dose_gy: float | None
     result: int
 
 
@@ -91,6 +95,11 @@ class TreatmentInputs:
     end_effect: AcceptedEndEffect | None = None
     blocked: str | None = None
     other_parts: tuple[OtherPart, ...] = ()
+
+    @property
+    def others_gy(self) -> float:
+        """What the other records gave together; NaN where one does not say."""
+        return math.fsum(math.nan if o.dose_gy is None else o.dose_gy for o in self.other_parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

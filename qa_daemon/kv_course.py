@@ -14,6 +14,7 @@ from datetime import date
 from typing import Protocol
 
 from analyzers.numerics.bioeffect import bed_gy, eqd2_gy, tdf
+from qa_daemon.fractions import NANO
 
 LQ_DOUBTFUL_GY = 8.0
 """Above 8 to 10 Gy a fraction the linear-quadratic model is uncertain."""
@@ -42,15 +43,22 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KvFraction:
-    """One fraction; `dose_gy` of all its parts at the prescribed depth, None where one has none."""
+    """One fraction; `dose_gy` of all its parts at the prescribed depth, None where one has none.
+
+    `copies` are records of a second of which a part is there already: no two parts begin at once.
+    """
 
     number: int
     day: date
     parts: tuple[Record, ...]
+    copies: tuple[Record, ...] = ()
 
     @property
     def dose_gy(self) -> float | None:
-        """Of all parts together."""
+        """Of all parts together; not known where a copy says another one."""
+        said = {(_second(part), part.dose_gy) for part in self.parts}
+        if any((_second(copy), copy.dose_gy) not in said for copy in self.copies):
+            return None
         doses = [part.dose_gy for part in self.parts if part.dose_gy is not None]
         return math.fsum(doses) if len(doses) == len(self.parts) else None
 
@@ -116,8 +124,20 @@ def _fractions(records: Sequence[Record]) -> list[KvFraction]:
     grouped: dict[tuple[int, date], list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda r: r.point_ns):
         grouped[record.fraction, record.day].append(record)
-    found = [KvFraction(number, day, tuple(parts)) for (number, day), parts in grouped.items()]
+    found = [_fraction(number, day, of_day) for (number, day), of_day in grouped.items()]
     return sorted(found, key=lambda one: one.parts[0].point_ns)
+
+
+def _fraction(number: int, day: date, records: Sequence[Record]) -> KvFraction:
+    parts: dict[int, Record] = {}
+    for record in records:
+        parts.setdefault(_second(record), record)
+    copies = tuple(record for record in records if parts[_second(record)] is not record)
+    return KvFraction(number, day, tuple(parts.values()), copies)
+
+
+def _second(record: Record) -> int:
+    return record.point_ns // NANO
 
 
 def _remarks(records: Sequence[Record], fractions: Sequence[KvFraction], planned: int) -> list[str]:
@@ -129,6 +149,11 @@ def _remarks(records: Sequence[Record], fractions: Sequence[KvFraction], planned
     for number, count in sorted(numbers.items()):
         if count > 1:
             said.append(f"fraction {number} was given on {count} days")
+    said += [
+        f"fraction {one.number}: a record of the same second is there more than once"
+        for one in fractions
+        if one.copies
+    ]
     surplus = len(fractions) - planned
     if surplus > 0 or max(numbers) > planned:
         said.append(f"{len(fractions)} fractions were given, {planned} are planned")

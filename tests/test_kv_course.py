@@ -54,12 +54,21 @@ def test_the_vector_of_tdf() -> None:
 
 
 def test_parts_of_a_day_are_one_fraction_and_of_two_days_are_not() -> None:
-    found = course(one(1, 0, 1.5), one(1, 0, 1.15, point_ns=9), one(2, 3))
+    found = course(one(1, 0, 1.5), one(1, 0, 1.15, point_ns=9 * 10**9), one(2, 3))
     assert [f.dose_gy for f in found.fractions] == [pytest.approx(2.65), 2.65]
     assert found.effects[0].bed_gy == pytest.approx(2 * 2.65 * 1.265)
     split = course(one(1, 0, 1.5), one(1, 1, 1.15))
     assert len(split.fractions) == 2
     assert "fraction 1 was given on 2 days" in split.remarks
+
+
+def test_a_copy_of_a_record_is_counted_once() -> None:
+    """No two parts of a fraction begin in the same second."""
+    found = course(one(1, 0, 1.5), one(1, 0, 1.5, point_ns=860_000_000), one(2, 3))
+    assert [f.dose_gy for f in found.fractions] == [1.5, 2.65]
+    assert found.remarks == ("fraction 1: a record of the same second is there more than once",)
+    differing = course(one(1, 0, 1.5), one(1, 0, 1.4, point_ns=860_000_000), one(2, 3))
+    assert [f.dose_gy for f in differing.fractions] == [None, 2.65]
 
 
 def test_an_unknown_dose_is_not_zero() -> None:

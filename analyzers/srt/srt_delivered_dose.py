@@ -101,6 +101,12 @@ def _analyze(treatment: SrtTreatment, settings: DeliveredDoseSettings) -> Analys
         off = 100.0 * (seen.gy / treatment.prescribed_gy - 1.0)
         found += [ULTRASOUND_DOSE.measured(seen.gy, at=at), ULTRASOUND_ERROR.measured(off, at=at)]
         found += _uncertainties(seen, ULTRASOUND)
+    unknown = ", ".join(str(o.result) for o in inputs.other_parts if o.dose_gy is None)
+    if unknown:
+        notes.append(
+            "the dose of the fraction is not known: other records of it have none: results "
+            f"{unknown}"
+        )
     if inputs.other_parts:
         results = ", ".join(str(other.result) for other in inputs.other_parts)
         notes.append(f"other records of this fraction are counted with it: results {results}")
@@ -159,8 +165,7 @@ def _end_effect(treatment: SrtTreatment, inputs: TreatmentInputs) -> tuple[float
 
 
 def _error_percent(treatment: SrtTreatment, inputs: TreatmentInputs, own_gy: float) -> float:
-    total_gy = own_gy + math.fsum(other.dose_gy for other in inputs.other_parts)
-    return 100.0 * (total_gy / treatment.prescribed_gy - 1.0)
+    return 100.0 * ((own_gy + inputs.others_gy) / treatment.prescribed_gy - 1.0)
 
 
 def _times(
@@ -171,7 +176,9 @@ def _times(
     notes: list[str],
 ) -> list[Measurement]:
     """The time that was needed and how far the time given was off; none where nothing was left."""
-    left_gy = treatment.prescribed_gy - math.fsum(other.dose_gy for other in inputs.other_parts)
+    left_gy = treatment.prescribed_gy - inputs.others_gy
+    if math.isnan(left_gy):
+        return []
     if left_gy <= 0.0:
         notes.append("other records of this fraction gave the whole dose already")
         return []

@@ -30,6 +30,7 @@ from qa_daemon.verdict import Outcome
 ANALYZER, OUTPUTS = "srt_delivered_dose", "srt_output"
 DOSE = "prescribed_depth_dose"
 WATER = " water"
+NOT_USED = "not used"
 ACCEPTED = (int(Verdict.PASS), int(Verdict.TOLERANCE))
 SAME_SECOND_NS = 999_000_000
 """Points of one second are told apart by their milliseconds."""
@@ -71,7 +72,7 @@ class FoundInputs:
     others: tuple[tuple[int, OtherPart], ...]
 
     @property
-    def doses(self) -> dict[str, float]:
+    def doses(self) -> dict[str, float | None]:
         """The other records of the fraction by file."""
         return {str(file): part.dose_gy for file, part in self.others}
 
@@ -130,8 +131,9 @@ class KvFractions:
             )
         )
         meet(connection, patient, saved)
-        for other in _others(connection, course, keys.fraction, keys.day, file.id):
-            if json.loads(other.used).get(str(file.id)) != dose_gy:
+        of = _Fraction(course, keys.fraction, keys.day)
+        for other in _others(connection, of, file.id, saved.point_ns):
+            if json.loads(other.used).get(str(file.id), NOT_USED) != dose_gy:
                 queue_all(connection, [other.file])
         if used is not None and _find(connection, used[0]) != used[1]:
             move(connection, file.id, Event.INPUT_CAME)
@@ -162,13 +164,14 @@ def find_inputs(store: Store, asked: Asked) -> FoundInputs:
 
 def _find(connection: Connection, asked: Asked) -> FoundInputs:
     tables = counting(connection, asked.machine, asked.day)
-    others = _others(connection, asked.course, asked.fraction, asked.day, asked.file)
+    of = _Fraction(asked.course, asked.fraction, asked.day)
+    others = _others(connection, of, asked.file, asked.point_ns)
     return FoundInputs(
         tuple(tables[kind] for kind in sorted(tables)),
         _output(connection, asked),
         _end_effect(connection, asked),
         _blocked(connection, asked),
-        tuple((o.file, OtherPart(o.dose_gy, o.result)) for o in others if o.dose_gy is not None),
+        tuple((o.file, OtherPart(o.dose_gy, o.result)) for o in others),
     )
 
 
@@ -259,17 +262,30 @@ def _blocked(connection: Connection, asked: Asked) -> str | None:
     return None if row is None else f"by result {row.result}: {row.said}"
 
 
-def _others(
-    connection: Connection, course: str, fraction: int, day: date, file: int
-) -> list[Row[Any]]:
-    """The other records of a fraction, of one course on one day."""
+@dataclass(frozen=True, slots=True)
+class _Fraction:
+    course: str
+    number: int
+    day: date
+
+
+def _others(connection: Connection, of: _Fraction, file: int, point_ns: int) -> list[Row[Any]]:
+    """The other records of a fraction, of one course on one day.
+
+    A record of the same second is a copy: no two parts of a fraction begin at once.
+    """
+    second_ns = point_ns // NANO * NANO
     query = (
         select(kv_fractions)
         .where(
-            kv_fractions.c.course == course,
-            kv_fractions.c.fraction == fraction,
-            kv_fractions.c.day == day.isoformat(),
+            kv_fractions.c.course == of.course,
+            kv_fractions.c.fraction == of.number,
+            kv_fractions.c.day == of.day.isoformat(),
             kv_fractions.c.file != file,
+            or_(
+                kv_fractions.c.point_ns < second_ns,
+                kv_fractions.c.point_ns >= second_ns + NANO,
+            ),
         )
         .order_by(kv_fractions.c.file)
     )

@@ -171,6 +171,37 @@ def test_records_of_one_fraction_on_one_day_are_parts_of_it(tmp_path: Path) -> N
         assert [error_of(r) for r in treated(clinic)[:2]] == [pytest.approx(-50.0)] * 2
 
 
+def test_a_copy_of_a_record_is_no_part_of_its_fraction(tmp_path: Path) -> None:
+    half_s = (NEEDED_S + 0.5) / 2.0 - 0.5
+    with unit(tmp_path) as clinic:
+        clinic.drop("check.csv", TODAY)
+        clinic.process()
+        drop(clinic, "1.json", parts_s=[half_s], datetime=later(0))
+        same = record(parts_s=[half_s], datetime=later(0))
+        clinic.drop("copy.json", json.dumps(same, indent=2).encode())
+        clinic.process()
+        assert [error_of(r) for r in treated(clinic)] == [pytest.approx(-50.0)] * 2
+        assert [r.verdict for r in treated(clinic)] == [Verdict.ACTION] * 2
+
+
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_a_fraction_of_which_a_record_has_no_dose_is_no_pass(
+    tmp_path: Path, whole_first: bool
+) -> None:
+    with unit(tmp_path) as clinic:
+        clinic.drop("check.csv", TODAY)
+        clinic.process()
+        other: dict[str, Any] = {"kvp": 50, "filter_id": "F1", "datetime": later(0.2)}
+        for said in ({"datetime": later(0)}, other)[:: 1 if whole_first else -1]:
+            drop(clinic, f"{said['datetime']}.json", **said)
+        assert [r.verdict for r in treated(clinic)] == [Verdict.INVALID] * 2
+        # What the other gave is known at last: too much, for both.
+        clinic.drop("50.csv", table(row(days_ago(0.1), kvp=50, filter_id="F1")))
+        clinic.process()
+        drop(clinic, f"{later(0.2)}.json", datetime=later(0.2))
+        assert [error_of(r) for r in treated(clinic)] == [pytest.approx(100.0)] * 2
+
+
 def test_the_end_effect_is_taken_from_the_units_accepted_check(tmp_path: Path) -> None:
     one = row(
         days_ago(40), check_type="timer", timer_set_s=10.0, readings_nc="1.05", reference_output=""
