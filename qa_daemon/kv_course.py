@@ -14,8 +14,8 @@ from datetime import date
 from typing import Protocol
 
 from analyzers.numerics.bioeffect import bed_gy, eqd2_gy, tdf
-from qa_daemon.fractions import NANO
 
+NS_PER_S = 1_000_000_000
 LQ_DOUBTFUL_GY = 8.0
 """Above 8 to 10 Gy a fraction the linear-quadratic model is uncertain."""
 
@@ -137,7 +137,7 @@ def _fraction(number: int, day: date, records: Sequence[Record]) -> KvFraction:
 
 
 def _second(record: Record) -> int:
-    return record.point_ns // NANO
+    return record.point_ns // NS_PER_S
 
 
 def _remarks(records: Sequence[Record], fractions: Sequence[KvFraction], planned: int) -> list[str]:
