@@ -28,6 +28,7 @@ oncall = typer.Typer(help="Who is on call.", no_args_is_help=True)
 people = typer.Typer(help="Who may sign in to the pages.", no_args_is_help=True)
 imager = typer.Typer(help="Portal imagers.", no_args_is_help=True)
 srt = typer.Typer(help="Superficial kV units.", no_args_is_help=True)
+events = typer.Typer(help="What was done to machines.", no_args_is_help=True)
 grafana = typer.Typer(help="Dashboards for Grafana.", no_args_is_help=True)
 srt_table = typer.Typer(help="Tables of a unit.", no_args_is_help=True)
 srt.add_typer(srt_table, name="table")
@@ -40,6 +41,7 @@ for name, group in (
     ("people", people),
     ("imager", imager),
     ("srt", srt),
+    ("events", events),
     ("grafana", grafana),
 ):
     app.add_typer(group, name=name)
@@ -323,6 +325,17 @@ def srt_mapping(
     from qa_daemon.commands import srt as command
 
     raise typer.Exit(command.mapping(sheet_file, sheet, header_row, out))
+
+
+@events.command("import")
+def events_import(
+    file: Annotated[Path, typer.Argument(help="CSV: machine, kind, at, said, analyzer.")],
+    config: Config,
+) -> None:
+    """Enter service events from a table; trends are cut at each.  65: refused whole."""
+    from qa_daemon.commands import events as command
+
+    raise typer.Exit(command.import_events(file, config))
 
 
 @srt_table.command("import")

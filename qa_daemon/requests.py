@@ -21,10 +21,11 @@ from sqlalchemy.exc import OperationalError
 from analyzers.srt_table_files import table_of
 from qa_daemon.lock import AlreadyRunning, StateLock
 from qa_daemon.model import Message
-from qa_daemon.store import srt_tables
+from qa_daemon.store import service_events, srt_tables
 from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
+from qa_daemon.store.service_events import EventKind, ServiceEvent
 from qa_daemon.store.store import Store
 
 LOG = logging.getLogger("qa_daemon.requests")
@@ -32,10 +33,20 @@ AT_ONCE = 200
 LOOK_EVERY_S = 1.0
 
 
+class EventRow(Message):
+    """A service event as it is handed in."""
+
+    machine: str
+    kind: EventKind
+    said: str
+    point_ns: int
+    analyzer: str | None = None
+
+
 class Request(Message):
     """One thing to do."""
 
-    action: Literal["reprocess", "replay", "release", "import table"]
+    action: Literal["reprocess", "replay", "release", "import table", "enter events"]
     actor: str
     result: int | None = None
     machine: str | None = None
@@ -43,6 +54,7 @@ class Request(Message):
     sink: str | None = None
     table: str | None = None
     """Canonical text of a table of the unit `machine`."""
+    events: tuple[EventRow, ...] = ()
 
 
 def carry_out(
@@ -56,6 +68,12 @@ def carry_out(
         table = table_of((request.table or "").encode())
         srt_tables.enter(store, str(request.machine), table, request.actor)
         return 1
+    if request.action == "enter events":
+        events = [
+            ServiceEvent(one.machine, one.kind, one.said, one.point_ns, one.analyzer)
+            for one in request.events
+        ]
+        return service_events.enter(store, events, request.actor)
     queries, ledger, results = Queries(store), Ledger(store), Results(store, ())
     if request.action == "release":
         found = queries.result(request.result or 0)
