@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -18,6 +18,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from analyzers import catalogue as physics
@@ -43,7 +44,7 @@ from qa_daemon.output_desk import OutputDesk
 from qa_daemon.pipeline import Pipeline
 from qa_daemon.plan_desk import PlanDesk
 from qa_daemon.requests import RequestDesk
-from qa_daemon.sinks.drain import Drain
+from qa_daemon.sinks.drain import Drain, Rejected
 from qa_daemon.site import site as sites
 from qa_daemon.site.site import Site
 from qa_daemon.status import followers_of, status_form
@@ -54,7 +55,7 @@ from qa_daemon.store.ledger import Ledger
 from qa_daemon.store.outbox import Outbox
 from qa_daemon.store.plans import Plans
 from qa_daemon.store.pseudonyms import Pseudonyms
-from qa_daemon.store.queries import Queries
+from qa_daemon.store.queries import Queries, StoredResult
 from qa_daemon.store.results import Results
 from qa_daemon.store.store import Store, upgrade, url_of
 from qa_daemon.trends.follower import TrendFollower
@@ -298,10 +299,25 @@ def _trends(core: Core) -> Part:
         for metric in analyzer.metrics
         if metric.is_judged
     ]
-    outbox = Outbox(core.store, "trends")
-    return Drain(
-        core.store, outbox, core.queries, TrendFollower(core.store, metrics, core.site.zone)
-    )
+    follower = _Trends(TrendFollower(core.store, metrics, core.site.zone))
+    return Drain(core.store, Outbox(core.store, "trends"), core.queries, follower)
+
+
+class _Trends:
+    """A result whose trends cannot be worked out is set aside: it must not hold up all others."""
+
+    def __init__(self, follower: TrendFollower) -> None:
+        self._follower = follower
+
+    def write(self, results: Sequence[StoredResult]) -> None:
+        """Look at what results belong to; raises `Rejected` for a fault of ours."""
+        try:
+            self._follower.write(results)
+        except SQLAlchemyError:
+            raise
+        except Exception as why:
+            kind, place = place_of(why)
+            raise Rejected(f"its trends cannot be worked out: {kind} at {place}") from why
 
 
 def _sinks(site: Site, core: Core) -> list[Part]:

@@ -115,15 +115,19 @@ def count_judged(store: Store, machine: str, since: date) -> int:
 
 
 def days_of(
-    store: Store, name: SeriesName, since: date | None = None, until: date | None = None
+    store: Store,
+    name: SeriesName,
+    since: date | None = None,
+    until: date | None = None,
+    most: int = MOST_DAYS,
 ) -> list[TrendDay]:
-    """The days of a series in order, ends included; the newest `MOST_DAYS` of them."""
+    """The days of a series in order, ends included; the newest `most` of them."""
     query = select(trend_days).where(*(trend_days.c[k] == v for k, v in asdict(name).items()))
     if since is not None:
         query = query.where(trend_days.c.day >= since.isoformat())
     if until is not None:
         query = query.where(trend_days.c.day <= until.isoformat())
-    query = query.order_by(trend_days.c.day.desc(), trend_days.c.id.desc()).limit(MOST_DAYS)
+    query = query.order_by(trend_days.c.day.desc(), trend_days.c.id.desc()).limit(most)
     with store.read() as connection:
         rows = connection.execute(query).mappings().all()
     return [_trend_day(row) for row in reversed(rows)]

@@ -13,6 +13,7 @@ from qa_daemon.store.trend_days import days_of
 from qa_daemon.store.trend_series import (
     BY_BEAM,
     LOOKED_BACK,
+    MOST,
     Point,
     SeriesName,
     points_of,
@@ -95,7 +96,7 @@ def _days(store: Store, name: SeriesName) -> list[Point]:
             day.limits.tolerance_high,
             day.version,
         )
-        for day in days_of(store, name, since)
+        for day in days_of(store, name, since, most=MOST)
     ]
 
 
