@@ -37,6 +37,7 @@ from analyzers.core import (
     NotApplicable,
     ReadError,
 )
+from analyzers.delivered_technique import technique_of
 from analyzers.mlc_geometry import with_model
 from analyzers.output_checks import OutputCheck
 from analyzers.output_references import with_references
@@ -334,6 +335,7 @@ def _report(
         performed_at=record.performed_at,
         last_at=getattr(record, "last_at", None),  # of tables that people write
         energy=record.energy,
+        technique=technique_of(record) if isinstance(record, Delivery) else None,
         series=getattr(record, "series", None),  # most records are of one kind
         not_judged=record.not_judged,
         warnings=record.warnings,

@@ -311,6 +311,7 @@ class Report(Message):
     performed_at: datetime | None = None
     last_at: datetime | None = None
     energy: str | None = None
+    technique: str | None = Field(default=None, max_length=40)
     series: str | None = Field(default=None, max_length=100)
     not_judged: str | None = None
     warnings: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -81,8 +81,6 @@ def others(
     """The same quantity of other machines."""
     found = {}
     for machine in machines[:MOST_OTHERS]:
-        other = SeriesName(
-            machine, name.analyzer, name.metric, name.place, name.energy, name.judged_as
-        )
+        other = replace(name, machine=machine)
         found[machine] = trend_days.days_of(clinic.store, other, since)
     return found

@@ -73,9 +73,8 @@ class TrendView:
 def view(clinic: Clinic, data: TrendData, days: int, others: Sequence[str]) -> TrendView:
     """The page of a trend."""
     name = data.name
-    of = ", ".join(part for part in (name.place, name.energy, name.judged_as) if part)
     return TrendView(
-        title=f"{data.metric.meaning}{f' ({of})' if of else ''}",
+        title=f"{data.metric.meaning}{f' ({name.said})' if name.said else ''}",
         query=query_of(name, days, others),
         signals=views(clinic, [s for s in _signals(clinic, name) if s.series == name]),
         facts=[*_process(data), *_shape(data), *_forecast(data)],
@@ -93,6 +92,7 @@ def query_of(name: SeriesName, days: int, others: Sequence[str] = ()) -> str:
         "place": name.place,
         "energy": name.energy,
         "judged_as": name.judged_as,
+        "technique": name.technique,
         "days": str(days),
     }
     return urlencode([*((k, v) for k, v in said.items() if v), *(("beside", o) for o in others)])
@@ -215,7 +215,7 @@ def _choices(clinic: Clinic, name: SeriesName, days: int) -> list[Choice]:
     known = trend_days.series_of(clinic.store, name.machine, name.analyzer, name.metric)
     return [
         Choice(
-            ", ".join(p for p in (each.place, each.energy, each.judged_as) if p) or "all",
+            each.said or "all",
             query_of(each, days),
             each == name,
         )

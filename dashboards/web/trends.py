@@ -58,10 +58,11 @@ def _page(clinic: Clinic) -> Serve:
         place: Word = "",
         energy: Word = "",
         judged_as: Word = "",
+        technique: Word = "",
         days: Days = 365,
         beside: Words = [],  # noqa: B006 - read only
     ) -> Response:
-        data = _data(clinic, (machine, metric, place, energy, judged_as), days)
+        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), days)
         return page(
             clinic,
             request,
@@ -88,10 +89,11 @@ def _chart(clinic: Clinic, answer: Callable[[Figure], Response]) -> Serve:
         place: Word = "",
         energy: Word = "",
         judged_as: Word = "",
+        technique: Word = "",
         days: Days = 365,
         beside: Words = [],  # noqa: B006 - read only
     ) -> Response:
-        data = _data(clinic, (machine, metric, place, energy, judged_as), days)
+        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), days)
         if not beside:
             return answer(draw_chart.chart_figure(data))
         since = data.span.since.astimezone(data.span.zone).date()
@@ -108,9 +110,10 @@ def _csv(clinic: Clinic) -> Serve:
         place: Word = "",
         energy: Word = "",
         judged_as: Word = "",
+        technique: Word = "",
         days: Days = 365,
     ) -> Response:
-        data = _data(clinic, (machine, metric, place, energy, judged_as), days)
+        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), days)
         headers = {"Content-Disposition": 'attachment; filename="trend.csv"'}
         return Response(trend_page.as_csv(data.days), media_type="text/csv", headers=headers)
 
@@ -121,12 +124,13 @@ def _sign(clinic: Clinic) -> Serve:
     def sign(request: Request) -> Response:
         person, form = clinic.people.physicist(request), form_of(request)
         reason = reason_of(form, "")
-        said = [form.get(k, "") for k in ("machine", "metric", "place", "energy", "judged_as")]
+        names = ("machine", "metric", "place", "energy", "judged_as", "technique")
+        said = [form.get(name, "") for name in names]
         days = form.get("days", "")
         if not (DAYS.fullmatch(days) and 1 <= int(days) <= TEN_YEARS_D):
             raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
-        machine, metric, place, energy, judged_as = said
-        data = _data(clinic, (machine, metric, place, energy, judged_as), int(days))
+        machine, metric, place, energy, judged_as, technique = said
+        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), int(days))
         limits = _signed(data, form.get("do", ""))
         chart_limits.sign(
             clinic.store, data.name, replace(limits, signed_by=person.name, reason=reason)
@@ -152,17 +156,17 @@ def _signed(data: TrendData, what: str) -> ChartLimits:
     )
 
 
-def _data(clinic: Clinic, said: tuple[str, str, str, str, str], days: int) -> TrendData:
-    machine, metric, place, energy, judged_as = said
+def _data(clinic: Clinic, said: tuple[str, str, str, str, str, str], days: int) -> TrendData:
+    machine, metric, place, energy, judged_as, technique = said
     declared = clinic.meanings.get(metric)
     if declared is None:
         raise HTTPException(404)
     analyzer, _, name = metric.partition(".")
     known = trend_days.series_of(clinic.store, machine, analyzer, name)
-    asked = SeriesName(machine, analyzer, name, place, energy, judged_as)
+    asked = SeriesName(machine, analyzer, name, place, energy, judged_as, technique)
     if asked not in known:
         # Without place and energy, the first there is: what a link from elsewhere means.
-        if not known or place or energy or judged_as:
+        if not known or place or energy or judged_as or technique:
             raise HTTPException(404)
         asked = known[0]
     return trend_data.load(clinic, asked, declared, days)

@@ -95,6 +95,7 @@ class StoredResult:
     arrived_at: str
     file_state: State
     analyses: tuple[StoredAnalysis, ...]
+    technique: str | None = None
     classified: StoredClass | None = None
     """Of an image, as long as this is its newest result."""
 
@@ -447,6 +448,7 @@ def _result(
             "performed_at",
             "point_ns",
             "energy",
+            "technique",
             "series",
             "not_judged",
             "error_code",

@@ -393,6 +393,7 @@ def _result_columns(file: LedgerFile, report: Report, made: Provenance) -> dict[
         "machine_class": made.machine_class,
         "performed_at": made.performed_at.isoformat() if made.performed_at else None,
         "energy": report.energy,
+        "technique": report.technique,
         "series": report.series,
         "error_code": report.error_code,
         "error_message": report.error_message,

@@ -73,6 +73,7 @@ results = Table(
     Column("performed_at", String(40)),  # ISO with the site's offset; null when the file says none
     Column("point_ns", BigInteger, nullable=False),  # UTC; unique per machine: the trend's time
     Column("energy", String(40)),
+    Column("technique", String(40)),  # of a delivery: static, step and shoot, dynamic, arc, vmat
     Column("series", String(100)),  # null: results of this format follow on one another
     Column("verdict", Integer),
     Column("not_judged", Text),

@@ -45,6 +45,7 @@ trend_signals = Table(  # what a trend said of itself, from when to when
     Column("place", String(80), nullable=False),  # empty: of the machine as a whole
     Column("energy", String(40), nullable=False),
     Column("judged_as", String(80), nullable=False),
+    Column("technique", String(40), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("result", Integer, ForeignKey("results.id"), nullable=False),  # the newest that says it
     Column("point_ns", BigInteger, nullable=False),
@@ -67,6 +68,7 @@ trend_days = Table(  # each quantity by day: long trends cost by the days they s
     Column("place", String(80), nullable=False),
     Column("energy", String(40), nullable=False),
     Column("judged_as", String(80), nullable=False),
+    Column("technique", String(40), nullable=False),
     Column("version", String(20), nullable=False),  # of the analyzer
     Column("day", String(10), nullable=False),  # ISO, the clinic's own
     Column("n", Integer, nullable=False),  # results
@@ -90,6 +92,7 @@ trend_days = Table(  # each quantity by day: long trends cost by the days they s
         "place",
         "energy",
         "judged_as",
+        "technique",
         "day",
     ),
 )
@@ -118,6 +121,7 @@ chart_limits = Table(  # what a control chart holds values against, from when on
     Column("place", String(80), nullable=False),
     Column("energy", String(40), nullable=False),
     Column("judged_as", String(80), nullable=False),
+    Column("technique", String(40), nullable=False),
     Column("since_ns", BigInteger, nullable=False),
     Column("center", Float, nullable=False),
     Column("sigma", Float, nullable=False),
@@ -135,6 +139,7 @@ chart_limits = Table(  # what a control chart holds values against, from when on
         "place",
         "energy",
         "judged_as",
+        "technique",
         "since_ns",
     ),
 )

@@ -92,15 +92,18 @@ def series_of(
     """Every series of a quantity: by beam, energy and kind of check."""
     here = trend_days.c
     query = (
-        select(here.place, here.energy, here.judged_as)
+        select(here.place, here.energy, here.judged_as, here.technique)
         .where(here.machine == machine, here.analyzer == analyzer, here.metric == metric)
         .where(here.day >= since.isoformat())
         .distinct()
-        .order_by(here.place, here.energy, here.judged_as)
+        .order_by(here.place, here.energy, here.judged_as, here.technique)
     )
     with store.read() as connection:
         rows = connection.execute(query).all()
-    return [SeriesName(machine, analyzer, metric, r.place, r.energy, r.judged_as) for r in rows]
+    return [
+        SeriesName(machine, analyzer, metric, r.place, r.energy, r.judged_as, r.technique)
+        for r in rows
+    ]
 
 
 def count_judged(store: Store, machine: str, since: date) -> int:
@@ -153,7 +156,7 @@ def _rebuild_numbers(
     here = (trend_days.c.machine == machine, trend_days.c.day == day.isoformat())
     connection.execute(delete(trend_days).where(*here))
     query = (
-        select(measurements, results.c.energy, analyses.c.version)
+        select(measurements, results.c.energy, results.c.technique, analyses.c.version)
         .join(results, results.c.id == measurements.c.result)
         .join(analyses, analyses.c.id == measurements.c.analysis)
         .where(results.c.machine == machine, results.c.active)
@@ -171,6 +174,7 @@ def _rebuild_numbers(
             (row["at"] or "") if by_beam else "",
             "" if by_beam else row["energy"] or "",
             row["judged_as"] or "",
+            "" if by_beam else row["technique"] or "",
         )
         grouped.setdefault((name, row["version"]), []).append(row)
     if grouped:

@@ -1,7 +1,8 @@
 """One quantity of one process out of the store: what may be laid on one line.
 
-Values of another machine, energy, beam, version of the analyzer, or kind of check (judged by other
-limits) are of another process.  A query looks back a bounded time, whatever the archive's age.
+Values of another machine, energy, technique, beam, version of the analyzer, or kind of check
+(judged by other limits) are of another process.  A query looks back a bounded time, whatever the
+archive's age.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ class SeriesName:
     place: str = ""
     energy: str = ""
     judged_as: str = ""
+    technique: str = ""
+
+    @property
+    def said(self) -> str:
+        """What tells it from others of the metric, in words; empty where nothing does."""
+        parts = (self.place, self.energy, self.technique, self.judged_as)
+        return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ def names_in(result: StoredResult, metrics: Iterable[tuple[str, str]]) -> list[S
                 (measured.at or "") if by_beam else "",
                 "" if by_beam else result.energy or "",
                 measured.judged_as or "",
+                "" if by_beam else result.technique or "",
             )
             found[name] = None
     return list(found)
@@ -95,8 +104,10 @@ def points_of(store: Store, name: SeriesName, until_ns: int, most: int = MOST) -
     if name.analyzer in BY_BEAM:
         query = query.where(here.at == name.place)
     else:
-        of_energy = results.c.energy.is_not_distinct_from(name.energy or None)
-        query = query.join(results, results.c.id == here.result).where(of_energy)
+        query = query.join(results, results.c.id == here.result).where(
+            results.c.energy.is_not_distinct_from(name.energy or None),
+            results.c.technique.is_not_distinct_from(name.technique or None),
+        )
     with store.read() as connection:
         rows = connection.execute(query).all()
     newest_first: dict[int, Point] = {}

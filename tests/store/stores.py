@@ -86,6 +86,7 @@ class TestStore:
         companions: tuple[LedgerFile, ...] = (),
         identity: dict[str, str] | None = None,
         energy: str | None = None,
+        technique: str | None = None,
         leaves: LeafNumbers | None = None,
     ) -> int | None:
         """Store a result with one number, held against 0.5 and 1.0 mm."""
@@ -97,6 +98,7 @@ class TestStore:
             analyses=(outcome.report,),
             identity=identity or {},
             energy=energy,
+            technique=technique,
         )
         made = Provenance("0", "site", file.machine, "truebeam", at)
         return self.results.save(file, companions, report, [outcome], made)

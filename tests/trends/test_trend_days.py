@@ -26,10 +26,11 @@ def _save(
     at: datetime = NOON,
     name: str = "",
     energy: str | None = None,
+    technique: str | None = None,
     leaves: LeafNumbers | None = None,
 ) -> int:
     file = made.arrive(name or f"{number}{at}{energy}.bin")
-    result = made.judge(file, number, at=at, energy=energy, leaves=leaves)
+    result = made.judge(file, number, at=at, energy=energy, technique=technique, leaves=leaves)
     assert result is not None
     return result
 
@@ -84,6 +85,15 @@ def test_energies_are_series_of_their_own(tmp_path: Path) -> None:
     names = trend_days.series_of(made.store, "TB1", "mlc_positions", "largest_error")
     assert [name.energy for name in names] == ["15 MV", "6 MV"]
     assert [trend_days.days_of(made.store, name)[0].median for name in names] == [0.3, 0.2]
+
+
+def test_techniques_are_series_of_their_own(tmp_path: Path) -> None:
+    made = TestStore(tmp_path)
+    ids = [_save(made, 0.2, name=f"{word}.bin", technique=word) for word in ("vmat", "static")]
+    _look(made, *ids)
+    names = trend_days.series_of(made.store, "TB1", "mlc_positions", "largest_error")
+    assert [name.technique for name in names] == ["static", "vmat"]
+    assert names[0].said == "static"
 
 
 def test_a_result_that_moved_to_another_day_leaves_none_behind(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ down_revision = "0009"
 
 def upgrade() -> None:
     """Forward only."""
+    op.add_column("results", sa.Column("technique", sa.String(40), nullable=True))
     op.add_column("measurements", sa.Column("judged_as", sa.String(80), nullable=True))
     with op.batch_alter_table("routine_done") as table:
         table.alter_column("verdict", existing_type=sa.Integer(), nullable=True)
@@ -39,6 +40,7 @@ def upgrade() -> None:
         sa.Column("place", sa.String(80), nullable=False),
         sa.Column("energy", sa.String(40), nullable=False),
         sa.Column("judged_as", sa.String(80), nullable=False),
+        sa.Column("technique", sa.String(40), nullable=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("result", sa.Integer(), nullable=False),
         sa.Column("point_ns", sa.BigInteger(), nullable=False),
@@ -61,6 +63,7 @@ def upgrade() -> None:
         sa.Column("place", sa.String(80), nullable=False),
         sa.Column("energy", sa.String(40), nullable=False),
         sa.Column("judged_as", sa.String(80), nullable=False),
+        sa.Column("technique", sa.String(40), nullable=False),
         sa.Column("version", sa.String(20), nullable=False),
         sa.Column("day", sa.String(10), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
@@ -82,7 +85,7 @@ def upgrade() -> None:
     op.create_index(
         "trend_days_by_trend",
         "trend_days",
-        ["machine", "analyzer", "metric", "place", "energy", "judged_as", "day"],
+        ["machine", "analyzer", "metric", "place", "energy", "judged_as", "technique", "day"],
         unique=False,
     )
     op.create_table(
@@ -109,6 +112,7 @@ def upgrade() -> None:
         sa.Column("place", sa.String(80), nullable=False),
         sa.Column("energy", sa.String(40), nullable=False),
         sa.Column("judged_as", sa.String(80), nullable=False),
+        sa.Column("technique", sa.String(40), nullable=False),
         sa.Column("since_ns", sa.BigInteger(), nullable=False),
         sa.Column("center", sa.Float(), nullable=False),
         sa.Column("sigma", sa.Float(), nullable=False),
@@ -123,7 +127,7 @@ def upgrade() -> None:
     op.create_index(
         "chart_limits_by_trend",
         "chart_limits",
-        ["machine", "analyzer", "metric", "place", "energy", "judged_as", "since_ns"],
+        ["machine", "analyzer", "metric", "place", "energy", "judged_as", "technique", "since_ns"],
         unique=False,
     )
     # Results that are here already are looked through as if they had just come.
