@@ -13,7 +13,7 @@ from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 
 TREATMENT = "srt-treatment-json"
-FORMATS = ("srt-output-csv", "srt-output-json", "srt-spreadsheet", TREATMENT)
+FORMATS = ("srt-output-csv", "srt-output-json", "srt-spreadsheet", "srt-checks-json", TREATMENT)
 CLASS = "srt"
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 OTHER_UNIT = (

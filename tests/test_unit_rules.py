@@ -49,6 +49,18 @@ def test_without_a_folder_the_unit_has_to_be_one_of_the_clinics(
     assert unit not in str(judged.error_message)
 
 
+@pytest.mark.parametrize("kind", ["srt-checks-json", "srt-output-csv", "srt-treatment-json"])
+def test_whatever_people_write_of_a_unit_is_of_it_and_of_no_other(
+    tmp_path: Path, kind: str
+) -> None:
+    clinic = site(tmp_path)
+    of_folder = clinic.machine_named("Skin room")
+    told = check("SRT2", NOW).model_copy(update={"format": kind})
+    assert against_clinic(told, of_folder, clinic).error_code == "OTHER_MACHINE"
+    to_come = check("SRT1", NOW + timedelta(days=300)).model_copy(update={"format": kind})
+    assert against_clinic(to_come, of_folder, clinic).error_code == "SRT_TIME"
+
+
 def test_without_a_site_file_only_the_clock_is_asked() -> None:
     nowhere = without_file((), lambda: NOW)
     report = check("SRT2", NOW + timedelta(minutes=5))
