@@ -97,7 +97,8 @@ def _answer(test: RoutineTest, item: Mapping[str, Any], where: str) -> bool | fl
         _refuse("SRT_SCHEMA", f"{where}: {test.id} needs value, a number in {test.unit}")
     if item.get("unit") != test.unit:
         _refuse("SRT_UNIT", f"{where}: {test.id} is in {test.unit}; say so with unit")
-    return number(value, f"{where}, {test.id}", -LARGEST, LARGEST, test.unit or "")
+    fewest = 0.0 if test.unit == "element" else -LARGEST
+    return number(value, f"{where}, {test.id}", fewest, LARGEST, test.unit or "")
 
 
 def _refuse(code: str, message: str) -> NoReturn:

@@ -148,6 +148,11 @@ def test_every_test_of_the_routine_is_done_by_a_metric_that_there_is() -> None:
         ({"items": [CALIPER | {"value": True}]}, "SRT_SCHEMA", "a number in mm"),
         ({"items": [CALIPER | {"value": "0,1"}]}, "SRT_SCHEMA", "a number in mm"),
         ({"items": [CALIPER | {"value": 1e300}]}, "SRT_UNIT", "-1e\\+06 to 1e\\+06 mm expected"),
+        (
+            {"items": [{"id": "SRT.M.US.UNIF", "value": -1, "unit": "element"}]},
+            "SRT_UNIT",
+            "0 to 1e\\+06 element expected",
+        ),
         ({"items": [{"id": "SRT.D.OUT", "value": 1, "unit": "%"}]}, "SRT_SCHEMA", "type daily"),
         ({"datetime": "2026-02-03T07:31:00"}, "SRT_TIME", "no offset"),
         ({"datetime": "03.02.2026"}, "SRT_TIME", "written like"),
