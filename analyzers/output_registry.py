@@ -19,6 +19,7 @@ ABSOLUTE = (CheckType.ABSOLUTE, CheckType.ANNUAL)
 SAME_CM = 0.051
 SAME_C = 0.05
 SAME_KPA = 0.005
+SAME_FACTOR = 0.001
 APART_PERCENT = 0.5
 """A reference in the file that differs from the signed baseline by more is worth a remark."""
 
@@ -54,6 +55,8 @@ class Certificate:
     expires: date
     t_ref_c: float | None = None
     p_ref_kpa: float | None = None
+    n_k_gy_per_c: tuple[float, float] | None = None
+    """The smallest and the largest factor of a chamber's certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,8 @@ def _check_certificates(row: ReadingGroup, unit: RegisteredUnit, where: str) -> 
             fault = f"this {kind} is not registered in the site file"
         elif not found[0].calibrated <= row.performed_at.date() < found[0].expires:
             fault = f"the calibration of this {kind} was not in force on that day"
+        elif kind == "chamber" and not _is_of_certificate(row.n_k_gy_per_c, found[0]):
+            fault = "n_k_gy_per_c is no calibration factor of the certificate of this chamber"
         if fault and row.check_type in ABSOLUTE:
             raise ReadError(
                 "SRT_CAL",
@@ -202,6 +207,13 @@ def _check_certificates(row: ReadingGroup, unit: RegisteredUnit, where: str) -> 
         if found and kind == "chamber":
             _check_reference(row, found[0], where)
     return remarks
+
+
+def _is_of_certificate(told: float | None, chamber: Certificate) -> bool:
+    if told is None or chamber.n_k_gy_per_c is None:
+        return True
+    low, high = chamber.n_k_gy_per_c
+    return low * (1.0 - SAME_FACTOR) <= told <= high * (1.0 + SAME_FACTOR)
 
 
 def _check_reference(row: ReadingGroup, chamber: Certificate, where: str) -> None:

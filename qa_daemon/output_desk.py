@@ -117,7 +117,9 @@ def registered(
             for a in (unit.applicators if unit else ())
         ),
         certificates=tuple(
-            Certificate(i.kind, i.serial, i.calibrated, i.expires, i.t_ref_c, i.p_ref_kpa)
+            Certificate(
+                i.kind, i.serial, i.calibrated, i.expires, i.t_ref_c, i.p_ref_kpa, i.n_k_range
+            )
             for i in site.file.instrument
         ),
         baselines=baselines,

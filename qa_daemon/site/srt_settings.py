@@ -132,6 +132,15 @@ class Instrument(Model):
                 raise ValueError("n_k_gy_per_c: the half-value layers have to rise, each once")
         return self
 
+    @property
+    def n_k_range(self) -> tuple[float, float] | None:
+        """The smallest and the largest N_K of the certificate, in Gy/C; None without any."""
+        told = self.n_k_gy_per_c
+        if isinstance(told, float):
+            return told, told
+        factors = [line.gy_per_c for line in told]
+        return (min(factors), max(factors)) if factors else None
+
     def n_k_at(self, hvl_mm_al: float | None) -> float:
         """N_K in Gy/C for a beam of that half-value layer.
 

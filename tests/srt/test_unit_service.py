@@ -348,6 +348,27 @@ def test_what_is_not_the_units_own_is_refused(
     assert "CANARY" not in str(result.error_message)
 
 
+@pytest.mark.parametrize(
+    "factors", ["1.0e9", "[{hvl_mm_al = 0.5, gy_per_c = 0.99e9}, {hvl_mm_al = 2, gy_per_c = 1e9}]"]
+)
+def test_a_calibration_factor_that_no_certificate_has_is_said(tmp_path: Path, factors: str) -> None:
+    text = SITE.replace("t_ref_c = 20.0", f"t_ref_c = 20.0\nn_k_gy_per_c = {factors}")
+    with unit(tmp_path, text) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(3))))
+        clinic.process()
+        assert not any("n_k_gy_per_c" in said for said in newest(clinic).warnings)
+        # By a reference of the same factor the output is in its limits.
+        wrong = {"n_k_gy_per_c": 1.02e9, "reference_output": 4.79 * 1.02}
+        clinic.drop("2.csv", table(row(days_ago(2), **wrong)))
+        clinic.process()
+        assert any("n_k_gy_per_c is no calibration factor" in s for s in newest(clinic).warnings)
+        clinic.drop("3.csv", table(row(days_ago(1), check_type="absolute", **wrong)))
+        clinic.process()
+        refused = next(r for r in clinic.queries.results_since() if r.error_code)
+        assert refused.error_code == "SRT_CAL"
+        assert "n_k_gy_per_c is no calibration factor" in (refused.error_message or "")
+
+
 def test_a_daily_check_with_an_instrument_out_of_date_says_so(tmp_path: Path) -> None:
     result = judged(tmp_path, row(days_ago(1)))
     assert result.verdict is Verdict.PASS
