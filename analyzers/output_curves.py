@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analyzers.numerics.kv_treatment import DepthDose
 from analyzers.output_checks import CheckType, ReadingGroup, Signed
 from analyzers.output_factors import is_dose_to_water, relative_rate
-from analyzers.output_findings import Findings, Rows, grouped, of_type
+from analyzers.output_findings import Findings, Rows, grouped, of_type, refuse_other_setups
 from analyzers.output_metrics import FIELD_WIDTH, FLATNESS, PDD, PDD_CHANGE, SYMMETRY
 
 Floats = NDArray[np.float64]
@@ -112,6 +112,7 @@ def _points(group: Sequence[ReadingGroup], column: str) -> tuple[Floats, Floats]
     """Places in mm, rising, each once, and the mean of what was read there."""
     if len({is_dose_to_water(row) for row in group}) > 1:
         raise ValueError("some rows are a dose to water, others an air kerma")
+    refuse_other_setups(group)
     at: dict[float, list[float]] = {}
     for row in group:
         at.setdefault(getattr(row, column), []).append(relative_rate(row))

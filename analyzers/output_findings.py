@@ -42,6 +42,7 @@ from analyzers.output_metrics import (
 )
 
 OUTPUT_CHECKS = (CheckType.DAILY, CheckType.MONTHLY, CheckType.ANNUAL, CheckType.ABSOLUTE)
+SAME_SETUP = ("ssd_cm", "tube_current_ma", "chamber_sn")
 Rows = Sequence[ReadingGroup]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -90,12 +91,23 @@ def grouped(
     yield from groups.items()
 
 
+def refuse_other_setups(rows: Rows, names: Iterable[str] = SAME_SETUP) -> None:
+    """ValueError for rows of which no ratio means anything: another distance, current or chamber.
+
+    A column that some rows leave empty is held against the others alone.
+    """
+    for name in names:
+        if len({getattr(row, name) for row in rows} - {None}) > 1:
+            raise ValueError(f"the rows differ in {name}: measure again with one")
+
+
 def timers(rows: Rows, found: Findings) -> None:
     """Linearity and end effect, of rows at different times or with several exposures."""
     for beam, group in grouped(of_type(rows, CheckType.TIMER, CheckType.LINEARITY), _place):
         asks_linearity = any(row.check_type is CheckType.LINEARITY for row in group)
         timed = [row for row in group if row.mode is Mode.TIMER]
         try:
+            refuse_other_setups(group)
             singles = [(row.timer_set_s, corrected_nc(row)) for row in timed if _count(row) == 1]
             many = [row for row in timed if _count(row) > 1]
             answered = _by_times(beam, singles, asks_linearity, found)
@@ -167,6 +179,7 @@ def half_value_layers(rows: Rows, signed: Signed, found: Findings) -> None:
                 found.notes.append(f"hvl at {beam}: as stated, not measured in these rows")
             continue
         try:
+            refuse_other_setups(group)
             quality = beam_quality(
                 [row.absorber_mm_al or 0.0 for row in group], [relative_rate(row) for row in group]
             )
@@ -196,6 +209,7 @@ def repeatability(rows: Rows, found: Findings) -> None:
     for (beam, set_s), group in grouped(asked, lambda row: (_place(row), row.timer_set_s)):
         at = f"{beam} {set_s:g} s"
         try:
+            refuse_other_setups(group)
             spread = repeated(
                 [
                     reading * correction(row) / sum(exposure_s(row))
@@ -262,6 +276,7 @@ def _factor(
         found.cannot(APPLICATOR_FACTOR, at, "one is a dose to water, the other an air kerma")
         return
     try:
+        refuse_other_setups((row, first), ("chamber_sn",))
         factor = relative_rate(row) / relative_rate(first)
     except ValueError as why:
         found.cannot(APPLICATOR_FACTOR, at, str(why))
@@ -293,6 +308,7 @@ def angles(rows: Rows, found: Findings) -> None:
             found.cannot(ANGLE, beam, "one angle alone: measure a second one")
             continue
         try:
+            refuse_other_setups(group)
             reference = relative_rate(first)
             changes = [deviation_percent(relative_rate(row), reference) for row in others]
         except ValueError as why:

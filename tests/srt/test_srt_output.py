@@ -372,6 +372,12 @@ def test_the_homogeneity_where_a_quarter_is_left(analyze: Analyze) -> None:
     [
         (absorbed(("0", 100.0), ("0.5", 71.5)), "thicker absorber"),
         (absorbed(("0.5", 71.5), ("1.5", 42.9)), "without absorber"),
+        ([*absorbed(("0", 100.0)), row(9, check_type="hvl", absorber_mm_al="2", ssd_cm="30",
+             readings_nc="1")], "differ in ssd_cm"),
+        ([*absorbed(("0", 100.0)), row(9, check_type="hvl", absorber_mm_al="2",
+             tube_current_ma="8", readings_nc="1")], "differ in tube_current_ma"),
+        ([*absorbed(("0", 100.0)), row(9, check_type="hvl", absorber_mm_al="2", chamber_sn="9",
+             readings_nc="1")], "differ in chamber_sn"),
         (absorbed(("0", 100.0), ("0.5", 40.0), ("1", 45.0)), "does not fall"),
         (
             [*absorbed(("0", 100.0)), row(9, check_type="hvl", hvl_mm_al="2", absorber_mm_al="2"),
