@@ -251,7 +251,8 @@ class _Clinic:
         connection.executemany(
             "INSERT INTO trend_days (machine, analyzer, metric, place, energy, judged_as, "
             "technique, version, day, n, lowest, median, highest, verdict, result, point_ns, unit, "
-            "tolerance_high, action_high) VALUES (?,?,?,'',?,'','','1',?,?,?,?,?,0,?,?,'mm',0.15,0.3)",
+            "tolerance_high, action_high) "
+            "VALUES (?,?,?,'',?,'','','1',?,?,?,?,?,0,?,?,'mm',0.15,0.3)",
             rows,
         )
 
