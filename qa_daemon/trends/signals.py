@@ -25,7 +25,7 @@ LEVEL_OF, SPREAD_OF = 30, 250
 WORTH_OF_EVENT = 4
 """How many values the expected one counts for that an event sets (a new baseline: no deviation)."""
 WORTH_SAYING = 0.5
-"""Of the way from the usual value to the nearest limit: a smaller step changes no decision."""
+"""Of half the width between the limits: a smaller step changes no decision."""
 SURE = 0.01
 """The largest probability that chance alone makes such a slope."""
 HORIZON_D = 90.0
@@ -137,10 +137,19 @@ def step(series: Series, *, judged_elsewhere: bool = False) -> StepSeen | None:
     if is_outside(series) and not judged_elsewhere:
         return None
     size = abs(newest - usual)
-    worth = WORTH_SAYING * min(abs(limit - usual) for limit in series.limits)
-    if size <= reach or size < worth:
+    if size <= reach or size < WORTH_SAYING * _room(series, usual):
         return None
     return StepSeen(newest, usual, reach)
+
+
+def _room(series: Series, usual: float) -> float:
+    """Half the width between two limits, wherever the values are; else the way to the only one.
+
+    The way from the usual value would be short once a unit has wandered, and chance alone goes it.
+    """
+    if series.low is not None and series.high is not None:
+        return (series.high - series.low) / 2.0
+    return min(abs(limit - usual) for limit in series.limits)
 
 
 def level_of(series: Series) -> tuple[float, float] | None:

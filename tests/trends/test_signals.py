@@ -62,8 +62,13 @@ def test_what_a_limit_says_already_is_not_said_again(value: float) -> None:
 def test_what_changes_no_decision_is_no_step() -> None:
     """Every value the same: a range of none, and a first other value is far off in its terms."""
     same = np.full(40, 1.0)
-    assert signals(_series([*same, 1.9])) == []
-    assert isinstance(_only(signals(_series([*same, 2.1]))), StepSeen)
+    # Half of the way between -3 and 3 is 3, and half of that is worth saying, up or down.
+    for quiet, told in ((2.4, 2.6), (-0.4, -0.6)):
+        assert signals(_series([*same, quiet])) == []
+        assert isinstance(_only(signals(_series([*same, told]))), StepSeen)
+    # With one limit it is half of the way there.
+    assert signals(_series([*same, 1.9], limits=(None, 3.0))) == []
+    assert isinstance(_only(signals(_series([*same, 2.1], limits=(None, 3.0)))), StepSeen)
 
 
 def test_a_drift_is_told_with_the_days_of_its_crossing() -> None:
