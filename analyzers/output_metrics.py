@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from analyzers.core import Limits, Metric
@@ -24,15 +25,28 @@ OUTPUT = Metric(
 DEVIATION = Metric(
     "output_deviation",
     "%",
-    "Output minus its reference, over the reference; limits of a daily check, in a monthly or "
-    "annual one those of the following metrics",
+    "Output minus its reference, over the reference; limits of a daily check, in any "
+    "other one those of the following metrics",
     _of("SRT.D.OUT"),
 )
 DEVIATION_MONTHLY = Metric(
     "output_deviation_monthly",
     "%",
-    "Limits of output_deviation in a monthly check and in tests of applicators, angle and timer",
+    "Limits of output_deviation in a monthly check",
     _of("SRT.M.OUT"),
+)
+DEVIATION_OF_TESTS = Metric(
+    "output_deviation_of_tests",
+    "%",
+    "Limits of output_deviation in tests of applicators, angle, timer, beam quality and "
+    "reproducibility, which are no monthly check",
+    _of("SRT.M.OUT"),
+)
+DEVIATION_OF_WARM_UP = Metric(
+    "output_deviation_of_warmup",
+    "%",
+    "Limits of output_deviation in a warm-up exposure, which is no daily check",
+    _of("SRT.D.OUT"),
 )
 DEVIATION_ANNUAL = Metric(
     "output_deviation_annual",
@@ -40,13 +54,17 @@ DEVIATION_ANNUAL = Metric(
     "Limits of output_deviation in an annual check and in an absolute calibration",
     _of("SRT.A.CAL"),
 )
-JUDGED_AS = {
-    CheckType.WARMUP: None,
+JUDGED_AS: Mapping[CheckType, Metric | None] = {
+    **dict.fromkeys(CheckType, DEVIATION_OF_TESTS),
+    CheckType.WARMUP: DEVIATION_OF_WARM_UP,
     CheckType.DAILY: None,
+    CheckType.MONTHLY: DEVIATION_MONTHLY,
     CheckType.ANNUAL: DEVIATION_ANNUAL,
     CheckType.ABSOLUTE: DEVIATION_ANNUAL,
 }
-"""Whose limits a deviation is held against; all other checks are made as the monthly one is."""
+"""Whose limits a deviation is held against, by the kind of its row; None: its own.
+
+Kinds that are judged alike make one trend, and count as the same test of the routine."""
 WITHOUT_REFERENCE = Metric(
     "rows_without_reference",
     "1",
@@ -127,7 +145,8 @@ ANGLE = Metric(
 )
 WARM_UP = Metric("warmup_rows", "1", "Number of warm-up exposures recorded")
 METRICS = (
-    *(OUTPUT, DEVIATION, DEVIATION_MONTHLY, DEVIATION_ANNUAL, WITHOUT_REFERENCE),
+    *(OUTPUT, DEVIATION, DEVIATION_MONTHLY, DEVIATION_ANNUAL),
+    *(DEVIATION_OF_TESTS, DEVIATION_OF_WARM_UP, WITHOUT_REFERENCE),
     *(UNCERTAINTY_K1, UNCERTAINTY_K2, SPREAD, REPEATABILITY),
     *(LINEARITY, END_EFFECT, TIMER_ACCURACY, HVL, HVL_DEVIATION, HOMOGENEITY),
     *(APPLICATOR_FACTOR, APPLICATOR_FACTOR_DEVIATION, ANGLE, WARM_UP),

@@ -25,7 +25,6 @@ from analyzers.output_findings import (
 )
 from analyzers.output_metrics import (
     DEVIATION,
-    DEVIATION_MONTHLY,
     JUDGED_AS,
     METRICS,
     OUTPUT,
@@ -104,7 +103,7 @@ def _output(row: ReadingGroup, found: Findings) -> None:
                 DEVIATION,
                 deviation_percent(rate, row.reference_output),
                 at,
-                judged_as=JUDGED_AS.get(row.check_type, DEVIATION_MONTHLY),
+                judged_as=JUDGED_AS[row.check_type],
                 stated=_stated(row),
             )
         )

@@ -14,7 +14,6 @@ from analyzers.output_checks import CheckType, escaped
 from analyzers.output_factors import budget_of
 from analyzers.output_metrics import (
     DEVIATION,
-    DEVIATION_MONTHLY,
     JUDGED_AS,
     OUTPUT,
     SPREAD,
@@ -512,8 +511,8 @@ def _judged(site: Site, record: CheckRecord) -> list[Judged]:
 
 
 def _test_of(one: RowRecord) -> str:
-    judged_as = JUDGED_AS.get(one.row.check_type, DEVIATION_MONTHLY)
-    return OUTPUTS[judged_as.name if judged_as is not None else None]
+    judged_as = JUDGED_AS[one.row.check_type]
+    return OUTPUTS.get(judged_as.name if judged_as is not None else None, "")
 
 
 def _is_in_beam_table(one: Judged) -> bool:

@@ -135,7 +135,7 @@ class Results:
             self._attach(connection, file, companions)
             saved = Saved(identity, made.machine, point_ns)
             if not isinstance(report.keys, KvFractionKeys):
-                self._keep_check(connection, file, report, outcomes, made, saved)
+                self._keep_check(connection, file, outcomes, made, saved)
                 self._tell_fractions(connection, outcomes, superseded, made, saved)
             if self._fractions is not None:
                 self._fractions.keep(connection, file, report, outcomes, saved, used.fraction)
@@ -168,7 +168,6 @@ class Results:
         self,
         connection: Connection,
         file: LedgerFile,
-        report: Report,
         outcomes: Sequence[Outcome],
         made: Provenance,
         saved: Saved,
@@ -180,7 +179,7 @@ class Results:
             file.id, saved.result, made.machine, saved.point_ns, made.performed_at
         )
         unit_blocks.keep(connection, check, outcomes, self._store.instant())
-        routine_done.keep(connection, check, outcomes, report.series)
+        routine_done.keep(connection, check, outcomes)
 
     def _tell_fractions(
         self,

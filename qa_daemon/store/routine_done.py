@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from analyzers.output_checks import CheckType
-from analyzers.output_metrics import DEVIATION, DEVIATION_MONTHLY, JUDGED_AS
+from analyzers.output_metrics import DEVIATION, JUDGED_AS
 from analyzers.srt_routine import ROUTINE
 from qa_daemon.model import Verdict
 from qa_daemon.store.schema import results, routine_done
@@ -29,13 +29,13 @@ MEASURED = [(test, CheckType(test.check_type)) for test in ROUTINE if test.check
 
 
 def _judged_as(kind: CheckType) -> str | None:
-    metric = JUDGED_AS.get(kind, DEVIATION_MONTHLY)
+    metric = JUDGED_AS[kind]
     return metric.name if metric is not None else None
 
 
 OUTPUTS = {_judged_as(kind): test.id for test, kind in MEASURED if test.metric == DEVIATION.name}
-"""By whose limits an output was judged: a daily, a monthly or an absolute check."""
-MONTHLY = CheckType.MONTHLY.value
+"""By whose limits an output was judged: a daily, a monthly or an absolute check; one that was
+judged by others is none of the routine."""
 OF_A_BEAM = (*OUTPUTS.values(), "SRT.A.HVL")
 BY_METRIC = {
     **{(OUTPUT, t.metric): t.id for t, _ in MEASURED if t.metric != DEVIATION.name},
@@ -58,21 +58,16 @@ class Done:
     verdict: Verdict | None
 
 
-def keep(
-    connection: Connection, check: Check, outcomes: Sequence[Outcome], series: str | None
-) -> None:
-    """Write down which tests a result holds; `series` names the kinds of its rows.
+def keep(connection: Connection, check: Check, outcomes: Sequence[Outcome]) -> None:
+    """Write down which tests a result holds.
 
-    Outputs in a test of applicators or of the timer are judged as monthly ones, but they are no
-    monthly check: neither does that one count as done, nor is it due for each applicator.
+    An output in a test of applicators or of the timer is no test of the routine, whatever else its
+    session holds: the monthly one is done by monthly rows alone, beam by beam.
     """
-    is_monthly = MONTHLY in (series or MONTHLY).partition(" ")[0].split("+")
     found: dict[tuple[str, str], Verdict | None] = {}
     for outcome in outcomes:
         places = {judged.value.at or "" for judged in outcome.judged}
         for test, judged in _tests(outcome):
-            if test == OUTPUTS[DEVIATION_MONTHLY.name] and not is_monthly:
-                continue
             key = (test, _beam(judged.value.at, places) if test in OF_A_BEAM else "")
             found[key] = worst((found.get(key), judged.verdict))
     for (test, beam), verdict in found.items():
@@ -146,6 +141,7 @@ def _tests(outcome: Outcome) -> Iterator[tuple[str, Judged]]:
     for judged in outcome.judged:
         value = judged.value
         if (analyzer, value.metric) == (OUTPUT, DEVIATION.name):
-            yield OUTPUTS[value.judged_as], judged
+            if value.judged_as in OUTPUTS:
+                yield OUTPUTS[value.judged_as], judged
         elif (analyzer, value.metric) in BY_METRIC:
             yield BY_METRIC[analyzer, value.metric], judged

@@ -308,6 +308,35 @@ def test_what_was_done_of_the_routine(tmp_path: Path) -> None:
         assert daily.point_ns // 10**9 == int(days_ago(2).timestamp())
 
 
+def test_a_test_of_applicators_beside_a_monthly_check_is_no_monthly_check(tmp_path: Path) -> None:
+    """Nor is a warm-up exposure a daily one; each kind of row has a trend of its own."""
+    a50 = {"applicator_id": "A50", "applicator_diameter_cm": 5.0}
+    cones = SITE.replace("ssd_cm = 15}]", 'ssd_cm = 15}, {id="A50", diameter_cm=5, ssd_cm=15}]')
+    rows = [
+        row(days_ago(2), check_type="monthly", kvp=50, filter_id="F1"),
+        row(days_ago(1.99), check_type="applicator_factor"),
+        row(days_ago(1.98), check_type="applicator_factor", **a50),
+        row(days_ago(1.97), check_type="warmup"),
+    ]
+    with unit(tmp_path, cones) as clinic:
+        clinic.drop("1.csv", table(*rows))
+        clinic.process()
+        found = {(d.test, d.beam) for d in routine_done.newest(clinic.store, "SRT1")}
+        assert found == {("SRT.M.OUT", "50 kV F1 A30"), ("SRT.A.AF", "")}
+        (result,) = clinic.queries.results_since()
+        limits = {
+            (m.judged_as, m.at): m.limits.tolerance_high
+            for m in result.analyses[0].measurements
+            if m.metric == "output_deviation" and m.limits is not None
+        }
+        assert limits == {
+            ("output_deviation_monthly", "50 kV F1 A30"): 2.0,
+            ("output_deviation_of_tests", "70 kV F2 A30"): 2.0,
+            ("output_deviation_of_tests", "70 kV F2 A50"): 2.0,
+            ("output_deviation_of_warmup", "70 kV F2 A30 (2)"): 3.0,
+        }
+
+
 def test_a_beam_that_was_measured_twice_in_a_session_is_one_beam(tmp_path: Path) -> None:
     """Its worst verdict counts: a repeat in order does not hide the first."""
     with unit(tmp_path) as clinic:
