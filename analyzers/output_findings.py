@@ -176,7 +176,7 @@ def half_value_layers(rows: Rows, signed: Signed, found: Findings) -> None:
                 found.cannot(HVL, beam, "no absorber_mm_al, and no hvl_mm_al either")
             else:
                 found.add(HVL.measured(reference, at=beam))
-                found.notes.append(f"hvl at {beam}: as stated, not measured in these rows")
+                found.without_reference(HVL, beam, "as stated, not measured in these rows")
             continue
         try:
             refuse_other_setups(group)

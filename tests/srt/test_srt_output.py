@@ -400,6 +400,13 @@ def test_a_stated_half_value_layer_is_kept_for_the_trend(analyze: Analyze) -> No
     assert "as stated, not measured" in notes(result)
 
 
+def test_a_stated_half_value_layer_does_not_hide_behind_an_output(analyze: Analyze) -> None:
+    """1.9 mm Al where the beam has 1.1: stated and not measured, it is no pass."""
+    stated = row(2, check_type="hvl", hvl_mm_al="1.9", reference_output="")
+    result = analyze(row(), stated)
+    assert (value(result, "rows_without_reference", None), result["verdict"]) == (1.0, "TOLERANCE")
+
+
 def test_repeatability_pools_the_rows_and_corrects_them(analyze: Analyze) -> None:
     """Readings of 1.00, 1.01, 1.02 spread by 0.01; a room 3 % denser does not add to that."""
     own = {"check_type": "reproducibility", "reference_output": "", "pressure_kpa": "98"}
