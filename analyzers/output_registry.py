@@ -16,6 +16,8 @@ from analyzers.output_checks import CheckType, OutputCheck, ReadingGroup
 from analyzers.srt_tables import UnitTable
 
 ABSOLUTE = (CheckType.ABSOLUTE, CheckType.ANNUAL)
+TRACEABLE = (*ABSOLUTE, CheckType.MONTHLY, CheckType.HVL)
+"""Checks that say nothing with an instrument whose calibration has run out."""
 SAME_CM = 0.051
 SAME_C = 0.05
 SAME_KPA = 0.005
@@ -183,25 +185,31 @@ def _check_applicator(row: ReadingGroup, unit: RegisteredUnit, where: str) -> No
 
 
 def _check_certificates(row: ReadingGroup, unit: RegisteredUnit, where: str) -> list[str]:
-    """Remarks; what an absolute calibration cannot be made with is refused."""
+    """Remarks; what a check of that kind cannot be made with is refused.
+
+    An absolute output needs a certificate that is known and holds; a monthly check and a half-value
+    layer are refused where it has run out.
+    """
     remarks = []
     for kind, serial in (("chamber", row.chamber_sn), ("electrometer", row.electrometer_sn)):
         known = [c for c in unit.certificates if c.kind == kind]
         if not known:
             continue
         found = [c for c in known if c.serial.casefold() == serial.casefold()]
+        on = row.performed_at.date()
+        needing = TRACEABLE if found and on >= found[0].expires else ABSOLUTE
         fault = None
         if not found:
             fault = f"this {kind} is not registered in the site file"
-        elif not found[0].calibrated <= row.performed_at.date() < found[0].expires:
+        elif not found[0].calibrated <= on < found[0].expires:
             fault = f"the calibration of this {kind} was not in force on that day"
         elif kind == "chamber" and not _is_of_certificate(row.n_k_gy_per_c, found[0]):
             fault = "n_k_gy_per_c is no calibration factor of the certificate of this chamber"
-        if fault and row.check_type in ABSOLUTE:
+        if fault and row.check_type in needing:
             raise ReadError(
                 "SRT_CAL",
-                f"{where}: {fault}, and an absolute output needs one; use another, or enter its "
-                "certificate in the site file",
+                f"{where}: {fault}, and a check of kind {row.check_type.value} needs one that "
+                "holds; use another, or enter its certificate in the site file",
             )
         remarks += [f"{fault}"] if fault else []
         if found and kind == "chamber":

@@ -24,6 +24,7 @@ from tests.srt.checked import (
     BEAM,
     CHECK,
     READINGS,
+    WITH_FACTOR,
     fields_of,
     filled,
     signed,
@@ -125,6 +126,17 @@ def test_the_worked_example_is_judged_before_anything_is_stored(tmp_path: Path) 
         assert fingerprint_of(clinic) == before
         # All that was typed still stands in the form.
         assert {name: fields_of(answer)[name] for name in fields} == fields
+
+
+@pytest.mark.parametrize("kind", ["daily", "monthly"])
+def test_an_instrument_out_of_calibration_is_told_before_saving(unit: Visitor, kind: str) -> None:
+    """What a daily check only says refuses a monthly one, which has to be traceable."""
+    fields = filled(unit, READINGS) | {"kind": kind, "do": "check"}
+    shown = text_of(unit.post(CHECK, fields))
+    assert "the calibration of this electrometer was not in force on that day" in shown
+    is_refused = "a check of kind monthly needs one that holds" in shown
+    assert is_refused == ("This is no pass." in shown) == (kind == "monthly")
+    assert ("PASS for what was checked" in shown) == (kind == "daily")
 
 
 def test_saved_it_is_what_the_table_of_the_same_readings_gives(
@@ -355,7 +367,9 @@ def test_other_kinds_are_measured_as_their_tables_are(tmp_path: Path) -> None:
     times |= {f"r0-m{m}": "24.00" for m in range(3)} | {f"r1-m{m}": "48.02" for m in range(3)}
     factors = {"beam": "70 kV F2", "r0-timer": "30", "r1-timer": "30"}
     factors |= {f"r0-m{m}": "2.0" for m in range(3)} | {f"r1-m{m}": "2.1" for m in range(3)}
-    with unit_of(tmp_path) as (clinic, served):
+    in_force = "2025-01-01\nexpires = 2026-12-31"
+    site = WITH_FACTOR.replace("2024-01-01\nexpires = 2025-12-31", in_force)
+    with unit_of(tmp_path, site=site) as (clinic, served):
         visitor = therapist(served)
         found: dict[str, float] = {}
         for kind, typed in (("hvl", layers), ("timer", times), ("applicator_factor", factors)):

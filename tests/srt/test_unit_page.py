@@ -134,6 +134,8 @@ def test_what_is_due_and_which_calibration_is_over(tmp_path: Path) -> None:
         assert "never done Half-value layer of each kV annual \N{EN DASH} now" in shown
         assert re.search(r"electrometer any 2024-01-01 2025-12-31 out of calibration", shown)
         assert "chamber PTW 23342 2025-06-01 2027-06-01 in force" in shown
+        checked = text_of(served.get("/results/1").text)
+        assert "the calibration of this electrometer was not in force on that day" in checked
 
 
 def test_a_beams_chart_shows_its_own_points_alone(tmp_path: Path) -> None:

@@ -406,6 +406,32 @@ def test_a_daily_check_with_an_instrument_out_of_date_says_so(tmp_path: Path) ->
     assert not any("not checked here" in note for note in notes)
 
 
+@pytest.mark.parametrize("kind", ["monthly", "hvl", "annual", "absolute"])
+@pytest.mark.parametrize("instrument", ["chamber", "electrometer"])
+def test_what_has_to_be_traceable_is_refused_with_an_instrument_out_of_date(
+    tmp_path: Path, kind: str, instrument: str
+) -> None:
+    """The first day that the certificate does not hold; the day before, nothing is refused."""
+    at = days_ago(1)
+    text = SITE.replace("calibrated = 2024-01-01", "calibrated = 2025-01-01")
+    ends = {"chamber": "2027-06-01", "electrometer": "2025-12-31"}
+    days = {name: at.date() + timedelta(days=name != instrument) for name in ends}
+    for name, day in ends.items():
+        text = text.replace(f"expires = {day}", f"expires = {days[name]}")
+    with unit(tmp_path, text) as clinic:
+        clinic.drop("1.csv", table(row(days_ago(2), check_type=kind, electrometer_sn="4567")))
+        clinic.process()
+        assert (newest(clinic).error_code, newest(clinic).warnings) == (None, ())
+        done = routine_done.newest(clinic.store, "SRT1")
+        clinic.drop("2.csv", table(row(at, check_type=kind, electrometer_sn="4567")))
+        clinic.process()
+        (refused,) = (r for r in clinic.queries.results_since() if r.error_code)
+        assert (refused.error_code, refused.verdict) == ("SRT_CAL", Verdict.INVALID)
+        said = f"the calibration of this {instrument} was not in force on that day"
+        assert said in str(refused.error_message)
+        assert routine_done.newest(clinic.store, "SRT1") == done
+
+
 def test_without_a_registry_it_is_said_that_nothing_was_checked(tmp_path: Path) -> None:
     text = SITE[: SITE.index("[machine.srt]")]
     result = judged(tmp_path, row(days_ago(1), filter_id="whatever"), text=text)

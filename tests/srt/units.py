@@ -70,6 +70,8 @@ def row(at: datetime, off_percent: float = 0.0, **said: object) -> str:
         "t_ref_c": 20.0,
         "reference_output": 4.79,
     }
+    if said.get("check_type") in ("monthly", "hvl"):
+        values["electrometer_sn"] = "E2"  # these are refused with one that is out of calibration
     values |= said
     return ",".join(str(values[name]) for name in HEADER.split(","))
 
