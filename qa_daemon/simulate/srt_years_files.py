@@ -83,6 +83,8 @@ def simulate(
         n_k_of=n_k_of or None,
         is_month_missed=is_on("missed_month", missed_month),
     )
+    if errors.on is None and errors != UnitErrors():
+        raise ValueError("on_day is not given: on which working day does it begin (the first is 1)")
     life = live(
         years,
         seed,

@@ -18,6 +18,7 @@ from analyzers.output_factors import output_of
 from analyzers.output_registry import against
 from qa_daemon.__main__ import app
 from qa_daemon.simulate.srt_years import Noise, UnitErrors, live, working_days
+from qa_daemon.simulate.srt_years_files import simulate
 from qa_daemon.simulate.srt_years_rows import check, registered
 
 RUNNER = CliRunner()
@@ -218,3 +219,9 @@ def test_what_cannot_be_lived_is_refused(tmp_path: Path, options: list[str]) -> 
     words = ["simulate", "srt-years", "--out", str(tmp_path / "a"), *options]
     assert RUNNER.invoke(app, words).exit_code == 2
     assert not (tmp_path / "a").exists()
+
+
+def test_an_error_without_its_day_asks_for_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="on_day is not given"):
+        simulate(tmp_path / "unit", drift=0.2)
+    assert not (tmp_path / "unit").exists()
