@@ -107,10 +107,16 @@ def _write(out: Path, life: Life, form: str, expires: date | None) -> None:
         path.write_bytes(WRITERS[form](rows(life, session)))
         at = begun_at(life, session).timestamp()
         os.utime(path, (at, at))
-    later = life.at[-1] + timedelta(days=400)
+    # A certificate holds two years at most: of a longer life it is the last one.
+    calibrated = max(life.at[0] - timedelta(days=30), life.at[-1] - timedelta(days=690))
+    later = calibrated + timedelta(days=729)
+    lines = ", ".join(
+        f"{{ hvl_mm_al = {beam.hvl_mm_al}, gy_per_c = {n_k} }}"
+        for beam, n_k in zip(BEAMS.values(), N_K_GY_PER_C, strict=True)
+    )
     text = clinic_srt.SITE_TOML.format(
-        calibrated=life.at[0] - timedelta(days=30),
-        n_k_gy_per_c=N_K_GY_PER_C[0],
+        calibrated=calibrated,
+        n_k_gy_per_c=f"[{lines}]",
         chamber_until=expires or later,
         electrometer_until=later,
     )

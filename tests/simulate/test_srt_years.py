@@ -17,6 +17,7 @@ from analyzers.output_checks import CheckType
 from analyzers.output_factors import output_of
 from analyzers.output_registry import against
 from qa_daemon.__main__ import app
+from qa_daemon.app import open_site
 from qa_daemon.simulate.srt_years import Noise, UnitErrors, live, working_days
 from qa_daemon.simulate.srt_years_files import simulate
 from qa_daemon.simulate.srt_years_rows import check, registered
@@ -225,3 +226,14 @@ def test_an_error_without_its_day_asks_for_it(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="on_day is not given"):
         simulate(tmp_path / "unit", drift=0.2)
     assert not (tmp_path / "unit").exists()
+
+
+@pytest.mark.parametrize("years", [0.1, 1.0, 3.0])
+def test_the_site_file_is_one_that_the_service_takes(tmp_path: Path, years: float) -> None:
+    """Its certificate holds two years at most, and has a factor for each beam."""
+    simulate(tmp_path / "unit", years=years)
+    site = open_site(tmp_path / "unit" / "site.toml")
+    chamber = next(i for i in site.file.instrument if i.kind == "chamber")
+    assert chamber.n_k_at(1.15) == 0.985e9
+    first = date(2023, 1, 2)
+    assert (chamber.calibrated < first) is (years < 2.0)
