@@ -30,6 +30,7 @@ imager = typer.Typer(help="Portal imagers.", no_args_is_help=True)
 srt = typer.Typer(help="Superficial kV units.", no_args_is_help=True)
 events = typer.Typer(help="What was done to machines.", no_args_is_help=True)
 grafana = typer.Typer(help="Dashboards for Grafana.", no_args_is_help=True)
+export = typer.Typer(help="Documents for others.", no_args_is_help=True)
 srt_table = typer.Typer(help="Tables of a unit.", no_args_is_help=True)
 srt.add_typer(srt_table, name="table")
 for name, group in (
@@ -43,6 +44,7 @@ for name, group in (
     ("srt", srt),
     ("events", events),
     ("grafana", grafana),
+    ("export", export),
 ):
     app.add_typer(group, name=name)
 
@@ -396,6 +398,24 @@ def srt_time(
     )
     prescribed = command.Prescribed(dose, depth, end_effect)
     raise typer.Exit(command.treatment_time(config, unit, setup, prescribed, as_json=as_json))
+
+
+@export.callback()
+def export_group() -> None:
+    """Documents for others."""
+
+
+@export.command("monthly")
+def export_monthly(
+    config: Config,
+    month: Annotated[str, typer.Option(help="Like 2026-03; or last.")],
+    out: Annotated[Path, typer.Option("--out", help="A folder; made where there is none.")],
+    machine: Annotated[str | None, typer.Option(help="Only this machine.")] = None,
+) -> None:
+    """Write the compliance package of a month: PDF, XLSX, CSV, JSON and their hashes."""
+    from qa_daemon.commands import month as command
+
+    command.monthly(config, month, machine, out)
 
 
 def _user() -> str:

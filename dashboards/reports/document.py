@@ -75,10 +75,29 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of a section."""
+    """A heading of a section; of `level` 1, a chapter, which begins a page."""
 
     text: str
+    level: int = 2
     kind: str = "heading"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The table of contents: headings down to a level, with their pages."""
+
+    depth: int = 1
+    kind: str = "contents"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawing across the page, SVG text, below its title; `alt` says in words what it shows."""
+
+    title: str
+    svg: str
+    alt: str
+    kind: str = "picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +160,9 @@ class Signature:
     kind: str = "signature"
 
 
-Block = Heading | Paragraph | Notice | Facts | Table | Formula | Items | Signature
+Block = (
+    Heading | Contents | Picture | Paragraph | Notice | Facts | Table | Formula | Items | Signature
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +205,16 @@ def pdf(document: Document) -> bytes:
 
 def printable(text: str) -> str:
     """The text in characters that a page can show, with places where long words may break."""
-    shown = "".join(
+    return WORD.sub(lambda word: BREAK.join(_pieces(word[0])), _visible(text))
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
         " " if char.isspace() else "?" if unicodedata.category(char) in UNPRINTABLE else char
         for char in text
     )
-    return WORD.sub(lambda word: BREAK.join(_pieces(word[0])), shown)
 
 
 def _pieces(word: str) -> Iterable[str]:
@@ -199,10 +225,13 @@ def _clean(told: Any) -> Any:
     if isinstance(told, str):
         return printable(told)
     if isinstance(told, Mapping):
-        return {
-            name: value if name == "code" and HASH.fullmatch(value) else _clean(value)
-            for name, value in told.items()
-        }
+        return {name: _clean_of(name, value) for name, value in told.items()}
     if isinstance(told, list | tuple):
         return [_clean(value) for value in told]
     return told
+
+
+def _clean_of(name: str, value: Any) -> Any:
+    if name == "svg":
+        return _visible(value)  # words of a drawing are not text
+    return value if name == "code" and HASH.fullmatch(value) else _clean(value)

@@ -235,6 +235,7 @@ notifications = Table(
     Column("sent_at", String(32)),
     Column("created_at", String(32), nullable=False),
     Index("notifications_by_state", "state", "id"),
+    Index("notifications_by_result", "result"),
 )
 
 outages = Table(  # watched folders of which people were told that they cannot be reached

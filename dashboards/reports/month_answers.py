@@ -1,0 +1,80 @@
+"""The judged tests of a machine's month in order of time: how many, on which days, back when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from analyzers.core import Limits
+from dashboards.reports.month_tally import Out
+from dashboards.web.wording import instant
+from qa_daemon.model import Verdict
+from qa_daemon.store.months import Month
+
+UNREADABLE = "unreadable file"
+NO_ANSWER = "could not be answered; the page of the result says why"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """When a test at ACTION or INVALID was within its limits again, and by which result."""
+
+    point_ns: int
+    result: int
+
+
+class Answers:
+    """`counts` by analyzer and verdict; `days` have at least one judged test that was answered."""
+
+    def __init__(self, month: Month) -> None:
+        self._month = month
+        self.counts: dict[str, Counter[int]] = {}
+        self.versions: dict[str, set[str]] = {}
+        self.days: set[date] = set()
+        self.unanswered: list[Out] = []
+        self._open: dict[tuple[str, str], list[int]] = {}
+        self._settled: dict[tuple[int, str], Settled] = {}
+
+    def add(self, row: Any) -> None:
+        """The next answer: `result, point_ns, series, analyzer, version, verdict, failed`."""
+        self.counts.setdefault(row.analyzer, Counter())[row.verdict] += 1
+        self.versions.setdefault(row.analyzer, set()).add(row.version)
+        verdict = Verdict(row.verdict)
+        if verdict is not Verdict.INVALID:
+            self.days.add(instant(row.point_ns).astimezone(self._month.zone).date())
+        if row.failed:
+            self.unanswered.append(_without_value(row, row.analyzer, verdict, NO_ANSWER))
+        # As alerts have it: one kind of check in order is no all-clear for another.
+        key = (row.analyzer, row.series or "")
+        if verdict >= Verdict.ACTION:
+            self._open.setdefault(key, []).append(row.result)
+            return
+        for result in self._open.pop(key, ()):
+            self._settled[result, row.analyzer] = Settled(row.point_ns, row.result)
+
+    def settled(self, out: Out) -> Settled | None:
+        """What ended it; None: nothing in this month."""
+        return self._settled.get((out.result, out.analyzer))
+
+
+def unreadable(row: Any) -> Out:
+    """A file that could not be read: `result, point_ns, error_code`."""
+    return _without_value(row, UNREADABLE, Verdict.INVALID, f"code {row.error_code}")
+
+
+def _without_value(row: Any, test: str, verdict: Verdict, why: str) -> Out:
+    return Out(
+        result=row.result,
+        point_ns=row.point_ns,
+        analyzer=test,
+        metric="",
+        value=None,
+        unit="",
+        place="",
+        energy="",
+        verdict=verdict,
+        limits=Limits(source=""),
+        why=why,
+    )

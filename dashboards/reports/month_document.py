@@ -1,0 +1,190 @@
+"""The month as a printed document: what an inspector reads, and a physicist signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from dashboards.reports.document import (
+    Block,
+    Cell,
+    Code,
+    Column,
+    Contents,
+    Document,
+    Facts,
+    Heading,
+    Items,
+    Mark,
+    Notice,
+    Paper,
+    Paragraph,
+    Signature,
+    Table,
+)
+from dashboards.reports.month_data import MonthData
+from dashboards.reports.month_pages import change_table, machine_blocks
+from dashboards.reports.month_process import FEWEST_DAYS
+from dashboards.web.about import ABOUT
+from dashboards.web.wording import LOOKS, local, plural
+from qa_daemon.model import SOFTWARE, Verdict
+
+VERDICTS = tuple(Verdict)
+DEEP = 6
+"""More machines than these have their chapters alone in the table of contents."""
+MEANINGS = (
+    "A test is one question about one record: the leaf positions of a delivery, the output of a "
+    "check. It is at PASS, TOLERANCE, ACTION or INVALID; INVALID is what could not be answered or "
+    "read, and never a pass. Each number is held against the limits that were in force when it was "
+    "judged, unrounded, bounds included.",
+    "A record that was judged again counts once, by its newest result.",
+    "Results from machine logs are reported by the machine's controller; they are not an "
+    "independent measurement.",
+    "Control charts show one value a day, the median of its results, and hold it against what the "
+    "first values of a process, or a physicist, said is usual: center and 3 sigma, and the "
+    "weighted average of newest values (EWMA 0.1, 2.814 sigma). They are no verdicts.",
+    f"Cpk is the room from the mean to the nearer tolerance limit in units of 3 sigma, sigma by "
+    f"moving ranges of the days since the last change of the machine; it is told from "
+    f"{FEWEST_DAYS} days on. Ppk takes the spread of all those days.",
+    "A day without QA has no test of the machine that was answered, whether the machine treated "
+    "or not.",
+    "No patient is named in it, nor who performed a treatment or typed in a check. Numbers of "
+    "results lead to the records inside the clinic.",
+)
+
+
+def document(data: MonthData, titles: Mapping[str, str], paper: Paper = "a4") -> Document:
+    """The month; `titles` are the analyzers' names as people know them."""
+    of = f", {data.only}" if data.only else ""
+    sealed = f"audit row {data.sealed.seq}, {data.sealed.hash[:12]}…" if data.sealed else "no audit"
+    return Document(
+        title=f"Machine quality assurance, {data.month.title}",
+        subtitle=f"{data.site.name}{of}",
+        clinic=data.site.name,
+        running=f"Machine QA {data.month.name}{of}{_state(data)}",
+        footer=f"QA Daemon {SOFTWARE}, {sealed}",
+        as_of=data.month.until,
+        blocks=tuple(_blocks(data, titles)),
+        paper=paper,
+    )
+
+
+def _state(data: MonthData) -> str:
+    return "" if data.is_over else " (incomplete)"
+
+
+def _blocks(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
+    yield from _front(data)
+    yield Heading("The month at a glance", level=1)
+    yield _summary(data)
+    yield from _attention(data, titles)
+    for machine in data.machines:
+        yield from machine_blocks(data, machine, titles)
+    yield from _clinic_wide(data)
+    yield Heading("How to read this document", level=1)
+    yield Items(MEANINGS)
+    yield Heading("Limits of use")
+    yield Items(ABOUT)
+    yield Heading("Seen")
+    yield Signature([("Physicist, name and signature", None), ("Date", None)])
+
+
+def _front(data: MonthData) -> Iterator[Block]:
+    if not data.is_over:
+        at = local(data.as_of, data.month.zone) if data.as_of else "no result yet"
+        yield Notice(f"INCOMPLETE: this month is not over. As of {at}, the newest result.")
+    if not any(machine.records for machine in data.machines):
+        yield Notice("There is no result in this month.")
+    if data.behind:
+        yield Notice(
+            f"The trends had still to look at {plural(data.behind, 'result')}: control limits "
+            "may lack what those add."
+        )
+    last = data.month.after.first - timedelta(days=1)
+    records = sum(machine.records for machine in data.machines)
+    rows: list[tuple[str, Cell]] = [
+        ("Clinic", data.site.name),
+        ("Month", f"{data.month.first} to {last}, {data.site.file.site.time_zone}"),
+        ("Machines", data.only or str(sum(1 for m in data.machines if m.machine is not None))),
+        ("Results", f"{records} ({sum(m.tally.judged for m in data.machines)} judged numbers)"),
+        ("Software", f"QA Daemon {SOFTWARE}"),
+        ("Settings", Code(data.site.fingerprint)),
+    ]
+    yield Facts(rows)
+    if data.sealed:
+        yield Facts([(f"Audit trail, row {data.sealed.seq}", Code(data.sealed.hash))], columns=1)
+    yield Heading("Contents")
+    yield Contents(depth=2 if len(data.machines) <= DEEP else 1)
+
+
+def _summary(data: MonthData) -> Table:
+    columns = [
+        Column("Machine", share=1),
+        Column("Results", right=True),
+        *(Column(_mark(verdict), right=True) for verdict in VERDICTS),
+        Column("Unreadable", right=True),
+        Column("Days without QA", right=True),
+    ]
+    rows = []
+    for machine in data.machines:
+        counts = [str(machine.count(verdict)) for verdict in VERDICTS]
+        idle = f"{len(machine.idle)} of {len(data.clinic_days)}" if machine.machine else ""
+        rows.append([machine.name, str(machine.records), *counts, str(machine.unreadable), idle])
+    return Table(columns, rows)
+
+
+def _mark(verdict: Verdict) -> Mark:
+    return Mark(LOOKS[verdict].name, LOOKS[verdict].word)
+
+
+def _attention(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
+    """What was at ACTION or INVALID and was not within its limits again in the month."""
+    found = []
+    for machine in data.machines:
+        still: dict[str, list[datetime]] = {}
+        for one in machine.out:
+            if one.calls and one.settled is None:
+                at = datetime.fromtimestamp(one.out.point_ns // 10**9, data.month.zone)
+                still.setdefault(one.out.analyzer, []).append(at)
+        for test, times in still.items():
+            numbers = plural(len(times), "number")
+            found.append(
+                f"{machine.name}, {titles.get(test, test.replace('_', ' '))}: {numbers} at ACTION "
+                f"or INVALID, the last {max(times):%Y-%m-%d %H:%M}"
+            )
+    yield Heading("Not within limits again in the month")
+    if found:
+        yield Items(found)
+    else:
+        yield Paragraph("Nothing: what was at ACTION or INVALID was within its limits later on.")
+
+
+def _clinic_wide(data: MonthData) -> Iterator[Block]:
+    if not data.changes and not data.limits_set:
+        return
+    yield Heading("Changes of the clinic", level=1)
+    if data.limits_set:
+        yield Heading("Limits of the site file that took effect")
+        rows = [
+            [
+                e.effective_from.isoformat(),
+                e.metric,
+                e.machine or e.machine_class or "all",
+                f"{e.tolerance:g}",
+                f"{e.action:g}",
+                f"{e.author}: {data.scrub(e.reason)}",
+            ]
+            for e in data.limits_set
+        ]
+        columns = [
+            Column("From"),
+            Column("Metric", share=2),
+            Column("Machine", share=1),
+            Column("Tolerance", right=True),
+            Column("Action", right=True),
+            Column("By, and why", share=2),
+        ]
+        yield Table(columns, rows)
+    if data.changes:
+        yield Heading("Changes of no single machine")
+        yield change_table(data.month, data.changes)

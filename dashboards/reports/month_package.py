@@ -1,0 +1,159 @@
+"""The compliance package of a month: PDF, workbook, table, JSON, and the hashes of all of them.
+
+The same store gives the same bytes, whenever and wherever it is made: nothing in it is the time of
+making.  Files get their names when all of them are whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from dashboards.reports.document import Paper, pdf
+from dashboards.reports.month_data import MonthData, Write, gather
+from dashboards.reports.month_document import document
+from dashboards.reports.month_form import BOUNDS, at, form
+from dashboards.reports.month_words import inert
+from dashboards.reports.month_workbook import EPOCH, write_workbook
+from qa_daemon.model import Verdict
+from qa_daemon.site.site import Site
+from qa_daemon.store.months import Month
+from qa_daemon.store.store import Store
+
+COLUMNS = (
+    *("machine", "time", "result", "test", "version", "metric", "value", "unit", "place"),
+    *("energy", "judged_as", "verdict", *BOUNDS),
+)
+VERDICTS = tuple(verdict.name for verdict in Verdict)
+NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def write_package(
+    site: Site,
+    store: Store,
+    month: Month,
+    out: Path,
+    titles: Mapping[str, str],
+    only: str | None = None,
+) -> list[Path]:
+    """Write the files of a month into a folder, over those of the same month; the manifest last.
+
+    `only`: one machine of the site.  Raises OSError where the folder cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    stem = stem_of(month, only)
+    with tempfile.TemporaryDirectory(prefix=".month-", dir=out) as part:
+        made = _write(site, store, month, Path(part), stem, titles, only)
+        manifest = Path(part, f"{stem}.sha256")
+        manifest.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in made), "ascii")
+        files = [*made, manifest]
+        for path in files:
+            _make_durable(path)
+        return [path.replace(out / path.name) for path in files]
+
+
+def write_zip(files: Sequence[Path], path: Path) -> None:
+    """All files of a package as one, which tells no time either."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in files:
+            entry = zipfile.ZipInfo(file.name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
+            with file.open("rb") as source, packed.open(entry, "w", force_zip64=True) as into:
+                shutil.copyfileobj(source, into, 1 << 20)
+
+
+def stem_of(month: Month, only: str | None = None) -> str:
+    """What the files of a month are called, without their endings."""
+    return f"qa-{month.name}" + (f"-{NO_NAME.sub('-', only)}" if only else "")
+
+
+def _write(
+    site: Site,
+    store: Store,
+    month: Month,
+    folder: Path,
+    stem: str,
+    titles: Mapping[str, str],
+    only: str | None,
+) -> list[Path]:
+    table, told, book, paper = (
+        folder / f"{stem}.{ending}" for ending in ("csv", "json", "xlsx", "pdf")
+    )
+    with _measurements(table, month) as write:
+        data = gather(site, store, month, only, write)
+    told.write_text(_json(data), "utf-8")
+    write_workbook(data, book)
+    size: Paper = site.file.site.paper
+    paper.write_bytes(pdf(document(data, titles, size)))
+    return [paper, book, table, told]
+
+
+def _json(data: MonthData) -> str:
+    return json.dumps(form(data), indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+@contextmanager
+def _measurements(path: Path, month: Month) -> Iterator[Write]:
+    """A row for each judged number, written as it is read."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        yield _row_writer(stream, month)
+
+
+def _row_writer(stream: TextIO, month: Month) -> Write:
+    rows = csv.writer(stream, lineterminator="\r\n")
+    rows.writerow(COLUMNS)
+    last: tuple[int, str] = (-1, "")
+
+    def write(machine: str, row: Any, place: str) -> None:
+        nonlocal last
+        if row.point_ns != last[0]:
+            last = (row.point_ns, at(month, row.point_ns))
+        rows.writerow(
+            (
+                inert(machine),
+                last[1],
+                row.result,
+                inert(row.analyzer),
+                inert(row.version),
+                inert(row.metric),
+                repr(row.value),
+                inert(row.unit),
+                inert(place),
+                inert(row.energy or ""),
+                inert(row.judged_as or ""),
+                VERDICTS[row.verdict],
+                *(
+                    "" if bound is None else repr(bound)
+                    for bound in (
+                        row.tolerance_low,
+                        row.tolerance_high,
+                        row.action_low,
+                        row.action_high,
+                    )
+                ),
+            )
+        )
+
+    return write
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _make_durable(path: Path) -> None:
+    path.chmod(0o600)
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -1,0 +1,395 @@
+"""The chapter of one machine: what was tested and out, how its processes stand, what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from dashboards.reports.document import (
+    Block,
+    Cell,
+    Code,
+    Column,
+    Facts,
+    Heading,
+    Mark,
+    Paragraph,
+    Table,
+)
+from dashboards.reports.month_changes import Change
+from dashboards.reports.month_charts import (
+    behind,
+    headlines,
+    metric_of,
+    picture,
+    place_in,
+    title,
+)
+from dashboards.reports.month_data import MachineMonth, MonthData, OutOfLimits
+from dashboards.reports.month_process import Process
+from dashboards.reports.month_tally import MOST_EVENTS, MOST_LIMITS, InForce
+from dashboards.web.wording import (
+    LOOKS,
+    action_of,
+    instant,
+    number,
+    plural,
+    quantity,
+    tolerance_of,
+)
+from qa_daemon.model import Verdict
+from qa_daemon.store.months import Month
+
+MOST_CALLS, MOST_TOLERANCE = 300, 60
+"""Rows of one machine on paper; the tables beside it have all."""
+NONE = "\N{EN DASH}"
+
+
+def machine_blocks(
+    data: MonthData, machine: MachineMonth, titles: Mapping[str, str]
+) -> Iterator[Block]:
+    """The chapter."""
+    yield Heading(machine.name, level=1)
+    yield _facts(data, machine)
+    if not machine.records:
+        yield Paragraph("There is no result of this machine in the month.")
+    yield from _tests(machine, titles)
+    yield from _out(data, machine, titles)
+    yield from _processes(data, machine, titles)
+    yield from _charts(data, machine, titles)
+    yield from _limits(data, machine, titles)
+    yield from _changes(data, machine)
+    yield from _versions(data, machine)
+
+
+def _facts(data: MonthData, machine: MachineMonth) -> Facts:
+    rows: list[tuple[str, Cell]] = [
+        ("Class", machine.machine.machine_class if machine.machine else "unknown"),
+        ("Results", str(machine.records)),
+        ("Judged numbers", str(machine.tally.judged)),
+        ("Out of limits", str(machine.out_count)),
+        ("Unreadable files", str(machine.unreadable)),
+    ]
+    if machine.machine is not None:
+        with_qa = len(data.clinic_days) - len(machine.idle)
+        rows.append(("Days with QA", f"{with_qa} of {len(data.clinic_days)}"))
+    return Facts(rows)
+
+
+def _tests(machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
+    if machine.answers:
+        yield Heading("Tests by verdict")
+        columns = [
+            Column("Test", share=1),
+            Column("Version", right=True),
+            *(Column(Mark(LOOKS[v].name, LOOKS[v].word), right=True) for v in Verdict),
+        ]
+        rows = [
+            [
+                _title(titles, test),
+                ", ".join(machine.versions[test]),
+                *(str(counts[v]) if counts[v] else NONE for v in Verdict),
+            ]
+            for test, counts in sorted(machine.answers.items())
+        ]
+        yield Table(columns, rows)
+    if machine.machine is not None and machine.idle:
+        yield Heading("Days without QA")
+        yield Paragraph(f"{plural(len(machine.idle), 'day')}: {_runs(machine.idle)}.")
+
+
+def _out(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
+    calls = [one for one in machine.out if one.calls]
+    others = [one for one in machine.out if not one.calls]
+    if not machine.answers and not machine.out:
+        return
+    yield Heading("At ACTION or INVALID")
+    if calls:
+        yield Table(
+            [
+                Column("Time"),
+                Column("What", share=3),
+                Column("Value", right=True),
+                Column("Action limit"),
+                Column("Verdict"),
+                Column("Told, and within limits again", share=2.4),
+            ],
+            [_call(data, one, titles) for one in calls[:MOST_CALLS]],
+        )
+        yield from _more(len(calls), MOST_CALLS)
+    else:
+        yield Paragraph("None.")
+    yield Heading("At TOLERANCE")
+    if others:
+        yield Table(
+            [
+                Column("Time"),
+                Column("What", share=1),
+                Column("Value", right=True),
+                Column("Tolerance"),
+                Column("Result", right=True),
+            ],
+            [_tolerance(data, one, titles) for one in others[:MOST_TOLERANCE]],
+        )
+        yield from _more(len(others), MOST_TOLERANCE)
+    else:
+        yield Paragraph("None.")
+    if machine.out_count > len(machine.out):
+        yield Paragraph(
+            f"{machine.out_count} numbers were out of limits; the first {MOST_EVENTS} are listed "
+            "in the tables of this package, and all of them among the measurements."
+        )
+
+
+def _more(count: int, most: int) -> Iterator[Block]:
+    if count > most:
+        yield Paragraph(
+            f"The first {most} of {count}; the tables of this package have all of them."
+        )
+
+
+def _call(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> list[Cell]:
+    out, zone = one.out, data.month.zone
+    told = [
+        f"{m.sent_to}, {_when(data.month, m.sent_at)}" if m.sent_to else "message waits to be sent"
+        for m in one.messages
+    ] or ["no message of its own"]
+    back = "not within limits again in the month"
+    if one.settled is not None:
+        at = instant(one.settled.point_ns).astimezone(zone)
+        back = f"within limits {at:%m-%d %H:%M}, result {one.settled.result}"
+    limit = action_of(out.limits, out.unit) or tolerance_of(out.limits, out.unit)
+    return [
+        f"{instant(out.point_ns).astimezone(zone):%m-%d %H:%M}",
+        f"{_what(data, one, titles)}; result {out.result}",
+        NONE if out.value is None else quantity(out.value, out.unit, out.limits),
+        limit or NONE,
+        Mark(LOOKS[out.verdict].name, LOOKS[out.verdict].word),
+        f"{'; '.join(dict.fromkeys(told))}; {back}",
+    ]
+
+
+def _tolerance(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> list[Cell]:
+    out = one.out
+    return [
+        f"{instant(out.point_ns).astimezone(data.month.zone):%m-%d %H:%M}",
+        _what(data, one, titles),
+        NONE if out.value is None else quantity(out.value, out.unit, out.limits),
+        tolerance_of(out.limits, out.unit) or NONE,
+        str(out.result),
+    ]
+
+
+def _what(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> str:
+    out = one.out
+    declared = data.site.metrics.get(f"{out.analyzer}.{out.metric}")
+    meaning = declared.meaning if declared else out.metric.replace("_", " ")
+    parts = [p for p in (meaning, out.place, out.energy, out.why) if p]
+    return f"{_title(titles, out.analyzer)}: {', '.join(parts)}"
+
+
+def _processes(
+    data: MonthData, machine: MachineMonth, titles: Mapping[str, str]
+) -> Iterator[Block]:
+    if not machine.processes:
+        return
+    yield Heading("Processes")
+    rows: list[list[Cell]] = []
+    for p in machine.processes:
+        said = title(metric_of(data, p), p.name, place_in(machine, p.name))
+        usual = NONE
+        if p.limits is not None:
+            usual = f"{number(p.limits.center)} ± {number(p.limits.sigma)}"
+        rows.append(
+            [
+                f"{_title(titles, p.name.analyzer)}: {said}",
+                f"{p.n}{' *' if p.cut else ''}",
+                quantity(p.mean, p.unit),
+                usual,
+                NONE if p.cpk is None else f"{p.cpk:.2f}",
+                f"{p.beyond} / {p.average_beyond}" if p.limits else NONE,
+            ]
+        )
+    yield Table(
+        [
+            Column("Quantity, medians of days", share=1),
+            Column("Days", right=True),
+            Column("Mean", right=True),
+            Column("Center ± sigma", right=True),
+            Column("Cpk", right=True),
+            Column("Days outside", right=True),
+        ],
+        rows,
+    )
+    said = "Days outside control limits: by value / by weighted average."
+    if any(p.cut for p in machine.processes):
+        said += " * since the last change in the month."
+    yield Paragraph(said)
+
+
+def _charts(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
+    first, more = headlines(machine), behind(machine)
+    if first:
+        yield Heading("Control charts")
+    for process in first:
+        yield from _chart(data, machine, process, titles, average=True)
+    if more:
+        yield Heading("Further charts: out of limits, or not as usual")
+    for process in more:
+        yield from _chart(data, machine, process, titles, average=False)
+
+
+def _chart(
+    data: MonthData,
+    machine: MachineMonth,
+    process: Process,
+    titles: Mapping[str, str],
+    *,
+    average: bool,
+) -> Iterator[Block]:
+    test, place = _title(titles, process.name.analyzer), place_in(machine, process.name)
+    yield picture(data, process, (test, place), average=average)
+
+
+def _limits(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
+    if not machine.tally.limits:
+        return
+    yield Heading("Limits in force")
+    rows: list[list[Cell]] = []
+    for (test, metric, judged_as), known in sorted(machine.tally.limits.items()):
+        declared = data.site.metrics.get(f"{test}.{metric}")
+        meaning = declared.meaning if declared else metric.replace("_", " ")
+        of = f" ({judged_as.replace('_', ' ')})" if judged_as else ""
+        rows += _in_force(data, f"{_title(titles, test)}: {meaning}{of}", known.values())
+    yield Table(
+        [
+            Column("Quantity", share=3),
+            Column("Tolerance"),
+            Column("Action"),
+            Column("From, to"),
+            Column("Source", share=2.2),
+        ],
+        rows,
+    )
+
+
+def _in_force(data: MonthData, what: str, known: Collection[InForce]) -> Iterator[list[Cell]]:
+    """A row for each, or one where they follow the reference value of each result."""
+    of_month = (min(k.first_ns for k in known), max(k.last_ns for k in known))
+    if len(known) > MOST_LIMITS:
+        by_reference = "by reference value"
+        sources = "; ".join(dict.fromkeys(data.scrub(k.limits.source) for k in known))
+        yield [what, by_reference, by_reference, "all month", sources]
+        return
+    for k in known:
+        span = "all month"
+        if len(known) > 1 and (k.first_ns, k.last_ns) != of_month:
+            first, last = (
+                instant(ns).astimezone(data.month.zone) for ns in (k.first_ns, k.last_ns)
+            )
+            span = f"{first:%m-%d} to {last:%m-%d}"
+        tolerance, action = tolerance_of(k.limits, k.unit), action_of(k.limits, k.unit)
+        yield [what, tolerance or NONE, action or NONE, span, data.scrub(k.limits.source)]
+
+
+def _changes(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
+    yield Heading("Changes: baselines, control limits, service")
+    if machine.changes:
+        yield change_table(data.month, machine.changes)
+    else:
+        yield Paragraph("None by the audit trail.")
+    if machine.events:
+        yield Heading("Service events of the month")
+        rows: list[list[Cell]] = []
+        for stored in machine.events:
+            withdrawn = f" (withdrawn by {stored.withdrawn_by})" if stored.withdrawn_by else ""
+            rows.append(
+                [
+                    f"{instant(stored.event.point_ns).astimezone(data.month.zone):%m-%d %H:%M}",
+                    f"{stored.event.kind}{withdrawn}",
+                    stored.event.analyzer or "all tests",
+                    data.scrub(stored.event.said),
+                    stored.actor,
+                ]
+            )
+        columns = [
+            Column("Time"),
+            Column("Kind"),
+            Column("Of"),
+            Column("Said", share=1),
+            Column("By"),
+        ]
+        yield Table(columns, rows)
+
+
+def change_table(month: Month, changes: Sequence[Change]) -> Table:
+    """Who changed what, when, and why."""
+    rows: list[list[Cell]] = [
+        [_when(month, act.at), act.what, act.said or NONE, act.actor, act.reason or NONE]
+        for act in changes
+    ]
+    columns = [
+        Column("Time"),
+        Column("What", share=1.1),
+        Column("", share=2),
+        Column("By", share=0.8),
+        Column("Reason", share=1.4),
+    ]
+    return Table(columns, rows)
+
+
+def _versions(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
+    if not machine.made_with:
+        return
+    yield Heading("Software and settings in use")
+    rows: list[list[Cell]] = []
+    for row in machine.made_with:
+        first, last = (
+            instant(ns).astimezone(data.month.zone) for ns in (row.first_ns, row.last_ns)
+        )
+        rows.append(
+            [
+                f"QA Daemon {row.software}",
+                Code(row.site_hash),
+                f"{first:%Y-%m-%d %H:%M}",
+                f"{last:%Y-%m-%d %H:%M}",
+                str(row.n),
+            ]
+        )
+    columns = [
+        Column("Software", share=1),
+        Column("Settings"),
+        Column("First record"),
+        Column("Last record"),
+        Column("Results", right=True),
+    ]
+    yield Table(columns, rows)
+    if len({row.site_hash for row in machine.made_with}) > 1:
+        yield Paragraph(
+            "The settings of the site file (machines, limits, analyzers) changed where their "
+            "fingerprint differs; limits that differ stand above with the days of each."
+        )
+
+
+def _runs(days: Sequence[date]) -> str:
+    """Days in a row as one: `Sat 07 to Sun 08`."""
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    words = (
+        f"{run[0]:%a %d}" if len(run) == 1 else f"{run[0]:%a %d} to {run[-1]:%a %d}" for run in runs
+    )
+    return ", ".join(words)
+
+
+def _title(titles: Mapping[str, str], test: str) -> str:
+    return titles.get(test, test.replace("_", " "))
+
+
+def _when(month: Month, text: str | None) -> str:
+    if text is None:
+        return NONE
+    return f"{datetime.fromisoformat(text).astimezone(month.zone):%m-%d %H:%M}"
