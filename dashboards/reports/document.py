@@ -75,10 +75,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of a section; of `level` 1, a chapter, which begins a page."""
+    """A heading of a section, or of a chapter (`level` 1).
+
+    `on_new_page`: it begins one; `listed`: the table of contents has it.
+    """
 
     text: str
     level: int = 2
+    on_new_page: bool = False
+    listed: bool = True
     kind: str = "heading"
 
 

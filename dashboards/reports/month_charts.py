@@ -17,7 +17,8 @@ from qa_daemon.model import Verdict
 from qa_daemon.store.trend_series import BY_BEAM, SeriesName
 
 PAPER_FONT = "Libertinus Serif"
-WIDTH, VALUES_HEIGHT, AVERAGE_HEIGHT = 900, 230, 190
+WIDTH, VALUES_HEIGHT, PANEL_HEIGHT = 900, 220, 195
+SHORT = {"weighted average": "average", "limit of the average": "control limit"}
 MOST_BEHIND = 12
 """Of one machine, beside its headlines; the page of each trend has them all."""
 
@@ -76,12 +77,19 @@ def picture(
     assert isinstance(values, Panel)
     assert isinstance(averages, Panel)
     panels = [replace(values, title="")]
-    if average and averages.series:
-        panels.append(replace(averages, title="Weighted average (EWMA 0.1)"))
-    height = VALUES_HEIGHT if len(panels) == 1 else (VALUES_HEIGHT + AVERAGE_HEIGHT) // 2
+    if average and averages.series and _has_spread(process):
+        series = [replace(one, name=SHORT.get(one.name, one.name)) for one in averages.series]
+        panels.append(replace(averages, title="Weighted average (EWMA 0.1)", series=series))
+    height = VALUES_HEIGHT if len(panels) == 1 else PANEL_HEIGHT
     said = f"{test}: {title(metric, process.name, place)}"
     figure = Figure(said, drawn.summary, panels, 1, height, WIDTH)
     return Picture(said, svg(figure).replace(FONT, PAPER_FONT), f"{said}. {drawn.summary}")
+
+
+def _has_spread(process: Process) -> bool:
+    """Whether the limits of an average are more than rounding."""
+    limits = process.limits
+    return limits is not None and limits.sigma > 1e-9 * max(1.0, abs(limits.center))
 
 
 def title(metric: Metric, name: SeriesName, place: str) -> str:

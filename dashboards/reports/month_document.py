@@ -30,8 +30,6 @@ from dashboards.web.wording import LOOKS, local, plural
 from qa_daemon.model import SOFTWARE, Verdict
 
 VERDICTS = tuple(Verdict)
-DEEP = 6
-"""More machines than these have their chapters alone in the table of contents."""
 MEANINGS = (
     "A test is one question about one record: the leaf positions of a delivery, the output of a "
     "check. It is at PASS, TOLERANCE, ACTION or INVALID; INVALID is what could not be answered or "
@@ -81,11 +79,11 @@ def _blocks(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
     for machine in data.machines:
         yield from machine_blocks(data, machine, titles)
     yield from _clinic_wide(data)
-    yield Heading("How to read this document", level=1)
+    yield Heading("How to read this document", level=1, on_new_page=True)
     yield Items(MEANINGS)
-    yield Heading("Limits of use")
+    yield Heading("Limits of use", level=1)
     yield Items(ABOUT)
-    yield Heading("Seen")
+    yield Heading("Seen", level=1)
     yield Signature([("Physicist, name and signature", None), ("Date", None)])
 
 
@@ -113,8 +111,8 @@ def _front(data: MonthData) -> Iterator[Block]:
     yield Facts(rows)
     if data.sealed:
         yield Facts([(f"Audit trail, row {data.sealed.seq}", Code(data.sealed.hash))], columns=1)
-    yield Heading("Contents")
-    yield Contents(depth=2 if len(data.machines) <= DEEP else 1)
+    yield Heading("Contents", listed=False)
+    yield Contents()
 
 
 def _summary(data: MonthData) -> Table:
@@ -162,7 +160,7 @@ def _attention(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
 def _clinic_wide(data: MonthData) -> Iterator[Block]:
     if not data.changes and not data.limits_set:
         return
-    yield Heading("Changes of the clinic", level=1)
+    yield Heading("Changes of the clinic", level=1, on_new_page=True)
     if data.limits_set:
         yield Heading("Limits of the site file that took effect")
         rows = [

@@ -30,6 +30,7 @@ from dashboards.reports.month_process import Process
 from dashboards.reports.month_tally import MOST_EVENTS, MOST_LIMITS, InForce
 from dashboards.web.wording import (
     LOOKS,
+    MINUS,
     action_of,
     instant,
     number,
@@ -40,7 +41,7 @@ from dashboards.web.wording import (
 from qa_daemon.model import Verdict
 from qa_daemon.store.months import Month
 
-MOST_CALLS, MOST_TOLERANCE = 300, 60
+MOST_CALLS, MOST_TOLERANCE = 300, 40
 """Rows of one machine on paper; the tables beside it have all."""
 NONE = "\N{EN DASH}"
 
@@ -49,7 +50,7 @@ def machine_blocks(
     data: MonthData, machine: MachineMonth, titles: Mapping[str, str]
 ) -> Iterator[Block]:
     """The chapter."""
-    yield Heading(machine.name, level=1)
+    yield Heading(machine.name, level=1, on_new_page=True)
     yield _facts(data, machine)
     if not machine.records:
         yield Paragraph("There is no result of this machine in the month.")
@@ -120,18 +121,18 @@ def _out(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> I
     else:
         yield Paragraph("None.")
     yield Heading("At TOLERANCE")
-    if others:
-        yield Table(
-            [
-                Column("Time"),
-                Column("What", share=1),
-                Column("Value", right=True),
-                Column("Tolerance"),
-                Column("Result", right=True),
-            ],
-            [_tolerance(data, one, titles) for one in others[:MOST_TOLERANCE]],
-        )
-        yield from _more(len(others), MOST_TOLERANCE)
+    if len(others) > MOST_TOLERANCE:
+        yield _grouped(data, others, titles)
+        yield Paragraph(f"{len(others)} numbers; the tables of this package have each of them.")
+    elif others:
+        columns = [
+            Column("Time"),
+            Column("What", share=1),
+            Column("Value", right=True),
+            Column("Tolerance"),
+            Column("Result", right=True),
+        ]
+        yield Table(columns, [_tolerance(data, one, titles) for one in others])
     else:
         yield Paragraph("None.")
     if machine.out_count > len(machine.out):
@@ -180,6 +181,50 @@ def _tolerance(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> 
     ]
 
 
+def _grouped(data: MonthData, found: Sequence[OutOfLimits], titles: Mapping[str, str]) -> Table:
+    """A row for each quantity and beam: how often, on how many days, and how far out."""
+    groups: dict[tuple[str, ...], list[OutOfLimits]] = {}
+    for one in found:
+        key = (one.out.analyzer, one.out.metric, one.out.energy)
+        groups.setdefault(key, []).append(one)
+    rows: list[list[Cell]] = []
+    for group in groups.values():
+        worst = max(group, key=_how_far)
+        times = [instant(one.out.point_ns).astimezone(data.month.zone) for one in group]
+        out = worst.out
+        rows.append(
+            [
+                _what(data, worst, titles),
+                str(len(group)),
+                str(len({at.date() for at in times})),
+                NONE if out.value is None else quantity(out.value, out.unit, out.limits),
+                tolerance_of(out.limits, out.unit) or NONE,
+                f"{times[0]:%m-%d} to {times[-1]:%m-%d}",
+                str(out.result),
+            ]
+        )
+    columns = [
+        Column("What, and where at its worst", share=1),
+        Column("Numbers", right=True),
+        Column("Days", right=True),
+        Column("Worst", right=True),
+        Column("Tolerance"),
+        Column("From, to"),
+        Column("Result", right=True),
+    ]
+    return Table(columns, rows)
+
+
+def _how_far(one: OutOfLimits) -> float:
+    """How far beyond its tolerance a number is, in its own unit."""
+    value, limits = one.out.value, one.out.limits
+    if value is None:
+        return 0.0
+    over = 0.0 if limits.tolerance_high is None else value - limits.tolerance_high
+    under = 0.0 if limits.tolerance_low is None else limits.tolerance_low - value
+    return max(over, under)
+
+
 def _what(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> str:
     out = one.out
     declared = data.site.metrics.get(f"{out.analyzer}.{out.metric}")
@@ -206,7 +251,7 @@ def _processes(
                 f"{p.n}{' *' if p.cut else ''}",
                 quantity(p.mean, p.unit),
                 usual,
-                NONE if p.cpk is None else f"{p.cpk:.2f}",
+                NONE if p.cpk is None else f"{p.cpk:.2f}".replace("-", MINUS),
                 f"{p.beyond} / {p.average_beyond}" if p.limits else NONE,
             ]
         )

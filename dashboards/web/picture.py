@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -211,16 +211,42 @@ def _legend(figure: Figure) -> str:
         for series in panel.series:
             if series.name:
                 shown.setdefault(series.name, series)
-    parts, at, y = [], float(LEFT), figure.height - 14.0
-    for name, series in shown.items():
-        key = Scale(0.0, 1.0, at, at + 22), Scale(0.0, 1.0, y + 4, y - 12)
-        spot = np.array([0.5]) if series.kind in ("points", "bars") else np.array([0.0, 1.0])
-        sample = Series(
-            "", spot, np.full(len(spot), 0.5), series.color, series.kind, series.dash, series.symbol
-        )
-        parts += [_drawn(sample, *key), _text(at + 28, y, name, "")]
-        at += 28 + 7.4 * len(name) + 22
+    lines = _lines(shown, figure.width)
+    parts = []
+    for k, names in enumerate(lines):
+        # Two lines share the room of one.
+        y = figure.height - 14.0 if len(lines) == 1 else figure.height - 24.0 + 17.0 * k
+        at = float(LEFT)
+        for name in names:
+            parts.append(_key(shown[name], at, y))
+            at += _key_width(name)
     return "".join(parts)
+
+
+def _lines(names: Iterable[str], width: int) -> list[list[str]]:
+    """Keys in lines that are not wider than the picture."""
+    lines: list[list[str]] = [[]]
+    at = float(LEFT)
+    for name in names:
+        if lines[-1] and at + _key_width(name) > width:
+            lines.append([])
+            at = float(LEFT)
+        lines[-1].append(name)
+        at += _key_width(name)
+    return lines
+
+
+def _key_width(name: str) -> float:
+    return 28 + 7.4 * len(name) + 22
+
+
+def _key(series: Series, at: float, y: float) -> str:
+    key = Scale(0.0, 1.0, at, at + 22), Scale(0.0, 1.0, y + 4, y - 12)
+    spot = np.array([0.5]) if series.kind in ("points", "bars") else np.array([0.0, 1.0])
+    sample = Series(
+        "", spot, np.full(len(spot), 0.5), series.color, series.kind, series.dash, series.symbol
+    )
+    return _drawn(sample, *key) + _text(at + 28, y, series.name, "")
 
 
 def _bar_half_width(x: Numbers, scale: Scale) -> float:
