@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,6 +36,7 @@ COLUMNS = (
     *("energy", "judged_as", "verdict", *BOUNDS),
 )
 VERDICTS = tuple(verdict.name for verdict in Verdict)
+MOST_KNOWN = 50_000
 NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -107,45 +109,50 @@ def _json(data: MonthData) -> str:
 def _measurements(path: Path, month: Month) -> Iterator[Write]:
     """A row for each judged number, written as it is read."""
     with path.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(_line(COLUMNS) + "\r\n")
         yield _row_writer(stream, month)
 
 
 def _row_writer(stream: TextIO, month: Month) -> Write:
-    rows = csv.writer(stream, lineterminator="\r\n")
-    rows.writerow(COLUMNS)
-    last: tuple[int, str] = (-1, "")
+    # What is the same in many rows is written out once: there are a million in a large month.
+    known: dict[tuple[object, ...], tuple[str, str]] = {}
+    begun: tuple[int, str, str] = (-1, "", "")
 
     def write(machine: str, row: Any, place: str) -> None:
-        nonlocal last
-        if row.point_ns != last[0]:
-            last = (row.point_ns, at(month, row.point_ns))
-        rows.writerow(
-            (
-                inert(machine),
-                last[1],
-                row.result,
-                inert(row.analyzer),
-                inert(row.version),
-                inert(row.metric),
-                repr(row.value),
-                inert(row.unit),
-                inert(place),
-                inert(row.energy or ""),
-                inert(row.judged_as or ""),
-                VERDICTS[row.verdict],
-                *(
-                    "" if bound is None else repr(bound)
-                    for bound in (
-                        row.tolerance_low,
-                        row.tolerance_high,
-                        row.action_low,
-                        row.action_high,
-                    )
-                ),
-            )
-        )
+        nonlocal begun
+        result, point_ns, value = row.result, row.point_ns, row.value
+        if (result, machine) != begun[:2]:
+            begun = (result, machine, _line([inert(machine), at(month, point_ns), result]))
+        key = (*row[2:6], place, *row[7:8], *row[9:14], row[15])
+        parts = known.get(key)
+        if parts is None:
+            if len(known) > MOST_KNOWN:
+                known.clear()
+            parts = known[key] = _parts(row, place)
+        stream.write(f"{begun[2]},{parts[0]},{value!r},{parts[1]}\r\n")
 
     return write
+
+
+def _parts(row: Any, place: str) -> tuple[str, str]:
+    """What stands before and after the value."""
+    bounds = [getattr(row, bound) for bound in BOUNDS]
+    return (
+        _line([inert(row.analyzer), inert(row.version), inert(row.metric)]),
+        _line(
+            [
+                *(inert(t or "") for t in (row.unit, place, row.energy, row.judged_as)),
+                VERDICTS[row.verdict],
+                *("" if bound is None else repr(bound) for bound in bounds),
+            ]
+        ),
+    )
+
+
+def _line(cells: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
 def _sha256(path: Path) -> str:

@@ -25,7 +25,6 @@ MOST_LIMITS = 6
 
 MetricKey = tuple[str, str, str]
 """Analyzer, metric, and the metric whose limits apply where they are not its own."""
-Bounds = tuple[float | None, float | None, float | None, float | None]
 
 
 @dataclass(slots=True)
@@ -57,6 +56,17 @@ class Out:
 
 
 @dataclass(slots=True)
+class _Kind:
+    """Numbers that are counted and charted together; `open` are those of the day, by result."""
+
+    counts: Counter[int]
+    limits: dict[tuple[object, ...], InForce]
+    name: SeriesName
+    version: str
+    open: dict[int, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Tally:
     """What is known of a machine's month after all rows have been added in order of time.
 
@@ -69,55 +79,58 @@ class Tally:
     place_of: Callable[[str | None], str]
     judged: int = 0
     counts: dict[MetricKey, Counter[int]] = field(default_factory=dict)
-    limits: dict[MetricKey, dict[tuple[Bounds, str], InForce]] = field(default_factory=dict)
+    limits: dict[MetricKey, dict[tuple[object, ...], InForce]] = field(default_factory=dict)
     days: dict[SeriesName, list[TrendDay]] = field(default_factory=dict)
     out: list[Out] = field(default_factory=list)
     out_count: Counter[int] = field(default_factory=Counter)
     _day: int = -1
-    _open: dict[tuple[SeriesName, str], dict[int, Any]] = field(default_factory=dict)
-    _names: dict[tuple[Any, ...], SeriesName] = field(default_factory=dict)
+    _ends_ns: int = -1
+    _kinds: dict[tuple[object, ...], _Kind] = field(default_factory=dict)
 
     def add(self, row: Any) -> None:
         """One judged number."""
-        day = bisect_right(self.month.starts_ns, row.point_ns) - 1
-        if day != self._day:
-            self._close_day()
-            self._day = day
+        # A million of them in a large month: what is the same in many is looked up once.
+        (result, point_ns, energy, analyzer, version, metric, _, _, at, verdict, *bounds) = row
+        if point_ns >= self._ends_ns:
+            self._begin_day(point_ns)
+        place = at if analyzer in BY_BEAM else None
+        key = (analyzer, metric, bounds[5], version, energy, place)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = self._new_kind(row)
         self.judged += 1
-        key = (row.analyzer, row.metric, row.judged_as or "")
-        self.counts.setdefault(key, Counter())[row.verdict] += 1
-        self._keep_limits(key, row)
-        if row.verdict > Verdict.PASS:
+        kind.counts[verdict] += 1
+        found = kind.limits.get(tuple(bounds)) or self._new_limits(kind, row, tuple(bounds))
+        found.last_ns = point_ns
+        found.n += 1
+        if verdict:
             self._keep_out(row)
-        same = self._open.setdefault((self._series(row), row.version), {})
-        known = same.get(row.result)
-        if known is None or row.verdict >= known.verdict:
-            same[row.result] = row
+        known = kind.open.get(result)
+        if known is None or verdict >= known.verdict:
+            kind.open[result] = row
 
     def close(self) -> None:
         """There are no more rows."""
         self._close_day()
-        self._open.clear()
 
-    def _series(self, row: Any) -> SeriesName:
+    def _new_kind(self, row: Any) -> _Kind:
+        key = (row.analyzer, row.metric, row.judged_as or "")
         by_beam = row.analyzer in BY_BEAM
         place, energy = ((row.at or ""), "") if by_beam else ("", row.energy or "")
-        key = (row.analyzer, row.metric, place, energy, row.judged_as or "")
-        name = self._names.get(key)
-        if name is None:
-            name = self._names[key] = SeriesName(self.machine, *key)
-        return name
+        return _Kind(
+            counts=self.counts.setdefault(key, Counter()),
+            limits=self.limits.setdefault(key, {}),
+            name=SeriesName(self.machine, row.analyzer, row.metric, place, energy, key[2]),
+            version=row.version,
+        )
 
-    def _keep_limits(self, key: MetricKey, row: Any) -> None:
-        bounds = (row.tolerance_low, row.tolerance_high, row.action_low, row.action_high)
-        known = self.limits.setdefault(key, {})
-        found = known.get((bounds, row.limits_source or ""))
-        if found is None:
-            if len(known) > 10 * MOST_LIMITS:
-                return  # they follow a reference value; the table of all numbers has each
-            found = InForce(limits_of(row), row.unit, row.point_ns, row.point_ns)
-            known[bounds, row.limits_source or ""] = found
-        found.last_ns, found.n = row.point_ns, found.n + 1
+    def _new_limits(self, kind: _Kind, row: Any, bounds: tuple[object, ...]) -> InForce:
+        if len(kind.limits) > 10 * MOST_LIMITS:
+            # They follow a reference value; the table of all numbers has each.
+            return next(reversed(kind.limits.values()))
+        made = InForce(limits_of(row), row.unit, row.point_ns, row.point_ns)
+        kind.limits[bounds] = made
+        return made
 
     def _keep_out(self, row: Any) -> None:
         self.out_count[row.verdict] += 1
@@ -138,12 +151,17 @@ class Tally:
             )
         )
 
+    def _begin_day(self, point_ns: int) -> None:
+        self._close_day()
+        self._day = bisect_right(self.month.starts_ns, point_ns) - 1
+        self._ends_ns = self.month.starts_ns[self._day + 1]
+
     def _close_day(self) -> None:
-        for (name, version), by_result in self._open.items():
-            if by_result:
-                day = _day(self.month, self._day, version, list(by_result.values()))
-                self.days.setdefault(name, []).append(day)
-        self._open = {}
+        for kind in self._kinds.values():
+            if kind.open:
+                made = _day(self.month, self._day, kind.version, kind.open.values())
+                self.days.setdefault(kind.name, []).append(made)
+                kind.open.clear()
 
 
 def limits_of(row: Any) -> Limits:

@@ -85,7 +85,7 @@ def _sheets(
     numbers = ("days", "mean", "standard deviation", "center", "sigma", "Cpk", "Ppk")
     outside = ("days outside", "days with average outside", "signed by")
     yield "Processes", (*of, *numbers, *outside), (24, 20, 28, 18), _processes(data)
-    daily = ("day", "results", "lowest", "median", "highest", "verdict", "version", *bounds)
+    daily = ("day", "results", "lowest", "median", "highest", "verdict", "version")
     yield "Days", (*of, *daily), (24, 20, 28, 18), _days(data)
     limits = ("machine", "test", "metric", "judged as", "unit", *bounds)
     said = ("source", "first record", "last record", "numbers")
@@ -163,9 +163,8 @@ def _days(data: MonthData) -> Iterator[Row]:
             for day in p.days:
                 verdict = day.verdict.name if day.verdict is not None else None
                 numbers = (day.n, day.lowest, day.median, day.highest, verdict, day.version)
-                bounds = [getattr(day.limits, bound) for bound in BOUNDS]
                 more = (name.energy, name.judged_as, p.unit, day.day.isoformat())
-                yield *of, *more, *numbers, *bounds
+                yield *of, *more, *numbers
 
 
 def _limits(data: MonthData) -> Iterator[Row]:
