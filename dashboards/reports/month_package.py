@@ -64,6 +64,11 @@ def write_package(
         return [path.replace(out / path.name) for path in files]
 
 
+def month_pdf(site: Site, store: Store, month: Month, titles: Mapping[str, str]) -> bytes:
+    """The printed document alone; the same bytes as in the package."""
+    return _pdf(site, gather(site, store, month), titles)
+
+
 def write_zip(files: Sequence[Path], path: Path) -> None:
     """All files of a package as one, which tells no time either."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -96,9 +101,13 @@ def _write(
         data = gather(site, store, month, only, write)
     told.write_text(_json(data), "utf-8")
     write_workbook(data, book)
-    size: Paper = site.file.site.paper
-    paper.write_bytes(pdf(document(data, titles, size)))
+    paper.write_bytes(_pdf(site, data, titles))
     return [paper, book, table, told]
+
+
+def _pdf(site: Site, data: MonthData, titles: Mapping[str, str]) -> bytes:
+    paper: Paper = site.file.site.paper
+    return pdf(document(data, titles, paper))
 
 
 def _json(data: MonthData) -> str:

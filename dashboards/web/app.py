@@ -21,6 +21,7 @@ from dashboards.web import (
     images,
     leaves,
     matches,
+    months,
     pages,
     sign_in,
     treatments,
@@ -93,6 +94,7 @@ def create_app(
     app.include_router(trends.router(clinic))
     app.include_router(checks.router(clinic, hint))
     app.include_router(units.router(clinic))  # after what stands below a unit
+    app.include_router(months.router(clinic))
     app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)
     return app

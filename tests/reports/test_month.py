@@ -1,0 +1,306 @@
+"""A month as data: against an independent reading of the store, at its borders, and by index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import sqlite
+
+from dashboards.reports.month_data import OF_NO_MACHINE
+from qa_daemon.model import Report
+from qa_daemon.store import month_records, service_events, trend_days
+from qa_daemon.store.months import Month
+from qa_daemon.store.service_events import EventKind, ServiceEvent
+from tests.reports.months import (
+    BERLIN,
+    NOW,
+    MonthClinic,
+    fill_february,
+    leaf_report,
+    machine_in,
+    read_csv,
+    read_json,
+)
+
+NUMBERS = """
+select coalesce(r.machine, ''), m.analyzer, m.metric, m.verdict, m.value, r.id
+from measurements m join results r on r.id = m.result
+where r.active = 1 and m.active = 1 and m.verdict is not null and substr(r.performed_at, 1, 7) = ?
+"""
+"""By the local time that is written in the result; the export goes by instants."""
+
+
+@pytest.fixture(scope="module")
+def february(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MonthClinic, Any, Any]]:
+    """The clinic, the ids of its results and the files of its month."""
+    clinic = MonthClinic(tmp_path_factory.mktemp("february"), NOW)
+    ids = fill_february(clinic)
+    clinic.follow_trends()
+    yield clinic, ids, clinic.package("2026-02")
+    clinic.store.close()
+
+
+def independently(clinic: MonthClinic, query: str, *values: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(clinic.site.state_dir / "store.sqlite3")) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def test_the_table_has_each_judged_number_once(february: Any) -> None:
+    clinic, ids, files = february
+    rows = read_csv(files["csv"])
+    expected = independently(clinic, NUMBERS, "2026-02")
+    assert len(rows) == len(expected) > 300
+    told = {"": OF_NO_MACHINE} | {m.name: m.name for m in clinic.site.machines}
+    assert Counter(
+        (row["machine"], row["test"], row["metric"], float(row["value"]), int(row["result"]))
+        for row in rows
+    ) == Counter(
+        (told.get(machine, OF_NO_MACHINE), test, metric, value, result)
+        for machine, test, metric, _, value, result in expected
+    )
+    assert str(ids["old"]) not in {row["result"] for row in rows}
+    assert str(ids["new"]) in {row["result"] for row in rows}
+    (row,) = [r for r in rows if r["result"] == str(ids["TB1-9-1"]) and "rms" in r["metric"]]
+    assert (row["time"], row["verdict"]) == ("2026-02-10T08:15:00+01:00", "ACTION")
+    assert (row["tolerance_high"], row["action_high"], row["place"]) == ("0.15", "0.35", "A31")
+
+
+def test_counts_and_days_are_those_of_the_store(february: Any) -> None:
+    clinic, _, files = february
+    told = read_json(files["json"])
+    answers = """
+        select r.machine, a.analyzer, a.verdict, count(*) from analyses a
+        join results r on r.id = a.result
+        where r.active = 1 and a.verdict is not null and substr(r.performed_at, 1, 7) = '2026-02'
+        group by 1, 2, 3"""
+    words = ("PASS", "TOLERANCE", "ACTION", "INVALID")
+    expected = Counter(
+        {(machine, test, words[v]): n for machine, test, v, n in independently(clinic, answers)}
+    )
+    found: Counter[tuple[str, str, str]] = Counter()
+    for name in ("TB1", "TB2"):
+        for test in machine_in(told, name)["tests"]:
+            found.update({(name, test["test"], word): test[word] for word in words})
+    assert +found == Counter({k: n for k, n in expected.items() if k[0] in ("TB1", "TB2")})
+    # The trends keep days of their own, made by other code.
+    for machine in ("TB1", "TB2"):
+        series = machine_in(told, machine)["series"]
+        assert {s["energy"] for s in series} == {"6 MV", "10xFFF"}
+        for one in series:
+            name = trend_days.SeriesName(machine, one["test"], one["metric"], "", one["energy"])
+            kept = trend_days.days_of(clinic.store, name, date(2026, 2, 1), date(2026, 2, 28))
+            assert [
+                (d["day"], d["results"], d["lowest"], d["median"], d["highest"], d["verdict"])
+                for d in one["days"]
+            ] == [
+                (d.day.isoformat(), d.n, d.lowest, d.median, d.highest, d.verdict.name)
+                for d in kept
+                if d.verdict is not None
+            ]
+
+
+def test_what_was_out_says_who_was_told_and_when_it_was_back(february: Any) -> None:
+    _, ids, files = february
+    out = machine_in(read_json(files["json"]), "TB1")["out_of_limits"]
+    by_result = {(o["result"], o["metric"]): o for o in out}
+    breach = by_result[ids["TB1-9-1"], "worst_leaf_rms"]
+    assert (breach["verdict"], breach["value"]) == ("ACTION", 0.6)
+    assert breach["limits"]["action_high"] == 0.35
+    assert [m["sent_to"] for m in breach["messages"]] == ["Physicist A by mailto"]
+    assert breach["within_limits_by"] == ids["TB1-9-2"]
+    assert breach["within_limits_again"] == "2026-02-10T09:15:00+01:00"
+    unanswered = by_result[ids["unanswered"], None]
+    assert (unanswered["verdict"], unanswered["value"]) == ("INVALID", None)
+    assert [m["sent_to"] for m in unanswered["messages"]] == [None]
+    assert unanswered["within_limits_again"] is None
+    # The result that was judged again is in its limits; what was told of the old one is no matter.
+    assert not [o for o in out if o["result"] in (ids["old"], ids["new"])]
+    (unread,) = [
+        o
+        for o in machine_in(read_json(files["json"]), "TB2")["out_of_limits"]
+        if o["test"] == "unreadable file"
+    ]
+    assert (unread["result"], unread["why"]) == (ids["unreadable"], "code TLOG_CRC")
+
+
+def test_messages_about_a_result_that_was_replaced_are_told_of_what_replaced_it(
+    tmp_path: Path,
+) -> None:
+    clinic, at = MonthClinic(tmp_path, NOW), datetime(2026, 2, 3, 9, tzinfo=BERLIN)
+    first = clinic.deliver("TB1", at, leaf_report(at, 0.5))
+    clinic.tell(first, "ACTION TB1: MLC", "Physicist A by mailto", "2026-02-03T08:01:00Z")
+    second = clinic.again("TB1", at, leaf_report(at, 0.5))
+    clinic.again("TB1", at, leaf_report(at, 0.5))
+    third = clinic.clinic.queries.last_result_id()
+    (machine,) = [m for m in read_json(clinic.package("2026-02")["json"])["machines"][:1]]
+    assert first < second < third
+    assert {o["result"] for o in machine["out_of_limits"]} == {third}
+    assert {o["messages"][0]["sent_at"] for o in machine["out_of_limits"]} == {
+        "2026-02-03T08:01:00Z"
+    }
+
+
+def test_days_without_qa_are_those_without_an_answer(february: Any) -> None:
+    _, _, files = february
+    told = read_json(files["json"])
+    assert machine_in(told, "TB1")["days_without_qa"] == ["2026-02-15", "2026-02-16"]
+    assert machine_in(told, "TB2")["days_without_qa"] == []
+    assert len(machine_in(told, "TB3")["days_without_qa"]) == 28
+    assert machine_in(told, "TB2")["unreadable_files"] == 1
+
+
+def test_a_process_is_cut_where_the_machine_was_changed(tmp_path: Path) -> None:
+    clinic = MonthClinic(tmp_path, NOW)
+    values = [0.02, 0.03, 0.025] * 4 + [0.10, 0.12, 0.11] * 4
+    for day, value in enumerate(values):
+        at = datetime(2026, 2, 1, 8, tzinfo=BERLIN) + timedelta(days=day)
+        clinic.deliver("TB1", at, leaf_report(at, value))
+    repaired = service_events.instant_of(datetime(2026, 2, 12, 20, tzinfo=BERLIN))
+    event = ServiceEvent("TB1", EventKind.REPAIR, "motors", repaired)
+    service_events.enter(clinic.store, [event], "Physicist A")
+    series = machine_in(read_json(clinic.package("2026-02")["json"]), "TB1")["series"]
+    (rms,) = [one for one in series if one["metric"] == "worst_leaf_rms"]
+    assert (rms["days_since_last_change"], rms["changed_in_month"]) == (12, True)
+    assert rms["mean"] == pytest.approx(0.11)
+    # Moving ranges 0.02, 0.01, 0.01 and so on, 11 of them; Cpk = (USL - mean) / (3 mR / 1.128379).
+    ranges = 0.02 * 4 + 0.01 * 7
+    assert rms["cpk"] == pytest.approx((0.15 - 0.11) / (3 * (ranges / 11) / 1.1283792), rel=1e-6)
+
+
+def test_limits_that_changed_stand_with_their_days(tmp_path: Path) -> None:
+    more = """
+[[limits]]
+metric = "mlc_positions.worst_leaf_rms"
+machine = "TB1"
+tolerance = 0.2
+action = 0.4
+effective_from = 2026-02-10
+author = "Physicist A"
+reason = "new motors"
+"""
+    clinic = MonthClinic(tmp_path, NOW, more)
+    for day in (8, 9, 10, 11):
+        at = datetime(2026, 2, day, 8, tzinfo=BERLIN)
+        clinic.deliver("TB1", at, leaf_report(at, 0.18))
+    files = clinic.package("2026-02")
+    told = machine_in(read_json(files["json"]), "TB1")
+    rms = [one for one in told["limits"] if one["metric"] == "worst_leaf_rms"]
+    assert [
+        (one["limits"]["tolerance_high"], one["first"][:10], one["last"][:10]) for one in rms
+    ] == [
+        (0.15, "2026-02-08", "2026-02-09"),
+        (0.2, "2026-02-10", "2026-02-11"),
+    ]
+    assert rms[1]["source"] == "site: Physicist A, 2026-02-10, new motors"
+    assert [o["metric"] for o in told["out_of_limits"]] == ["worst_leaf_rms", "worst_leaf_rms"]
+    entries = read_json(files["json"])["limits_set"]
+    assert [(e["machine"], e["effective_from"]) for e in entries] == [
+        ("TB2", "2026-02-01"),
+        ("TB1", "2026-02-10"),
+    ]
+
+
+def test_months_end_where_the_clinic_s_calendar_does(tmp_path: Path) -> None:
+    """March of 2026 has a day of 23 hours in Berlin; its last evening is one of April nowhere."""
+    clinic = MonthClinic(tmp_path, datetime(2026, 4, 2, 12, tzinfo=UTC))
+    times = {
+        "february": datetime(2026, 2, 28, 22, 59, 59, tzinfo=UTC),
+        "first": datetime(2026, 2, 28, 23, 0, tzinfo=UTC),
+        "before": datetime(2026, 3, 29, 0, 59, tzinfo=UTC),
+        "changed": datetime(2026, 3, 29, 1, 1, tzinfo=UTC),
+        "midnight": datetime(2026, 3, 29, 21, 59, tzinfo=UTC),
+        "next day": datetime(2026, 3, 29, 22, 1, tzinfo=UTC),
+        "last": datetime(2026, 3, 31, 21, 59, 59, tzinfo=UTC),
+        "april": datetime(2026, 3, 31, 22, 0, tzinfo=UTC),
+    }
+    ids = {
+        name: clinic.deliver("TB1", at.astimezone(BERLIN), leaf_report(at, 0.03))
+        for name, at in times.items()
+    }
+    rows = read_csv(clinic.package("2026-03")["csv"])
+    assert {int(row["result"]) for row in rows} == set(ids.values()) - {
+        ids["february"],
+        ids["april"],
+    }
+    told = {int(row["result"]): row["time"] for row in rows}
+    assert told[ids["before"]] == "2026-03-29T01:59:00+01:00"
+    assert told[ids["changed"]] == "2026-03-29T03:01:00+02:00"
+    series = machine_in(read_json(clinic.out / "qa-2026-03.json"), "TB1")["series"][0]
+    assert {d["day"]: d["results"] for d in series["days"]} == {
+        "2026-03-01": 1,
+        "2026-03-29": 3,
+        "2026-03-30": 1,
+        "2026-03-31": 1,
+    }
+    assert len({int(r["result"]) for r in read_csv(clinic.package("2026-02")["csv"])}) == 1
+    assert {int(r["result"]) for r in read_csv(clinic.package("2026-04")["csv"])} == {ids["april"]}
+
+
+@pytest.mark.parametrize("zone", ["America/Sao_Paulo", "Pacific/Apia", "Australia/Lord_Howe"])
+def test_days_of_a_month_follow_on_one_another(zone: str) -> None:
+    month = Month.called("2011-12", ZoneInfo(zone))
+    assert len(month.starts_ns) == 32
+    assert list(month.starts_ns) == sorted(month.starts_ns)
+    assert (month.before.name, month.after.name) == ("2011-11", "2012-01")
+
+
+@pytest.mark.parametrize("name", ["2026-13", "2026-3", "26-03", "2026-03-01", "../2026-03", ""])
+def test_what_is_no_month_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="written like"):
+        Month.called(name, BERLIN)
+
+
+def test_nothing_is_read_but_by_index(february: Any) -> None:
+    """No query walks through results, numbers or messages of other months."""
+    clinic, _, _ = february
+    month = Month.called("2026-02", BERLIN)
+    plans: list[str] = []
+    with clinic.store.read() as connection:
+        planned: Any = _Planned(connection, plans)
+        month_records.machines(planned, month)
+        month_records.newest_ns(planned, month)
+        month_records.first_ns(planned)
+        for machine in ("TB1", None):
+            list(month_records.judged(planned, month, machine))
+            list(month_records.answers(planned, month, machine))
+            month_records.records(planned, month, machine)
+            month_records.unreadable(planned, month, machine)
+            month_records.made_with(planned, month, machine)
+        month_records.messages(planned, range(1, 40))
+        list(month_records.acts(planned, month, ["service event entered"]))
+        month_records.behind_in_trends(planned)
+        month_records.identity_words(planned, month)
+    assert len(plans) > 15
+    assert [plan for plan in plans if "SCAN" in plan] == []
+
+
+class _Planned:
+    """A connection that keeps how the database goes about each query."""
+
+    def __init__(self, connection: Connection, plans: list[str]) -> None:
+        self._connection, self._plans = connection, plans
+
+    def execute(self, query: Any, **more: Any) -> Any:
+        written = str(
+            query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+        )
+        explained = text("EXPLAIN QUERY PLAN " + written.replace(":", "\\:"))
+        self._plans += [row.detail for row in self._connection.execute(explained)]
+        return self._connection.execute(query, **more)
+
+
+def test_an_unreadable_file_alone_is_no_day_of_qa(tmp_path: Path) -> None:
+    clinic, at = MonthClinic(tmp_path, NOW), datetime(2026, 2, 3, 9, tzinfo=BERLIN)
+    clinic.deliver("TB1", at, Report(error_code="EMPTY", error_message="the file is empty"))
+    told = machine_in(read_json(clinic.package("2026-02")["json"]), "TB1")
+    assert (told["results"], told["unreadable_files"]) == (1, 1)
+    assert "2026-02-03" in told["days_without_qa"] and len(told["days_without_qa"]) == 28
