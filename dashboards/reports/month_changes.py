@@ -38,7 +38,7 @@ class Change:
 def changes(connection: Connection, month: Month, scrub: Scrub) -> list[Change]:
     """The acts of the month in order."""
     found, of_results = [], {}
-    rows = list(month_records.acts(connection, month, tuple(TOLD)))
+    rows = month_records.acts(connection, month, tuple(TOLD))
     numbers = {n for row in rows if (n := _number(row.object, "result ")) is not None}
     query = select(results.c.id, results.c.machine).where(results.c.id.in_(sorted(numbers)))
     of_results = {row.id: row.machine for row in connection.execute(query)}

@@ -80,7 +80,8 @@ class Scrub:
         if not words:
             return cls(None)
         longest_first = sorted(words, key=lambda word: (-len(word), word))
-        return cls(re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE))
+        either = "|".join(map(re.escape, longest_first))
+        return cls(re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE))
 
     def __call__(self, text: str) -> str:
         """The text without them."""

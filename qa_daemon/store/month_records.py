@@ -197,15 +197,15 @@ def sealed(connection: Connection) -> Sealed | None:
     return None if row is None else Sealed(row.seq, row.hash)
 
 
-def acts(connection: Connection, month: Month, actions: Sequence[str]) -> Iterator[Row[Any]]:
-    """What was done in the month, by the audit trail, in order; its rows are in order of time."""
-    first, beyond = (_seq_at(connection, month.utc_text(at)) for at in (month.since, month.until))
+def acts(connection: Connection, month: Month, actions: Sequence[str]) -> list[Any]:
+    """What was done in the month, by the audit trail, in its order."""
+    first, beyond = month.utc_text(month.since), month.utc_text(month.until)
     query = (
         select(audit)
-        .where(audit.c.seq >= first, audit.c.seq < beyond, audit.c.action.in_(actions))
+        .where(audit.c.action.in_(actions), audit.c.at >= first, audit.c.at < beyond)
         .order_by(audit.c.seq)
     )
-    yield from connection.execute(query, execution_options={"yield_per": PAGE})
+    return list(connection.execute(query).all())
 
 
 def behind_in_trends(connection: Connection) -> int:
@@ -226,20 +226,6 @@ def identity_words(connection: Connection, month: Month) -> set[str]:
     for text in connection.execute(query, execution_options={"yield_per": PAGE}).scalars():
         found |= {str(value).strip().casefold() for value in json.loads(text).values()}
     return {word for word in found if len(word) > 2}
-
-
-def _seq_at(connection: Connection, at: str) -> int:
-    """The first row of the trail that is not older than an instant; found by halving."""
-    last = connection.execute(select(func.max(audit.c.seq))).scalar_one() or 0
-    low, high = 1, last + 1
-    while low < high:
-        middle = (low + high) // 2
-        query = select(audit.c.at).where(audit.c.seq == middle)
-        if connection.execute(query).scalar_one() < at:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def _within(month: Month) -> tuple[ColumnElement[bool], ...]:

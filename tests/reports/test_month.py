@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,6 @@ from tests.reports.months import (
     BERLIN,
     NOW,
     MonthClinic,
-    fill_february,
     leaf_report,
     machine_in,
     read_csv,
@@ -39,14 +37,7 @@ where r.active = 1 and m.active = 1 and m.verdict is not null and substr(r.perfo
 """By the local time that is written in the result; the export goes by instants."""
 
 
-@pytest.fixture(scope="module")
-def february(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MonthClinic, Any, Any]]:
-    """The clinic, the ids of its results and the files of its month."""
-    clinic = MonthClinic(tmp_path_factory.mktemp("february"), NOW)
-    ids = fill_february(clinic)
-    clinic.follow_trends()
-    yield clinic, ids, clinic.package("2026-02")
-    clinic.store.close()
+pytestmark = pytest.mark.xdist_group("month")
 
 
 def independently(clinic: MonthClinic, query: str, *values: str) -> list[tuple[Any, ...]]:
@@ -141,7 +132,7 @@ def test_messages_about_a_result_that_was_replaced_are_told_of_what_replaced_it(
     second = clinic.again("TB1", at, leaf_report(at, 0.5))
     clinic.again("TB1", at, leaf_report(at, 0.5))
     third = clinic.clinic.queries.last_result_id()
-    (machine,) = [m for m in read_json(clinic.package("2026-02")["json"])["machines"][:1]]
+    machine = machine_in(read_json(clinic.package("2026-02")["json"]), "TB1")
     assert first < second < third
     assert {o["result"] for o in machine["out_of_limits"]} == {third}
     assert {o["messages"][0]["sent_at"] for o in machine["out_of_limits"]} == {
