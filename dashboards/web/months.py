@@ -18,7 +18,6 @@ from dashboards.reports.month_package import month_pdf, stem_of, write_package, 
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
 from dashboards.web.forms import Refusal
-from dashboards.web.wording import instant
 from qa_daemon.store import month_records
 from qa_daemon.store.months import Month
 
@@ -53,7 +52,7 @@ def router(clinic: Clinic) -> APIRouter:
 def _list(clinic: Clinic) -> Serve:
     def show(request: Request) -> Response:
         clinic.people.physicist(request)
-        return page(clinic, request, "months.html", months=list(_months(clinic)))
+        return page(clinic, request, "months.html", months=_months(clinic))
 
     return show
 
@@ -99,17 +98,11 @@ def _alone(making: threading.Lock) -> Iterator[None]:
         making.release()
 
 
-def _months(clinic: Clinic) -> Iterator[Listed]:
-    """From this month back to the first that has results."""
+def _months(clinic: Clinic) -> list[Listed]:
+    now = clinic.clock()
     with clinic.store.read() as connection:
-        first_ns = month_records.first_ns(connection)
-    if first_ns is None:
-        return
-    now, zone = clinic.clock(), clinic.site.zone
-    first, month = Month.of(instant(first_ns), zone), Month.of(now, zone)
-    while month.first >= first.first:
-        yield Listed(month.name, month.title, month.until <= now)
-        month = month.before
+        found = month_records.months(connection, clinic.site.zone)
+    return [Listed(month.name, month.title, month.until <= now) for month in reversed(found)]
 
 
 def _called(clinic: Clinic, name: str) -> Month:

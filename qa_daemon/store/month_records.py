@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, not_, select
 
@@ -64,11 +66,18 @@ def newest_ns(connection: Connection, month: Month) -> int | None:
     return newest
 
 
-def first_ns(connection: Connection) -> int | None:
-    """The instant of the oldest result of all."""
-    query = select(func.min(results.c.point_ns)).where(results.c.active)
-    oldest: int | None = connection.execute(query).scalar_one()
-    return oldest
+def months(connection: Connection, zone: ZoneInfo) -> list[Month]:
+    """The months that have results, in order; a look-up for each."""
+    found: list[Month] = []
+    since_ns = 0
+    while True:
+        query = select(func.min(results.c.point_ns))
+        query = query.where(results.c.active, results.c.point_ns >= since_ns)
+        first_ns = connection.execute(query).scalar_one()
+        if first_ns is None:
+            return found
+        found.append(Month.of(datetime.fromtimestamp(first_ns // 10**9, UTC), zone))
+        since_ns = found[-1].until_ns
 
 
 def judged(connection: Connection, month: Month, machine: str | None) -> Iterator[Row[Any]]:

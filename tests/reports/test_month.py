@@ -259,7 +259,7 @@ def test_nothing_is_read_but_by_index(february: Any) -> None:
         planned: Any = _Planned(connection, plans)
         month_records.machines(planned, month)
         month_records.newest_ns(planned, month)
-        month_records.first_ns(planned)
+        month_records.months(planned, BERLIN)
         for machine in ("TB1", None):
             list(month_records.judged(planned, month, machine))
             list(month_records.answers(planned, month, machine))

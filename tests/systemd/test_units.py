@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from time import monotonic, sleep
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,6 +20,7 @@ from analyzers.catalogue import load
 from analyzers.formats.varian_trajectory_log import read
 from qa_daemon.simulate import epid_picket_fence
 from qa_daemon.simulate.trajectory_log import simulate
+from qa_daemon.store.months import Month
 from tests.ingest.receiving import echoscu
 from tests.integration.daemon import write_site
 from tests.servers import free_port, installed
@@ -25,6 +28,8 @@ from tests.systemd.measure_one import MEMORY_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 UNIT = ROOT / "systemd" / "qa-daemon.service"
+MONTH = ROOT / "systemd" / "qa-daemon-month.service"
+UNITS = [UNIT, MONTH]
 HERE = Path(__file__).parent
 # systemd-analyze counts exposure from 0 to 10; its threshold is ten times that.
 WORST_EXPOSURE = 15
@@ -41,13 +46,14 @@ def _run(*command: str | Path, **environment: str) -> subprocess.CompletedProces
     )
 
 
-def test_service_unit_is_clean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", UNITS, ids=lambda path: path.stem)
+def test_service_unit_is_clean(service: Path, tmp_path: Path) -> None:
     # `verify` wants the program to exist: only its path is exchanged, for the one of this checkout.
     checkout = Path(sys.executable).parent / "qa-daemon"
     at_clinic = "/opt/qa-daemon/.venv/bin/qa-daemon"
-    text = UNIT.read_text("utf-8")
+    text = service.read_text("utf-8")
     assert re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE) == [at_clinic]
-    unit = tmp_path / UNIT.name
+    unit = tmp_path / service.name
     unit.write_text(text.replace(f"ExecStart={at_clinic} ", f"ExecStart={checkout} "), "utf-8")
 
     said = _run(installed("systemd-analyze"), "verify", "--man=no", unit)
@@ -55,16 +61,49 @@ def test_service_unit_is_clean(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_service_is_hardly_exposed() -> None:
+@pytest.mark.parametrize("service", UNITS, ids=lambda path: path.stem)
+def test_service_is_hardly_exposed(service: Path) -> None:
     said = _run(
         installed("systemd-analyze"),
         "security",
         "--offline=true",
         f"--threshold={WORST_EXPOSURE}",
         "--no-pager",
-        UNIT,
+        service,
     )
     assert said.returncode == 0, said.stdout[-200:]
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "America/Chicago", "Pacific/Kiritimati"])
+def test_last_month_is_made_when_it_is_over(zone: str, tmp_path: Path) -> None:
+    """The timer goes by UTC and the export by the clinic's calendar: in none is it too early."""
+    timer = MONTH.with_suffix(".timer").read_text("utf-8")
+    (when,) = re.findall(r"^OnCalendar=\*-\*-01 (\d\d:\d\d:\d\d) UTC$", timer, re.MULTILINE)
+    at = datetime.fromisoformat(f"2026-05-01T{when}+00:00")
+    assert Month.of(at, ZoneInfo(zone)).before.name == "2026-04"
+    (tmp_path / MONTH.name).write_text("[Service]\nExecStart=/bin/true\n")
+    copied = tmp_path / "qa-daemon-month.timer"
+    copied.write_text(timer)
+    said = _run(installed("systemd-analyze"), "verify", "--man=no", copied)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_the_month_s_unit_calls_a_command_that_there_is(tmp_path: Path) -> None:
+    """With the system calls of its unit, on a clinic without a result."""
+    (line,) = re.findall(r"^ExecStart=\S+ (.*)$", MONTH.read_text("utf-8"), re.MULTILINE)
+    config = write_site(tmp_path)
+    words = line.replace("/etc/qa-daemon/site.toml", str(config)).split()
+    words[words.index("--out") + 1] = str(tmp_path / "exports")
+    said = _run(
+        sys.executable,
+        HERE / "under_filter.py",
+        _allowed_calls(tmp_path, MONTH),
+        *(sys.executable, "-m", "qa_daemon", *words),
+        PYTHONPATH=str(ROOT),
+        HOME="/nonexistent",
+    )
+    assert said.returncode == 0, said.stderr
+    assert len(list((tmp_path / "exports").glob("qa-*.pdf"))) == 1
 
 
 def test_user_and_folders_are_made(tmp_path: Path) -> None:
@@ -219,10 +258,10 @@ def _results(config: Path) -> list[dict[str, object]]:
     return found
 
 
-def _settings() -> dict[str, list[str]]:
+def _settings(unit: Path = UNIT) -> dict[str, list[str]]:
     """Every setting of `[Service]`; one that is given twice has two values."""
     lines: dict[str, list[str]] = {}
-    service = UNIT.read_text("utf-8").partition("[Service]")[2].partition("[Install]")[0]
+    service = unit.read_text("utf-8").partition("[Service]")[2].partition("[Install]")[0]
     for line in service.splitlines():
         name, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
@@ -230,10 +269,10 @@ def _settings() -> dict[str, list[str]]:
     return lines
 
 
-def _allowed_calls(folder: Path) -> Path:
+def _allowed_calls(folder: Path, unit: Path = UNIT) -> Path:
     """A file with what `SystemCallFilter=` allows: its first line adds, one with ~ takes away."""
     allowed: set[str] = set()
-    for value in _settings()["SystemCallFilter"]:
+    for value in _settings(unit)["SystemCallFilter"]:
         names = {n for item in value.removeprefix("~").split() for n in _expanded(item)}
         allowed = allowed - names if value.startswith("~") else allowed | names
     file = folder / "calls"
