@@ -19,7 +19,7 @@ from qa_daemon.store.trend_series import BY_BEAM, SeriesName
 PAPER_FONT = "Libertinus Serif"
 WIDTH, VALUES_HEIGHT, PANEL_HEIGHT = 900, 220, 195
 SHORT = {"weighted average": "average", "limit of the average": "control limit"}
-MOST_BEHIND = 12
+MOST_BEHIND = 8
 """Of one machine, beside its headlines; the page of each trend has them all."""
 
 

@@ -23,6 +23,7 @@ from dashboards.reports.document import (
     Table,
 )
 from dashboards.reports.month_data import MonthData
+from dashboards.reports.month_limits import limits_blocks
 from dashboards.reports.month_pages import change_table, machine_blocks
 from dashboards.reports.month_process import FEWEST_DAYS
 from dashboards.web.about import ABOUT
@@ -78,6 +79,7 @@ def _blocks(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
     yield from _attention(data, titles)
     for machine in data.machines:
         yield from machine_blocks(data, machine, titles)
+    yield from limits_blocks(data, titles)
     yield from _clinic_wide(data)
     yield Heading("How to read this document", level=1, on_new_page=True)
     yield Items(MEANINGS)
@@ -145,10 +147,9 @@ def _attention(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
                 at = datetime.fromtimestamp(one.out.point_ns // 10**9, data.month.zone)
                 still.setdefault(one.out.analyzer, []).append(at)
         for test, times in still.items():
-            numbers = plural(len(times), "number")
             found.append(
-                f"{machine.name}, {titles.get(test, test.replace('_', ' '))}: {numbers} at ACTION "
-                f"or INVALID, the last {max(times):%Y-%m-%d %H:%M}"
+                f"{machine.name}, {titles.get(test, test.replace('_', ' '))}: {len(times)} at "
+                f"ACTION or INVALID, the last {max(times):%Y-%m-%d %H:%M}"
             )
     yield Heading("Not within limits again in the month")
     if found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from dashboards.reports.document import (
@@ -16,6 +16,7 @@ from dashboards.reports.document import (
     Paragraph,
     Table,
 )
+from dashboards.reports.month_answers import UNREADABLE
 from dashboards.reports.month_changes import Change
 from dashboards.reports.month_charts import (
     behind,
@@ -26,8 +27,8 @@ from dashboards.reports.month_charts import (
     title,
 )
 from dashboards.reports.month_data import MachineMonth, MonthData, OutOfLimits
-from dashboards.reports.month_process import Process
-from dashboards.reports.month_tally import MOST_EVENTS, MOST_LIMITS, InForce
+from dashboards.reports.month_process import FEWEST_DAYS, Process
+from dashboards.reports.month_tally import MOST_EVENTS
 from dashboards.web.wording import (
     LOOKS,
     MINUS,
@@ -58,7 +59,6 @@ def machine_blocks(
     yield from _out(data, machine, titles)
     yield from _processes(data, machine, titles)
     yield from _charts(data, machine, titles)
-    yield from _limits(data, machine, titles)
     yield from _changes(data, machine)
     yield from _versions(data, machine)
 
@@ -115,7 +115,7 @@ def _out(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> I
                 Column("Verdict"),
                 Column("Told, and within limits again", share=2.4),
             ],
-            [_call(data, one, titles) for one in calls[:MOST_CALLS]],
+            list(_calls(data, calls[:MOST_CALLS], titles)),
         )
         yield from _more(len(calls), MOST_CALLS)
     else:
@@ -149,25 +149,39 @@ def _more(count: int, most: int) -> Iterator[Block]:
         )
 
 
-def _call(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> list[Cell]:
-    out, zone = one.out, data.month.zone
+def _calls(
+    data: MonthData, found: Sequence[OutOfLimits], titles: Mapping[str, str]
+) -> Iterator[list[Cell]]:
+    """A row for each number; what is told of a test of a result is told once."""
+    before: tuple[int, str] | None = None
+    for one in found:
+        out, test = one.out, (one.out.result, one.out.analyzer)
+        limit = action_of(out.limits, out.unit) or tolerance_of(out.limits, out.unit)
+        at = instant(out.point_ns).astimezone(data.month.zone)
+        is_first = test != before
+        yield [
+            f"{at:%m-%d %H:%M}" if is_first else "",
+            f"{_what(data, one, titles)}; result {out.result}" if is_first else _number(data, one),
+            NONE if out.value is None else quantity(out.value, out.unit, out.limits),
+            limit or NONE,
+            Mark(LOOKS[out.verdict].name, LOOKS[out.verdict].word),
+            _told(data.month, one) if is_first else "",
+        ]
+        before = test
+
+
+def _told(month: Month, one: OutOfLimits) -> str:
     told = [
-        f"{m.sent_to}, {_when(data.month, m.sent_at)}" if m.sent_to else "message waits to be sent"
+        f"{m.sent_to}, {_when(month, m.sent_at)}" if m.sent_to else "message waits to be sent"
         for m in one.messages
     ] or ["no message of its own"]
     back = "not within limits again in the month"
+    if one.out.analyzer == UNREADABLE:
+        back = "not read since"
     if one.settled is not None:
-        at = instant(one.settled.point_ns).astimezone(zone)
+        at = instant(one.settled.point_ns).astimezone(month.zone)
         back = f"within limits {at:%m-%d %H:%M}, result {one.settled.result}"
-    limit = action_of(out.limits, out.unit) or tolerance_of(out.limits, out.unit)
-    return [
-        f"{instant(out.point_ns).astimezone(zone):%m-%d %H:%M}",
-        f"{_what(data, one, titles)}; result {out.result}",
-        NONE if out.value is None else quantity(out.value, out.unit, out.limits),
-        limit or NONE,
-        Mark(LOOKS[out.verdict].name, LOOKS[out.verdict].word),
-        f"{'; '.join(dict.fromkeys(told))}; {back}",
-    ]
+    return f"{'; '.join(dict.fromkeys(told))}; {back}"
 
 
 def _tolerance(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> list[Cell]:
@@ -226,11 +240,14 @@ def _how_far(one: OutOfLimits) -> float:
 
 
 def _what(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> str:
+    return f"{_title(titles, one.out.analyzer)}: {_number(data, one)}"
+
+
+def _number(data: MonthData, one: OutOfLimits) -> str:
     out = one.out
     declared = data.site.metrics.get(f"{out.analyzer}.{out.metric}")
     meaning = declared.meaning if declared else out.metric.replace("_", " ")
-    parts = [p for p in (meaning, out.place, out.energy, out.why) if p]
-    return f"{_title(titles, out.analyzer)}: {', '.join(parts)}"
+    return ", ".join(part for part in (meaning, out.place, out.energy, out.why) if part)
 
 
 def _processes(
@@ -238,9 +255,10 @@ def _processes(
 ) -> Iterator[Block]:
     if not machine.processes:
         return
+    told = [p for p in machine.processes if len(p.days) >= FEWEST_DAYS]
     yield Heading("Processes")
     rows: list[list[Cell]] = []
-    for p in machine.processes:
+    for p in told:
         said = title(metric_of(data, p), p.name, place_in(machine, p.name))
         usual = NONE
         if p.limits is not None:
@@ -255,21 +273,26 @@ def _processes(
                 f"{p.beyond} / {p.average_beyond}" if p.limits else NONE,
             ]
         )
-    yield Table(
-        [
+    if rows:
+        columns = [
             Column("Quantity, medians of days", share=1),
             Column("Days", right=True),
             Column("Mean", right=True),
             Column("Center ± sigma", right=True),
             Column("Cpk", right=True),
             Column("Days outside", right=True),
-        ],
-        rows,
-    )
-    said = "Days outside control limits: by value / by weighted average."
-    if any(p.cut for p in machine.processes):
-        said += " * since the last change in the month."
-    yield Paragraph(said)
+        ]
+        yield Table(columns, rows)
+        said = "Days outside control limits: by value / by weighted average."
+        if any(p.cut for p in told):
+            said += " * since the last change in the month."
+        yield Paragraph(said)
+    if fewer := len(machine.processes) - len(told):
+        series = "1 quantity has" if fewer == 1 else f"{fewer} quantities have"
+        yield Paragraph(
+            f"{series} values on fewer than {FEWEST_DAYS} days, which say little of a process; "
+            "they are in the workbook."
+        )
 
 
 def _charts(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
@@ -294,47 +317,6 @@ def _chart(
 ) -> Iterator[Block]:
     test, place = _title(titles, process.name.analyzer), place_in(machine, process.name)
     yield picture(data, process, (test, place), average=average)
-
-
-def _limits(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
-    if not machine.tally.limits:
-        return
-    yield Heading("Limits in force")
-    rows: list[list[Cell]] = []
-    for (test, metric, judged_as), known in sorted(machine.tally.limits.items()):
-        declared = data.site.metrics.get(f"{test}.{metric}")
-        meaning = declared.meaning if declared else metric.replace("_", " ")
-        of = f" ({judged_as.replace('_', ' ')})" if judged_as else ""
-        rows += _in_force(data, f"{_title(titles, test)}: {meaning}{of}", known.values())
-    yield Table(
-        [
-            Column("Quantity", share=3),
-            Column("Tolerance"),
-            Column("Action"),
-            Column("From, to"),
-            Column("Source", share=2.2),
-        ],
-        rows,
-    )
-
-
-def _in_force(data: MonthData, what: str, known: Collection[InForce]) -> Iterator[list[Cell]]:
-    """A row for each, or one where they follow the reference value of each result."""
-    of_month = (min(k.first_ns for k in known), max(k.last_ns for k in known))
-    if len(known) > MOST_LIMITS:
-        by_reference = "by reference value"
-        sources = "; ".join(dict.fromkeys(data.scrub(k.limits.source) for k in known))
-        yield [what, by_reference, by_reference, "all month", sources]
-        return
-    for k in known:
-        span = "all month"
-        if len(known) > 1 and (k.first_ns, k.last_ns) != of_month:
-            first, last = (
-                instant(ns).astimezone(data.month.zone) for ns in (k.first_ns, k.last_ns)
-            )
-            span = f"{first:%m-%d} to {last:%m-%d}"
-        tolerance, action = tolerance_of(k.limits, k.unit), action_of(k.limits, k.unit)
-        yield [what, tolerance or NONE, action or NONE, span, data.scrub(k.limits.source)]
 
 
 def _changes(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
@@ -412,7 +394,7 @@ def _versions(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
     if len({row.site_hash for row in machine.made_with}) > 1:
         yield Paragraph(
             "The settings of the site file (machines, limits, analyzers) changed where their "
-            "fingerprint differs; limits that differ stand above with the days of each."
+            "fingerprint differs; the chapter of limits has what that changed."
         )
 
 

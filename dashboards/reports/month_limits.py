@@ -1,0 +1,115 @@
+"""The chapter of limits: by which each quantity was judged, on which machines, since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from analyzers.core import Limits
+from dashboards.reports.document import Block, Cell, Column, Heading, Paragraph, Table
+from dashboards.reports.month_data import MachineMonth, MonthData
+from dashboards.reports.month_tally import InForce, MetricKey
+from dashboards.web.wording import action_of, instant, tolerance_of
+
+NONE = "\N{EN DASH}"
+ALL_MONTH = "all month"
+BY_REFERENCE = "by the reference value of each: "
+Row = tuple[str, str, str, str]
+"""Tolerance, action, days, source."""
+
+
+def limits_blocks(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
+    """One table for the clinic: machines that are judged alike share a row."""
+    found: dict[tuple[MetricKey, Row], list[str]] = {}
+    for machine in data.machines:
+        for key, row in _rows(data, machine):
+            found.setdefault((key, row), []).append(machine.name)
+    if not found:
+        return
+    of_class: dict[str, list[str]] = {}
+    for one in data.machines:
+        if one.tally.judged and one.machine is not None:
+            of_class.setdefault(one.machine.machine_class, []).append(one.name)
+    yield Heading("Limits in force", level=1, on_new_page=True)
+    yield Paragraph(
+        "As numbers of the month were judged by them. Limits that changed have a row for each, "
+        "with the first and last day of records that were judged so."
+    )
+    rows: list[list[Cell]] = []
+    for ((test, metric, judged_as), row), machines in sorted(found.items(), key=_first):
+        declared = data.site.metrics.get(f"{test}.{metric}")
+        meaning = declared.meaning if declared else metric.replace("_", " ")
+        of = f" ({judged_as.replace('_', ' ')})" if judged_as else ""
+        tolerance, action, span, source = row
+        days = "" if span == ALL_MONTH else f"; {span}"
+        on = ", ".join(_together(machines, of_class))
+        title = titles.get(test, test.replace("_", " "))
+        rows.append([f"{title}: {meaning}{of}", tolerance, action, f"{on}{days}", source])
+    yield Table(
+        [
+            Column("Quantity", share=3),
+            Column("Tolerance", share=1),
+            Column("Action", share=1),
+            Column("Machines", share=1.1),
+            Column("Source", share=2),
+        ],
+        rows,
+    )
+
+
+def _together(machines: Sequence[str], of_class: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Machines by name; all of a class, where they are several, by its name."""
+    left = list(machines)
+    for name, members in of_class.items():
+        if len(members) > 1 and set(members) <= set(left):
+            yield f"all {name}"
+            left = [one for one in left if one not in members]
+    yield from left
+
+
+def _first(item: tuple[tuple[MetricKey, Row], list[str]]) -> tuple[object, ...]:
+    (key, row), machines = item
+    return key, machines, row
+
+
+def _rows(data: MonthData, machine: MachineMonth) -> Iterator[tuple[MetricKey, Row]]:
+    for key, known in machine.tally.limits.items():
+        by_source: dict[str, list[InForce]] = {}
+        for each in known.values():
+            by_source.setdefault(each.limits.source, []).append(each)
+        is_one = len(by_source) == 1
+        for source, found in by_source.items():
+            found.sort(key=lambda one: (one.first_ns, one.last_ns))
+            overlap = any(a.last_ns >= b.first_ns for a, b in pairwise(found))
+            said = data.scrub(source)
+            if overlap:
+                span = ALL_MONTH if is_one else _span(data, found)
+                yield key, (*_between(found), span, said)
+                continue
+            for one in found:
+                span = ALL_MONTH if is_one and len(found) == 1 else _span(data, [one])
+                yield key, (*_words(one.limits, one.unit), span, said)
+
+
+def _between(found: Sequence[InForce]) -> tuple[str, str]:
+    """Limits that follow a reference value, from the narrowest to the widest."""
+    unit = found[0].unit
+    ordered = sorted((one.limits for one in found), key=_width)
+    low, high = _words(ordered[0], unit), _words(ordered[-1], unit)
+    both = [a if a == b else f"{BY_REFERENCE}{a} to {b}" for a, b in zip(low, high, strict=True)]
+    return both[0], both[1]
+
+
+def _width(limits: Limits) -> float:
+    return sum(abs(bound) for bound in limits.bounds)
+
+
+def _words(limits: Limits, unit: str) -> tuple[str, str]:
+    return tolerance_of(limits, unit) or NONE, action_of(limits, unit) or NONE
+
+
+def _span(data: MonthData, found: Sequence[InForce]) -> str:
+    zone = data.month.zone
+    first = instant(min(one.first_ns for one in found)).astimezone(zone)
+    last = instant(max(one.last_ns for one in found)).astimezone(zone)
+    return f"{first:%m-%d} to {last:%m-%d}"
