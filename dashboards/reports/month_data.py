@@ -29,6 +29,8 @@ from qa_daemon.store.service_events import StoredEvent
 from qa_daemon.store.store import Store
 from qa_daemon.store.trend_series import SeriesName
 
+CLEARED, NOT_EXAMINED = "Cleared", "result not examined"
+"""Titles of messages, as alerts write them."""
 OF_NO_MACHINE = "no machine of the site file"
 Write = Callable[[str, Any, str], None]
 """Takes each judged number as it is read: machine, row, and the place that may be told."""
@@ -38,7 +40,8 @@ Write = Callable[[str, Any, str], None]
 class OutOfLimits:
     """One number that was out, who was told, and when the test was back; None: not in this month.
 
-    `messages` of the result itself; while an incident is open, further breaches raise none.
+    `messages` are those about this test of this result; while an incident is open, further
+    breaches raise none.
     """
 
     out: Out
@@ -82,7 +85,7 @@ class MachineMonth:
 class MonthData:
     """The month.  `as_of` is the instant of the newest result where the month is not over.
 
-    `scrub` takes what identifies somebody out of a typed text.
+    `scrub` takes what identifies somebody out of a typed text; `titles` name the analyzers.
     """
 
     site: Site
@@ -93,6 +96,7 @@ class MonthData:
     sealed: Sealed | None
     behind: int
     scrub: Scrub
+    titles: Mapping[str, str]
     machines: Sequence[MachineMonth] = field(default_factory=list)
     changes: Sequence[Change] = field(default_factory=list)
     """Those that are of no machine of its own."""
@@ -106,9 +110,17 @@ class MonthData:
 
 
 def gather(
-    site: Site, store: Store, month: Month, only: str | None = None, write: Write | None = None
+    site: Site,
+    store: Store,
+    month: Month,
+    titles: Mapping[str, str],
+    only: str | None = None,
+    write: Write | None = None,
 ) -> MonthData:
-    """Read a month; `only` one machine of it.  `write` is handed every judged number."""
+    """Read a month; `only` one machine of it.  `write` is handed every judged number.
+
+    `titles` are the analyzers' names as messages have them.
+    """
     is_over = site.clock() >= month.until
     with store.read() as connection:
         newest = month_records.newest_ns(connection, month)
@@ -118,9 +130,8 @@ def gather(
         acts = changes(connection, month, scrub)
         names = [only] if only is not None else _names(site, connection, month)
         told = list(_labels(site, names))
-        machines = [
-            _machine(site, store, connection, (month, days), one, acts, write) for one in told
-        ]
+        source = _Source(site, store, connection, titles, month, days)
+        machines = [_machine(source, one, acts, write) for one in told]
         shown = {name for name, _ in told}
         return MonthData(
             site=site,
@@ -134,6 +145,7 @@ def gather(
             machines=machines,
             changes=[] if only else [act for act in acts if act.machine not in shown],
             limits_set=_limits_set(site, month, only),
+            titles=titles,
         )
 
 
@@ -156,17 +168,24 @@ def _labels(site: Site, names: Sequence[str | None]) -> Iterator[tuple[str | Non
         yield name, f"{OF_NO_MACHINE} ({others})" if others > 1 else OF_NO_MACHINE
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    site: Site
+    store: Store
+    connection: Connection
+    titles: Mapping[str, str]
+    month: Month
+    days: Sequence[date]
+
+
 def _machine(
-    site: Site,
-    store: Store,
-    connection: Connection,
-    when: tuple[Month, Sequence[date]],
+    source: _Source,
     named: tuple[str | None, str],
     acts: Iterable[Change],
     write: Write | None,
 ) -> MachineMonth:
-    (month, days), (name, label) = when, named
-    machine = site.machine_named(name)
+    (name, label), month, connection = named, source.month, source.connection
+    machine = source.site.machine_named(name)
     tally = Tally(month, name or "", places_of(machine))
     for row in month_records.judged(connection, month, name):
         tally.add(row)
@@ -179,7 +198,7 @@ def _machine(
     unread = month_records.unreadable(connection, month, name)
     out = [*tally.out, *answered.unanswered, *(unreadable(row) for row in unread)]
     out.sort(key=lambda one: (one.point_ns, one.result, one.analyzer, one.metric))
-    events = service_events.every(store, name, month.since_ns) if name else []
+    events = service_events.every(source.store, name, month.since_ns) if name else []
     return MachineMonth(
         name=label,
         machine=machine,
@@ -187,33 +206,39 @@ def _machine(
         answers=answered.counts,
         versions={test: sorted(known) for test, known in sorted(answered.versions.items())},
         tally=tally,
-        out=_with_messages(connection, out, answered),
+        out=_with_messages(source, out, answered),
         out_count=sum(tally.out_count.values()) + len(out) - len(tally.out),
         unreadable=len(unread),
-        idle=[day for day in days if day not in answered.days],
+        idle=[day for day in source.days if day not in answered.days],
         made_with=month_records.made_with(connection, month, name),
         processes=[
-            process_of(store, month, series, found, events)
-            for series, found in sorted(tally.days.items(), key=lambda item: _order(site, item[0]))
+            process_of(source.store, month, series, found, events)
+            for series, found in sorted(
+                tally.days.items(), key=lambda item: _order(source.site, item[0])
+            )
         ],
         changes=[act for act in acts if act.machine == name and name is not None],
         events=[event for event in events if event.event.point_ns < month.until_ns],
     )
 
 
-def _with_messages(
-    connection: Connection, out: Sequence[Out], answered: Answers
-) -> list[OutOfLimits]:
+def _with_messages(source: _Source, out: Sequence[Out], answered: Answers) -> list[OutOfLimits]:
     about = [one.result for one in out if one.verdict >= Verdict.ACTION]
-    said = month_records.messages(connection, about)
+    said = month_records.messages(source.connection, about)
     found = []
     for one in out:
         calls = one.verdict >= Verdict.ACTION
-        mine = [m for m in said.get(one.result, ()) if not m.title.startswith("Cleared")]
+        test = source.titles.get(one.analyzer, one.analyzer)
+        mine = [m for m in said.get(one.result, ()) if _is_about(m.title, test)]
         found.append(
             OutOfLimits(one, mine if calls else (), answered.settled(one) if calls else None)
         )
     return found
+
+
+def _is_about(title: str, test: str) -> bool:
+    """Whether a message told of a test that went wrong: its title names the tests it is about."""
+    return not title.startswith(CLEARED) and (test in title or NOT_EXAMINED in title)
 
 
 def _limits_set(site: Site, month: Month, only: str | None) -> list[LimitsEntry]:

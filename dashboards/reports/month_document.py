@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from dashboards.reports.document import (
@@ -52,8 +52,8 @@ MEANINGS = (
 )
 
 
-def document(data: MonthData, titles: Mapping[str, str], paper: Paper = "a4") -> Document:
-    """The month; `titles` are the analyzers' names as people know them."""
+def document(data: MonthData, paper: Paper = "a4") -> Document:
+    """The month;"""
     of = f", {data.only}" if data.only else ""
     sealed = f"audit row {data.sealed.seq}, {data.sealed.hash[:12]}…" if data.sealed else "no audit"
     return Document(
@@ -63,7 +63,7 @@ def document(data: MonthData, titles: Mapping[str, str], paper: Paper = "a4") ->
         running=f"Machine QA {data.month.name}{of}{_state(data)}",
         footer=f"QA Daemon {SOFTWARE}, {sealed}",
         as_of=data.month.until,
-        blocks=tuple(_blocks(data, titles)),
+        blocks=tuple(_blocks(data)),
         paper=paper,
     )
 
@@ -72,14 +72,14 @@ def _state(data: MonthData) -> str:
     return "" if data.is_over else " (incomplete)"
 
 
-def _blocks(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
+def _blocks(data: MonthData) -> Iterator[Block]:
     yield from _front(data)
     yield Heading("The month at a glance", level=1)
     yield _summary(data)
-    yield from _attention(data, titles)
+    yield from _attention(data)
     for machine in data.machines:
-        yield from machine_blocks(data, machine, titles)
-    yield from limits_blocks(data, titles)
+        yield from machine_blocks(data, machine)
+    yield from limits_blocks(data)
     yield from _clinic_wide(data)
     yield Heading("How to read this document", level=1, on_new_page=True)
     yield Items(MEANINGS)
@@ -137,7 +137,7 @@ def _mark(verdict: Verdict) -> Mark:
     return Mark(LOOKS[verdict].name, LOOKS[verdict].word)
 
 
-def _attention(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
+def _attention(data: MonthData) -> Iterator[Block]:
     """What was at ACTION or INVALID and was not within its limits again in the month."""
     found = []
     for machine in data.machines:
@@ -148,7 +148,7 @@ def _attention(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
                 still.setdefault(one.out.analyzer, []).append(at)
         for test, times in still.items():
             found.append(
-                f"{machine.name}, {titles.get(test, test.replace('_', ' '))}: {len(times)} at "
+                f"{machine.name}, {data.titles.get(test, test.replace('_', ' '))}: {len(times)} at "
                 f"ACTION or INVALID, the last {max(times):%Y-%m-%d %H:%M}"
             )
     yield Heading("Not within limits again in the month")

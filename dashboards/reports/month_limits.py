@@ -18,7 +18,7 @@ Row = tuple[str, str, str, str]
 """Tolerance, action, days, source."""
 
 
-def limits_blocks(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]:
+def limits_blocks(data: MonthData) -> Iterator[Block]:
     """One table for the clinic: machines that are judged alike share a row."""
     found: dict[tuple[MetricKey, Row], list[str]] = {}
     for machine in data.machines:
@@ -43,7 +43,7 @@ def limits_blocks(data: MonthData, titles: Mapping[str, str]) -> Iterator[Block]
         tolerance, action, span, source = row
         days = "" if span == ALL_MONTH else f"; {span}"
         on = ", ".join(_together(machines, of_class))
-        title = titles.get(test, test.replace("_", " "))
+        title = data.titles.get(test, test.replace("_", " "))
         rows.append([f"{title}: {meaning}{of}", tolerance, action, f"{on}{days}", source])
     yield Table(
         [

@@ -66,7 +66,7 @@ def write_package(
 
 def month_pdf(site: Site, store: Store, month: Month, titles: Mapping[str, str]) -> bytes:
     """The printed document alone; the same bytes as in the package."""
-    return _pdf(site, gather(site, store, month), titles)
+    return _pdf(site, gather(site, store, month, titles))
 
 
 def write_zip(files: Sequence[Path], path: Path) -> None:
@@ -98,16 +98,16 @@ def _write(
         folder / f"{stem}.{ending}" for ending in ("csv", "json", "xlsx", "pdf")
     )
     with _measurements(table, month) as write:
-        data = gather(site, store, month, only, write)
+        data = gather(site, store, month, titles, only, write)
     told.write_text(_json(data), "utf-8")
     write_workbook(data, book)
-    paper.write_bytes(_pdf(site, data, titles))
+    paper.write_bytes(_pdf(site, data))
     return [paper, book, table, told]
 
 
-def _pdf(site: Site, data: MonthData, titles: Mapping[str, str]) -> bytes:
+def _pdf(site: Site, data: MonthData) -> bytes:
     paper: Paper = site.file.site.paper
-    return pdf(document(data, titles, paper))
+    return pdf(document(data, paper))
 
 
 def _json(data: MonthData) -> str:

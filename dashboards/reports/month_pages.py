@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from dashboards.reports.document import (
@@ -47,18 +47,16 @@ MOST_CALLS, MOST_TOLERANCE = 300, 40
 NONE = "\N{EN DASH}"
 
 
-def machine_blocks(
-    data: MonthData, machine: MachineMonth, titles: Mapping[str, str]
-) -> Iterator[Block]:
+def machine_blocks(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
     """The chapter."""
     yield Heading(machine.name, level=1, on_new_page=True)
     yield _facts(data, machine)
     if not machine.records:
         yield Paragraph("There is no result of this machine in the month.")
-    yield from _tests(machine, titles)
-    yield from _out(data, machine, titles)
-    yield from _processes(data, machine, titles)
-    yield from _charts(data, machine, titles)
+    yield from _tests(data, machine)
+    yield from _out(data, machine)
+    yield from _processes(data, machine)
+    yield from _charts(data, machine)
     yield from _changes(data, machine)
     yield from _versions(data, machine)
 
@@ -77,7 +75,7 @@ def _facts(data: MonthData, machine: MachineMonth) -> Facts:
     return Facts(rows)
 
 
-def _tests(machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
+def _tests(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
     if machine.answers:
         yield Heading("Tests by verdict")
         columns = [
@@ -87,7 +85,7 @@ def _tests(machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
         ]
         rows = [
             [
-                _title(titles, test),
+                _title(data, test),
                 ", ".join(machine.versions[test]),
                 *(str(counts[v]) if counts[v] else NONE for v in Verdict),
             ]
@@ -99,7 +97,7 @@ def _tests(machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
         yield Paragraph(f"{plural(len(machine.idle), 'day')}: {_runs(machine.idle)}.")
 
 
-def _out(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
+def _out(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
     calls = [one for one in machine.out if one.calls]
     others = [one for one in machine.out if not one.calls]
     if not machine.answers and not machine.out:
@@ -115,14 +113,14 @@ def _out(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> I
                 Column("Verdict"),
                 Column("Told, and within limits again", share=2.4),
             ],
-            list(_calls(data, calls[:MOST_CALLS], titles)),
+            list(_calls(data, calls[:MOST_CALLS])),
         )
         yield from _more(len(calls), MOST_CALLS)
     else:
         yield Paragraph("None.")
     yield Heading("At TOLERANCE")
     if len(others) > MOST_TOLERANCE:
-        yield _grouped(data, others, titles)
+        yield _grouped(data, others)
         yield Paragraph(f"{len(others)} numbers; the tables of this package have each of them.")
     elif others:
         columns = [
@@ -132,7 +130,7 @@ def _out(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> I
             Column("Tolerance"),
             Column("Result", right=True),
         ]
-        yield Table(columns, [_tolerance(data, one, titles) for one in others])
+        yield Table(columns, [_tolerance(data, one) for one in others])
     else:
         yield Paragraph("None.")
     if machine.out_count > len(machine.out):
@@ -149,9 +147,7 @@ def _more(count: int, most: int) -> Iterator[Block]:
         )
 
 
-def _calls(
-    data: MonthData, found: Sequence[OutOfLimits], titles: Mapping[str, str]
-) -> Iterator[list[Cell]]:
+def _calls(data: MonthData, found: Sequence[OutOfLimits]) -> Iterator[list[Cell]]:
     """A row for each number; what is told of a test of a result is told once."""
     before: tuple[int, str] | None = None
     for one in found:
@@ -161,7 +157,7 @@ def _calls(
         is_first = test != before
         yield [
             f"{at:%m-%d %H:%M}" if is_first else "",
-            f"{_what(data, one, titles)}; result {out.result}" if is_first else _number(data, one),
+            f"{_what(data, one)}; result {out.result}" if is_first else _number(data, one),
             NONE if out.value is None else quantity(out.value, out.unit, out.limits),
             limit or NONE,
             Mark(LOOKS[out.verdict].name, LOOKS[out.verdict].word),
@@ -184,18 +180,18 @@ def _told(month: Month, one: OutOfLimits) -> str:
     return f"{'; '.join(dict.fromkeys(told))}; {back}"
 
 
-def _tolerance(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> list[Cell]:
+def _tolerance(data: MonthData, one: OutOfLimits) -> list[Cell]:
     out = one.out
     return [
         f"{instant(out.point_ns).astimezone(data.month.zone):%m-%d %H:%M}",
-        _what(data, one, titles),
+        _what(data, one),
         NONE if out.value is None else quantity(out.value, out.unit, out.limits),
         tolerance_of(out.limits, out.unit) or NONE,
         str(out.result),
     ]
 
 
-def _grouped(data: MonthData, found: Sequence[OutOfLimits], titles: Mapping[str, str]) -> Table:
+def _grouped(data: MonthData, found: Sequence[OutOfLimits]) -> Table:
     """A row for each quantity and beam: how often, on how many days, and how far out."""
     groups: dict[tuple[str, ...], list[OutOfLimits]] = {}
     for one in found:
@@ -208,7 +204,7 @@ def _grouped(data: MonthData, found: Sequence[OutOfLimits], titles: Mapping[str,
         out = worst.out
         rows.append(
             [
-                _what(data, worst, titles),
+                _what(data, worst),
                 str(len(group)),
                 str(len({at.date() for at in times})),
                 NONE if out.value is None else quantity(out.value, out.unit, out.limits),
@@ -239,8 +235,8 @@ def _how_far(one: OutOfLimits) -> float:
     return max(over, under)
 
 
-def _what(data: MonthData, one: OutOfLimits, titles: Mapping[str, str]) -> str:
-    return f"{_title(titles, one.out.analyzer)}: {_number(data, one)}"
+def _what(data: MonthData, one: OutOfLimits) -> str:
+    return f"{_title(data, one.out.analyzer)}: {_number(data, one)}"
 
 
 def _number(data: MonthData, one: OutOfLimits) -> str:
@@ -250,9 +246,7 @@ def _number(data: MonthData, one: OutOfLimits) -> str:
     return ", ".join(part for part in (meaning, out.place, out.energy, out.why) if part)
 
 
-def _processes(
-    data: MonthData, machine: MachineMonth, titles: Mapping[str, str]
-) -> Iterator[Block]:
+def _processes(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
     if not machine.processes:
         return
     told = [p for p in machine.processes if len(p.days) >= FEWEST_DAYS]
@@ -265,7 +259,7 @@ def _processes(
             usual = f"{number(p.limits.center)} ± {number(p.limits.sigma)}"
         rows.append(
             [
-                f"{_title(titles, p.name.analyzer)}: {said}",
+                f"{_title(data, p.name.analyzer)}: {said}",
                 f"{p.n}{' *' if p.cut else ''}",
                 quantity(p.mean, p.unit),
                 usual,
@@ -295,27 +289,26 @@ def _processes(
         )
 
 
-def _charts(data: MonthData, machine: MachineMonth, titles: Mapping[str, str]) -> Iterator[Block]:
+def _charts(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
     first, more = headlines(machine), behind(machine)
     if first:
         yield Heading("Control charts")
     for process in first:
-        yield from _chart(data, machine, process, titles, average=True)
+        yield from _chart(data, machine, process, average=True)
     if more:
         yield Heading("Further charts: out of limits, or not as usual")
     for process in more:
-        yield from _chart(data, machine, process, titles, average=False)
+        yield from _chart(data, machine, process, average=False)
 
 
 def _chart(
     data: MonthData,
     machine: MachineMonth,
     process: Process,
-    titles: Mapping[str, str],
     *,
     average: bool,
 ) -> Iterator[Block]:
-    test, place = _title(titles, process.name.analyzer), place_in(machine, process.name)
+    test, place = _title(data, process.name.analyzer), place_in(machine, process.name)
     yield picture(data, process, (test, place), average=average)
 
 
@@ -412,8 +405,8 @@ def _runs(days: Sequence[date]) -> str:
     return ", ".join(words)
 
 
-def _title(titles: Mapping[str, str], test: str) -> str:
-    return titles.get(test, test.replace("_", " "))
+def _title(data: MonthData, test: str) -> str:
+    return data.titles.get(test, test.replace("_", " "))
 
 
 def _when(month: Month, text: str | None) -> str:

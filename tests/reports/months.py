@@ -158,9 +158,26 @@ def fill_february(clinic: MonthClinic) -> dict[str, int]:
     strange = leaf_report(at, 0.03)
     ids["strange"] = clinic.deliver(SECRETS["serial"], at, strange)
     _say_hostile_things(clinic)
-    clinic.tell(ids["TB1-9-1"], "ACTION TB1: MLC", "Physicist A by mailto", "2026-02-10T07:16:00Z")
-    clinic.tell(ids["TB1-9-2"], "Cleared TB1: MLC", "Physicist B by ntfy", "2026-02-10T08:16:00Z")
-    clinic.tell(ids["old"], "ACTION TB1: MLC", "Physicist A by mailto", "2026-02-12T17:01:00Z")
+    clinic.tell(
+        ids["TB1-9-1"],
+        "ACTION TB1: MLC leaf positions",
+        "Physicist A by mailto",
+        "2026-02-10T07:16:00Z",
+    )
+    clinic.tell(
+        ids["TB1-9-2"],
+        "Cleared TB1: MLC leaf positions",
+        "Physicist B by ntfy",
+        "2026-02-10T08:16:00Z",
+    )
+    clinic.tell(ids["TB1-9-1"], "Cleared TB1: Axes", "Physicist B by ntfy", "2026-02-10T07:17:00Z")
+    clinic.tell(ids["TB1-9-1"], "ACTION TB1: Axes", "Physicist B by ntfy", "2026-02-10T07:18:00Z")
+    clinic.tell(
+        ids["old"],
+        "ACTION TB1: MLC leaf positions",
+        "Physicist A by mailto",
+        "2026-02-12T17:01:00Z",
+    )
     clinic.tell(ids["unanswered"], "INVALID TB1: Axes", None, None)
     return ids
 

@@ -128,7 +128,9 @@ def test_messages_about_a_result_that_was_replaced_are_told_of_what_replaced_it(
 ) -> None:
     clinic, at = MonthClinic(tmp_path, NOW), datetime(2026, 2, 3, 9, tzinfo=BERLIN)
     first = clinic.deliver("TB1", at, leaf_report(at, 0.5))
-    clinic.tell(first, "ACTION TB1: MLC", "Physicist A by mailto", "2026-02-03T08:01:00Z")
+    clinic.tell(
+        first, "ACTION TB1: MLC leaf positions", "Physicist A by mailto", "2026-02-03T08:01:00Z"
+    )
     second = clinic.again("TB1", at, leaf_report(at, 0.5))
     clinic.again("TB1", at, leaf_report(at, 0.5))
     third = clinic.clinic.queries.last_result_id()
