@@ -170,7 +170,8 @@ def fill_february(clinic: MonthClinic) -> dict[str, int]:
         "Physicist B by ntfy",
         "2026-02-10T08:16:00Z",
     )
-    clinic.tell(ids["TB1-9-1"], "Cleared TB1: Axes", "Physicist B by ntfy", "2026-02-10T07:17:00Z")
+    cleared = "Cleared TB1: MLC leaf positions"
+    clinic.tell(ids["TB1-9-1"], cleared, "Physicist B by ntfy", "2026-02-10T07:17:00Z")
     clinic.tell(ids["TB1-9-1"], "ACTION TB1: Axes", "Physicist B by ntfy", "2026-02-10T07:18:00Z")
     clinic.tell(
         ids["old"],
