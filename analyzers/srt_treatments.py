@@ -86,7 +86,8 @@ class TreatmentInputs:
     """What the clinic knew of the unit when it treated.
 
     `tables` are those that a physicist signed and that count on that day, one of a kind.  `blocked`
-    says why the unit must not have treated, None where it might.
+    says why the unit must not have treated, None where it might.  `copies` is the number of other
+    records of the fraction that are of the same second, which are not counted.
     """
 
     unit: RegisteredUnit
@@ -95,6 +96,7 @@ class TreatmentInputs:
     end_effect: AcceptedEndEffect | None = None
     blocked: str | None = None
     other_parts: tuple[OtherPart, ...] = ()
+    copies: int = 0
 
     @property
     def others_gy(self) -> float:

@@ -88,6 +88,7 @@ class OutputDesk:
             end_effect=found.end_effect,
             blocked=found.blocked,
             other_parts=tuple(part for _, part in found.others),
+            copies=len(found.copies),
         )
         return job.model_copy(update={"treatment": inputs}), (asked, found)
 

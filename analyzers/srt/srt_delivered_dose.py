@@ -61,6 +61,10 @@ TIME_NEEDED = Metric(
 )
 TIME_DIFFERENCE = Metric("time_difference", "s", "Time given minus the time needed")
 OUTPUT_AGE = Metric("output_age", "d", "Age of the accepted output at the treatment")
+SAME_SECOND = (
+    "another record of this fraction is of the same second: it was taken for a copy and not "
+    "counted; if both were given, correct the time of one"
+)
 METRICS = (
     *(SURFACE_DOSE, PRESCRIBED_DOSE, ULTRASOUND_DOSE, DOSE_ERROR, ULTRASOUND_ERROR),
     *(UNCERTAINTY_K1, UNCERTAINTY_K2, TIME_NEEDED, TIME_DIFFERENCE, OUTPUT_AGE),
@@ -110,6 +114,8 @@ def _analyze(treatment: SrtTreatment, settings: DeliveredDoseSettings) -> Analys
     if inputs.other_parts:
         results = ", ".join(str(other.result) for other in inputs.other_parts)
         notes.append(f"other records of this fraction are counted with it: results {results}")
+    if inputs.copies:
+        notes.append(SAME_SECOND)
     if treatment.fraction > treatment.fractions_planned:
         notes.append("a fraction more than planned")
     return Analysis(found, notes=[*chain.notes, *notes])

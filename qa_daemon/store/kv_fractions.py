@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select
 
 from analyzers.srt_treatments import AcceptedEndEffect, AcceptedOutput, OtherPart
 from qa_daemon.fractions import NANO
@@ -31,6 +31,7 @@ ANALYZER, OUTPUTS = "srt_delivered_dose", "srt_output"
 DOSE = "prescribed_depth_dose"
 WATER = " water"
 NOT_USED = "not used"
+COPY = "copy"
 ACCEPTED = (int(Verdict.PASS), int(Verdict.TOLERANCE))
 SAME_SECOND_NS = 999_000_000
 """Points of one second are told apart by their milliseconds."""
@@ -70,11 +71,14 @@ class FoundInputs:
     end_effect: AcceptedEndEffect | None
     blocked: str | None
     others: tuple[tuple[int, OtherPart], ...]
+    copies: tuple[int, ...] = ()
+    """Files of records of the same fraction and second: no parts of it."""
 
     @property
-    def doses(self) -> dict[str, float | None]:
-        """The other records of the fraction by file."""
-        return {str(file): part.dose_gy for file, part in self.others}
+    def doses(self) -> dict[str, float | str | None]:
+        """The other records of the fraction by file; of a copy that it was taken for one."""
+        of_parts = {str(file): part.dose_gy for file, part in self.others}
+        return of_parts | {str(file): COPY for file in self.copies}
 
 
 class KvFractions:
@@ -135,6 +139,9 @@ class KvFractions:
         for other in _others(connection, of, file.id, saved.point_ns):
             if json.loads(other.used).get(str(file.id), NOT_USED) != dose_gy:
                 queue_all(connection, [other.file])
+        for copy in _copies(connection, of, file.id, saved.point_ns):
+            if json.loads(copy.used).get(str(file.id)) != COPY:
+                queue_all(connection, [copy.file])
         if used is not None and _find(connection, used[0]) != used[1]:
             move(connection, file.id, Event.INPUT_CAME)
 
@@ -172,6 +179,7 @@ def _find(connection: Connection, asked: Asked) -> FoundInputs:
         _end_effect(connection, asked),
         _blocked(connection, asked),
         tuple((o.file, OtherPart(o.dose_gy, o.result)) for o in others),
+        tuple(o.file for o in _copies(connection, of, asked.file, asked.point_ns)),
     )
 
 
@@ -275,6 +283,23 @@ def _others(connection: Connection, of: _Fraction, file: int, point_ns: int) -> 
     A record of the same second is a copy: no two parts of a fraction begin at once.
     """
     second_ns = point_ns // NANO * NANO
+    apart = or_(
+        kv_fractions.c.point_ns < second_ns,
+        kv_fractions.c.point_ns >= second_ns + NANO,
+    )
+    return _records(connection, of, file, apart)
+
+
+def _copies(connection: Connection, of: _Fraction, file: int, point_ns: int) -> list[Row[Any]]:
+    """The other records of a fraction that are of the same second."""
+    second_ns = point_ns // NANO * NANO
+    together = kv_fractions.c.point_ns.between(second_ns, second_ns + NANO - 1)
+    return _records(connection, of, file, together)
+
+
+def _records(
+    connection: Connection, of: _Fraction, file: int, when: ColumnElement[bool]
+) -> list[Row[Any]]:
     query = (
         select(kv_fractions)
         .where(
@@ -282,10 +307,7 @@ def _others(connection: Connection, of: _Fraction, file: int, point_ns: int) -> 
             kv_fractions.c.fraction == of.number,
             kv_fractions.c.day == of.day.isoformat(),
             kv_fractions.c.file != file,
-            or_(
-                kv_fractions.c.point_ns < second_ns,
-                kv_fractions.c.point_ns >= second_ns + NANO,
-            ),
+            when,
         )
         .order_by(kv_fractions.c.file)
     )

@@ -182,6 +182,16 @@ def test_a_copy_of_a_record_is_no_part_of_its_fraction(tmp_path: Path) -> None:
         clinic.process()
         assert [error_of(r) for r in treated(clinic)] == [pytest.approx(-50.0)] * 2
         assert [r.verdict for r in treated(clinic)] == [Verdict.ACTION] * 2
+        # Both say so: two real parts stamped with one second would look the same.
+        notes = ["; ".join(r.analyses[0].notes) for r in treated(clinic)]
+        assert all(
+            "of the same second: it was taken for a copy and not counted" in n for n in notes
+        )
+        drop(clinic, "1.json", parts_s=[half_s], datetime=later(0.2))
+        assert [error_of(r) for r in treated(clinic)] == [pytest.approx(0.0, abs=1e-9)] * 2
+        assert not any(
+            "of the same second" in n for r in treated(clinic) for n in r.analyses[0].notes
+        )
 
 
 @pytest.mark.parametrize("whole_first", [True, False])
