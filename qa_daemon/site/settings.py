@@ -306,7 +306,7 @@ class SiteFile(Model):
         _unique("plan_class", [c.name for c in self.plan_class])
         titles = [m.ae_title for m in self.machine if m.ae_title is not None]
         _unique("machine", titles, "have the AE title")
-        _unique("instrument", [f"{i.kind} {i.serial}" for i in self.instrument])
+        _unique("instrument", [f"{i.kind} {i.serial.casefold()}" for i in self.instrument])
         if self.dicom is not None:
             self.dicom.check(titles, self.ingest.largest_file_mb)
         people = {p.name: p for p in self.person}

@@ -67,10 +67,14 @@ class SrtUnit(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> SrtUnit:
-        pairs = [(beam.kvp, beam.filter) for beam in self.beams]
+        # Files are read with no regard to case: `f2` and `F2` would be the first of them.
+        pairs = [(beam.kvp, beam.filter.strip().casefold()) for beam in self.beams]
         names = [applicator.id for applicator in self.applicators]
-        if len(set(pairs)) < len(pairs) or len(set(names)) < len(names):
-            raise ValueError("a beam or an applicator is listed twice")
+        alike = {name.strip().casefold() for name in names}
+        if len(set(pairs)) < len(pairs) or len(alike) < len(names):
+            raise ValueError(
+                "a beam or an applicator is listed twice; names that differ in case alone are one"
+            )
         if self.reference_applicator is not None and self.reference_applicator not in names:
             raise ValueError("the reference_applicator is none of the applicators")
         return self

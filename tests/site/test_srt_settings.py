@@ -84,6 +84,8 @@ def test_a_unit_has_what_is_listed(tmp_path: Path) -> None:
         ({"unit": UNIT.replace("x_cm = 4, ", "")}, "has a diameter_cm, or x_cm and y_cm"),
         ({"unit": UNIT.replace("x_cm = 4", "diameter_cm = 4")}, "has a diameter_cm, or x_cm and"),
         ({"unit": UNIT.replace('70, filter = "F2"', '50, filter = "F1"')}, "listed twice"),
+        ({"unit": UNIT.replace('70, filter = "F2"', '50, filter = "f1"')}, "differ in case alone"),
+        ({"unit": UNIT.replace('id = "R"', 'id = "a30"')}, "differ in case alone"),
         ({"unit": UNIT.replace("kvp = 50", "kvp = 500")}, "less than or equal to 320"),
         ({"reference": ""}, "needs t_ref_c, from its certificate: there is no default"),
         ({"expires": "2025-01-10"}, "expires after it was made"),
