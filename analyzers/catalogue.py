@@ -11,6 +11,7 @@ import importlib
 import os
 import pkgutil
 import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -67,6 +68,12 @@ class Catalogue:
         if len(found) > 1:
             names = ", ".join(sorted(r.format.name for r in found))
             raise ReadError("AMBIGUOUS", f"several formats claim this file: {names}")
+        if not found and head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise ReadError(
+                "UNKNOWN_FORMAT",
+                "no known format begins with these bytes, and text in UTF-16 does: save the table "
+                "or JSON as UTF-8",
+            )
         if not found:
             raise ReadError(
                 "UNKNOWN_FORMAT",

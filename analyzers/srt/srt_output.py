@@ -36,6 +36,8 @@ from analyzers.output_metrics import (
     WITHOUT_REFERENCE,
 )
 
+HUNDRED_WITHIN = 0.3
+"""So near to a factor of 100, output and reference are thought to be in different units."""
 POINTS = (CheckType.PDD, CheckType.PROFILE)
 STATED = "the row's own tolerance_pct and action_pct"
 UNREGISTERED = (
@@ -98,6 +100,7 @@ def _output(row: ReadingGroup, found: Findings) -> None:
     rate = rate_gy_per_min(output)
     found.add(OUTPUT.measured(rate, at=at))
     if row.reference_output is not None:
+        found.notes += _units_doubted(at, rate, row.reference_output)
         found.add(
             Measurement(
                 DEVIATION,
@@ -113,6 +116,17 @@ def _output(row: ReadingGroup, found: Findings) -> None:
     if spread is not None:
         found.add(SPREAD.measured(spread, at=at))
     found.notes.append(said(row, output))
+
+
+def _units_doubted(at: str, rate: float, reference: float) -> list[str]:
+    """A remark where output and reference differ by about a hundred, as cGy and Gy do."""
+    for times, which in ((100.0, "reference_output"), (0.01, "the output")):
+        if abs(reference / rate / times - 1.0) <= HUNDRED_WITHIN:
+            return [
+                f"output_deviation at {at}: {reference:.4g} as reference and an output of "
+                f"{rate:.4g} differ a hundredfold: {which} looks like cGy/min, Gy/min expected"
+            ]
+    return []
 
 
 def _stated(row: ReadingGroup) -> Limits | None:

@@ -136,6 +136,34 @@ def test_every_factor_counts(analyze: Analyze, changed: dict[str, str], factor: 
 
 
 @pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("479", "reference_output looks like cGy/min, Gy/min expected"),
+        ("0.0479", "the output looks like cGy/min, Gy/min expected"),
+        ("47.9", None),
+    ],
+)
+def test_a_reference_in_another_unit_is_told(
+    analyze: Analyze, reference: str, said: str | None
+) -> None:
+    result = analyze(row(reference_output=reference))
+    assert result["verdict"] == "ACTION"
+    assert ("a hundredfold" in notes(result)) == (said is not None)
+    assert (said or "") in notes(result)
+
+
+@pytest.mark.parametrize("byte_order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", [table(EXAMPLE), document(EXAMPLE)])
+def test_text_in_utf_16_is_told(tmp_path: Path, text: str, byte_order: str) -> None:
+    path = tmp_path / "check"
+    path.write_bytes(f"\ufeff{text}".encode(byte_order))
+    answer = RUNNER.invoke(app, ["analyze", str(path), "--json"])
+    (result,) = json.loads(answer.stdout)
+    assert (answer.exit_code, result["error"]["code"]) == (65, "UNKNOWN_FORMAT")
+    assert "save the table or JSON as UTF-8" in result["error"]["message"]
+
+
+@pytest.mark.parametrize(
     ("check", "percent", "verdict"),
     [
         ("daily", 2.9, "PASS"),
