@@ -57,6 +57,7 @@ from qa_daemon.store.plans import Plans
 from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries, StoredResult
 from qa_daemon.store.results import Results
+from qa_daemon.store.same_records import SameRecords
 from qa_daemon.store.store import Store, upgrade, url_of
 from qa_daemon.trends.follower import TrendFollower
 
@@ -123,8 +124,9 @@ class Core:
         plans = Plans(self.store, pseudonyms, gap)
         images = Images(self.store, pseudonyms, gaps_of(site.file.images))
         fractions = KvFractions(self.store, pseudonyms)
-        self.results = Results(self.store, followers_of(site), plans, images, fractions)
         self.archive = Archive(site.state_dir)
+        records = SameRecords(self.archive)
+        self.results = Results(self.store, followers_of(site), plans, images, fractions, records)
         self.archive.clear_scratch()
         rules = site.file.ingest
         self.catalogue = physics.load()

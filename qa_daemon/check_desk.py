@@ -22,7 +22,6 @@ from sqlalchemy import select
 
 from analyzers.catalogue import Catalogue, load
 from analyzers.core import ReadError
-from analyzers.formats import srt_output_csv, srt_output_json
 from analyzers.output_checks import ReadingGroup
 from qa_daemon.ingest import inbox
 from qa_daemon.jobs import measure
@@ -35,13 +34,13 @@ from qa_daemon.store import audit, output_baselines
 from qa_daemon.store.archive import Archive
 from qa_daemon.store.output_baselines import WATER, OutputBaseline
 from qa_daemon.store.queries import Queries, StoredResult
+from qa_daemon.store.same_records import READERS
 from qa_daemon.store.schema import files, results
 from qa_daemon.store.store import Store
 from qa_daemon.verdict import Outcome, worst
 
 FOLDER = "form"
 LOOKED_BACK = timedelta(days=400)
-READERS = {"srt-output-csv": srt_output_csv, "srt-output-json": srt_output_json}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Event(Enum):
 
     ARCHIVED = "stopped growing; copied into the archive"
     SAME_CONTENT = "its content is in the archive already"
-    SAME_IMAGE = "it is an image that is here already, in other bytes"
+    SAME_IMAGE = "it is an image or an output check that is here already, in other bytes"
     JUDGED = "read, measured and judged"
     UNREADABLE = "not what its format says, or it killed its worker"
     LACKS_INPUT = "needs a file that has not arrived"

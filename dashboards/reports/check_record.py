@@ -21,7 +21,6 @@ from analyzers.output_factors import is_dose_to_water, output_of, rate_gy_per_mi
 from analyzers.output_findings import OUTPUT_CHECKS
 from analyzers.output_registry import baseline_of
 from analyzers.srt.srt_output import POINTS
-from qa_daemon.check_desk import READERS
 from qa_daemon.site.settings import Machine
 from qa_daemon.site.site import Site
 from qa_daemon.store import check_signatures, output_baselines, srt_tables, unit_blocks
@@ -29,6 +28,7 @@ from qa_daemon.store.archive import Archive
 from qa_daemon.store.check_signatures import Signature
 from qa_daemon.store.output_baselines import WATER, OutputBaseline
 from qa_daemon.store.queries import Queries, StoredMeasurement, StoredResult
+from qa_daemon.store.same_records import READERS
 from qa_daemon.store.srt_tables import StoredTable
 from qa_daemon.store.store import Store
 from qa_daemon.store.unit_blocks import PastBlock

@@ -35,6 +35,7 @@ from qa_daemon.store.plans import Plans
 from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
+from qa_daemon.store.same_records import SameRecords
 from qa_daemon.store.store import Store
 
 SINCE = "2020-01-01"
@@ -65,7 +66,7 @@ def _process(site: Site, store: Store) -> None:
         site,
         archive,
         ledger,
-        Results(store, followers_of(site), plans, images),
+        Results(store, followers_of(site), plans, images, records=SameRecords(archive)),
         PlanDesk(plans, archive, site, catalogue),
         ImageDesk(images, archive, site, catalogue),
         OutputDesk(site, store),

@@ -327,7 +327,7 @@ def _makes_a_pair(connection: Connection, known: RowMapping, arrival: Arrival) -
 
 
 def stand_aside(connection: Connection, file: int, heir: int) -> None:
-    """Let an image be a copy of another file's: its result, and those it was read with, pass on."""
+    """Let an image or a check be a copy of another file's: its result and side files pass on."""
     old = _row(connection, file)
     move(connection, file, Event.SAME_IMAGE)
     _leave(connection, old)

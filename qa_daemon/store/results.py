@@ -18,6 +18,7 @@ from qa_daemon.store.images import FoundImages, Images
 from qa_daemon.store.kv_fractions import Asked, FoundInputs, KvFractions
 from qa_daemon.store.ledger import LedgerFile, attach, move
 from qa_daemon.store.plans import FoundPlans, Plans, Saved
+from qa_daemon.store.same_records import SameRecords
 from qa_daemon.store.schema import (
     analyses,
     files,
@@ -60,7 +61,8 @@ class Results:
     """The one way a result gets into the store.
 
     `followers` are the names of those who act on results: each gets an outbox row.  `plans` and
-    `images` keep what says which records belong together; None where only the outbox is written.
+    `images` keep what says which records belong together, `records` finds a check that is here
+    already; None where only the outbox is written.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class Results:
         plans: Plans | None = None,
         images: Images | None = None,
         fractions: KvFractions | None = None,
+        records: SameRecords | None = None,
     ) -> None:
         self._store = store
         self._followers = tuple(followers)
         self._plans = plans
         self._images = images
         self._fractions = fractions
+        self._records = records
 
     def save(
         self,
@@ -89,9 +93,10 @@ class Results:
     ) -> int | None:
         """Store a judged report, or an unreadable file; the result's id.
 
-        None when the file is a side file whose main file has a result already, or an image that is
-        here in another file.  An earlier result of the same file is superseded, never overwritten,
-        and keeps its instant so that its trend point is written over.
+        None when the file is a side file whose main file has a result already, or an image or an
+        output check that is here in another file.  An earlier result of the same file is
+        superseded, never overwritten, and keeps its instant so that its trend point is written
+        over.
         """
         with self._store.write() as connection:
             if file.is_companion and _main_of(connection, file) is not None:
@@ -101,6 +106,9 @@ class Results:
                 return None  # an image that is here already
             if settled is not report:
                 report, outcomes, arrays = settled, [], None
+            of_record = connection, file, report, made
+            if self._records is not None and self._records.stands_aside(*of_record):
+                return None
             unreadable = report.error_code is not None
             verdict = Verdict.INVALID if unreadable else worst(o.verdict for o in outcomes)
             superseded = self._set_aside(connection, [file, *companions])
@@ -134,6 +142,8 @@ class Results:
             move(connection, file.id, _event(report))
             self._attach(connection, file, companions)
             saved = Saved(identity, made.machine, point_ns)
+            if self._records is not None:
+                self._records.take_over(*of_record)
             if not isinstance(report.keys, KvFractionKeys):
                 self._keep_check(connection, file, outcomes, made, saved)
                 self._tell_fractions(connection, outcomes, superseded, made, saved)

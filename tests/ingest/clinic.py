@@ -48,6 +48,7 @@ from qa_daemon.store.plans import Plans
 from qa_daemon.store.pseudonyms import Pseudonyms
 from qa_daemon.store.queries import Queries
 from qa_daemon.store.results import Results
+from qa_daemon.store.same_records import SameRecords
 from qa_daemon.store.schema import files, outbox, results
 from qa_daemon.store.store import Store, url_of
 from tests.store.stores import put_empty_store
@@ -156,7 +157,14 @@ class Clinic:
             self.site,
             self.archive,
             self.ledger,
-            Results(self.store, ["alerts", "influx"], plans, images, fractions),
+            Results(
+                self.store,
+                ["alerts", "influx"],
+                plans,
+                images,
+                fractions,
+                SameRecords(self.archive),
+            ),
             PlanDesk(plans, self.archive, self.site, catalogue),
             ImageDesk(images, self.archive, self.site, catalogue),
             OutputDesk(self.site, self.store, fractions),

@@ -77,6 +77,31 @@ def test_a_growing_table_gives_a_result_for_each_session(tmp_path: Path) -> None
         assert clinic.queries.last_result_id() == made + 2  # the table's, and that session's
 
 
+GROWN = [("t.csv", "t.csv"), ("monday.csv", "year.csv")]
+
+
+@pytest.mark.parametrize("grown_first", [False, True])
+@pytest.mark.parametrize(("one", "two"), GROWN)
+def test_a_session_is_one_record_in_a_table_of_its_own_and_as_part_of_one(
+    tmp_path: Path, one: str, two: str, *, grown_first: bool
+) -> None:
+    """One result, one point of the trend and one signature, whichever form comes first."""
+    at, signed = "2026-02-28T10:00:00+01:00", 0
+    tables = [(one, (row(days_ago(2), 1.0),)), (two, (row(days_ago(2), 1.0), row(days_ago(1))))]
+    with unit(tmp_path) as clinic:
+        for name, rows in tables[:: -1 if grown_first else 1]:
+            clinic.drop(name, table(*rows))
+            clinic.process()
+            (of_first,) = (r for r in clinic.queries.results_since() if r.performed_at == at)
+            if check_signatures.signature_of(clinic.store, of_first.id) is None:
+                assert signed == 0
+                signed = check_signatures.sign(clinic.store, [of_first.id], "Physicist A", "seen")
+        assert [off for _, off, _ in deviations(clinic)] == [0.0, 1.0]
+        assert len(check_signatures.unsigned(clinic.store, "SRT1")) == 1
+        trend = clinic.queries.trend("SRT1", "srt_output", "output_deviation", 0, limit=9)
+        assert [p.value for p in trend] == [pytest.approx(v, abs=1e-9) for v in (1.0, 0.0)]
+
+
 def test_a_table_with_a_row_in_the_time_to_come_is_refused_whole(tmp_path: Path) -> None:
     result = judged(tmp_path, row(days_ago(2)), row(days_ago(-1)))
     assert (result.error_code, result.analyses) == ("SRT_TIME", ())
@@ -256,11 +281,12 @@ def test_a_copy_of_a_check_that_was_cleared_blocks_nothing_anew(tmp_path: Path) 
         clinic.process()
         (block,) = unit_blocks.open_blocks(clinic.store)
         unit_blocks.clear(clinic.store, block.id, "P", "the chamber was not seated; repeated")
-        clinic.drop("2.csv", table(bad) + b"\n")
+        again = row(days_ago(3), -4.0, check_type="monthly", record_id="typed once more")
+        clinic.drop("2.csv", table(again))
         clinic.process()
         clinic.drop("3.csv", table(bad, row(days_ago(1), 0.0, check_type="monthly")))
         clinic.process()
-        assert [r.verdict for r in clinic.queries.results_since()].count(Verdict.ACTION) == 3
+        assert [r.verdict for r in clinic.queries.results_since()].count(Verdict.ACTION) == 2
         assert unit_blocks.open_blocks(clinic.store) == []
         # Another number of the same second is no copy.
         clinic.drop("4.csv", table(row(days_ago(3), -4.5, check_type="monthly")))
