@@ -345,11 +345,11 @@ def test_no_route_takes_anything_from_a_visitor_or_from_another_site(decisions: 
         "/treatments",
         "/machines/{name:path}/events",
         "/trend",
-        "/units/{name}/clear",
-        "/units/{name}/sign",
-        "/units/{name}/baseline",
-        "/units/{name}/table",
-        "/units/{name}/check",
+        "/units/{name:path}/clear",
+        "/units/{name:path}/sign",
+        "/units/{name:path}/baseline",
+        "/units/{name:path}/table",
+        "/units/{name:path}/check",
     }
     for path in paths - {"/sign-in"}:
         answer = visitor.post(re.sub(r"{\w+(:\w+)?}", "1", path), {"token": "", "plan": "7"})
