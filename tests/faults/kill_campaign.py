@@ -57,7 +57,7 @@ class Campaign:
         self.incoming = folder / "incoming" / "TB1"
         self.state_dir = folder / "state"
         self._command = WHOLE if whole else HEADLESS
-        self._nobody_reads = set() if whole else {"alerts"}
+        self._nobody_reads = set() if whole else {"alerts", "trends"}
         self._chance = random.Random(seed)
         self._data = list(data)
         self._chance.shuffle(self._data)
