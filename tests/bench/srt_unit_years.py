@@ -99,7 +99,6 @@ def summary(
     files = min(units, FILES)
     steps = {name: _same_day(years, name, units) for name in STEPS}
     others = {name: _same_day(years, name, files) for name in OTHERS}
-    expired = _same_day(years, "expired, daily", files)
     seen = Counter(years)
     return {
         "unit_years": units,
@@ -109,9 +108,9 @@ def summary(
         "false_alarms_per_unit_year": _false_alarms(seen, units),
         "same_day": steps | others,
         "expired_chamber": {
-            "calibration_refused_percent": _percent(seen["expired"], files),
-            "daily_alarm_percent": expired["alarm_percent"],
-            "daily_remark_percent": _percent(seen["expired, daily remark"], files),
+            f"{kind}_{word}_percent": _percent(seen[f"expired, {kind}: {word}"], files)
+            for kind in TOLERANCE_PERCENT
+            for word in ("alarm", "refused", "remark")
         },
         "missed_month_overdue_percent": _percent(seen["overdue"], files),
         "drift": _leads(leads),
@@ -211,17 +210,15 @@ def _days(life: Life) -> list[tuple[date, int]]:
 
 
 def _expired(life: Life, path: Path) -> list[str]:
-    """A chamber whose certificate ran out the day before: a calibration, and a daily check."""
-    calibration = int(life.of(CheckType.ABSOLUTE)[-1])
-    daily = int(life.of(CheckType.DAILY)[-20])
+    """The last check of each kind, with a chamber whose certificate ran out the day before."""
     found = []
-    if judged(life, calibration, path, expires=life.at[calibration]).refused == "SRT_CAL":
-        found.append("expired")
-    said = judged(life, daily, path, expires=life.at[daily])
-    is_bad = said.verdict is not Verdict.PASS
-    name = "expired, daily"
-    found += [f"{name}: limits", f"{name}: alarm"] * is_bad
-    return found + [f"{name} remark"] * said.has_remark
+    for kind in TOLERANCE_PERCENT:
+        session = int(life.of(kind)[-1])
+        said = judged(life, session, path, expires=life.at[session])
+        found += [f"expired, {kind}: alarm"] * (said.verdict is not Verdict.PASS)
+        found += [f"expired, {kind}: refused"] * (said.refused == "SRT_CAL")
+        found += [f"expired, {kind}: remark"] * said.has_remark
+    return found
 
 
 def _overdue(seed: int, random: np.random.Generator) -> list[str]:
