@@ -47,7 +47,7 @@ from tests.bench.srt_unit_lives import (
 
 UNITS, FILES, PROCESSES, AT_ONCE = 1000, 200, 2, 10
 SIGMAS_PERCENT, USUAL_PERCENT = (0.3, 0.5, 0.85), 0.507
-UNITS_OF_SIGMA = 200
+UNITS_OF_SIGMA = 40
 """For the table of noise, of each."""
 ASKED_ALWAYS = 10
 """Units in which trends are asked every day, to compare with where they are asked if near."""
