@@ -65,11 +65,10 @@ def picture(
             name=process.name,
             metric=metric,
             span=Span(data.month.since, data.month.until, data.month.zone),
-            days=process.days,
-            before=process.before,
+            laid=process.laid,
+            run_in=process.run_in,
             events=process.events,
             baselines_ns=process.baselines_ns,
-            limits=process.known,
             now=None,
         )
     )

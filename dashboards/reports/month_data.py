@@ -22,11 +22,12 @@ from dashboards.web.wording import instant
 from qa_daemon.model import Verdict
 from qa_daemon.site.settings import LimitsEntry, Machine
 from qa_daemon.site.site import Site
-from qa_daemon.store import month_records, service_events
+from qa_daemon.store import month_records, trend_cuts
 from qa_daemon.store.month_records import Message, Sealed
 from qa_daemon.store.months import Month
 from qa_daemon.store.service_events import StoredEvent
 from qa_daemon.store.store import Store
+from qa_daemon.store.trend_cuts import Cuts
 from qa_daemon.store.trend_series import SeriesName
 
 CLEARED, NOT_EXAMINED = "Cleared", "result not examined"
@@ -198,7 +199,7 @@ def _machine(
     unread = month_records.unreadable(connection, month, name)
     out = [*tally.out, *answered.unanswered, *(unreadable(row) for row in unread)]
     out.sort(key=lambda one: (one.point_ns, one.result, one.analyzer, one.metric))
-    events = service_events.every(source.store, name, month.since_ns) if name else []
+    cuts = trend_cuts.read(source.store, name) if name else Cuts([], [])
     return MachineMonth(
         name=label,
         machine=machine,
@@ -212,13 +213,17 @@ def _machine(
         idle=[day for day in source.days if day not in answered.days],
         made_with=month_records.made_with(connection, month, name),
         processes=[
-            process_of(source.store, month, series, found, events)
+            process_of(source.store, month, series, found, cuts)
             for series, found in sorted(
                 tally.days.items(), key=lambda item: _order(source.site, item[0])
             )
         ],
         changes=[act for act in acts if act.machine == name and name is not None],
-        events=[event for event in events if event.event.point_ns < month.until_ns],
+        events=[
+            stored
+            for stored in cuts.stored
+            if month.since_ns <= stored.event.point_ns < month.until_ns
+        ],
     )
 
 

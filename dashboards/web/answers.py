@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from pathlib import Path
@@ -12,10 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from dashboards import figures
+from dashboards.figures import Figure
 from dashboards.web.clinic import Clinic
 from dashboards.web.forms import Refusal
 from dashboards.web.headers import HEADERS, WITH_CHARTS
 from dashboards.web.people import BOARD, SignInNeeded, back_to, sign_in_address
+from dashboards.web.picture import svg
 from dashboards.web.wording import CONTROLLER_REPORTED, LOOKS
 from qa_daemon.model import SOFTWARE
 from qa_daemon.store.unit_blocks import open_blocks
@@ -67,6 +71,17 @@ def page(
     )
     headers = {"Content-Security-Policy": WITH_CHARTS} if charts else {}
     return HTMLResponse(text, status, headers)
+
+
+def figure_json(drawn: Figure) -> Response:
+    """A figure as plotly.js takes it."""
+    text = json.dumps(figures.plotly(drawn), separators=(",", ":"), allow_nan=False)
+    return Response(text, media_type="application/json")
+
+
+def figure_svg(drawn: Figure) -> Response:
+    """A figure as a picture."""
+    return Response(svg(drawn), media_type="image/svg+xml")
 
 
 def add_error_pages(app: FastAPI, clinic: Clinic) -> None:

@@ -210,7 +210,7 @@ def _with(clinic: Clinic, entry: Entry, judged: Judged, at_ns: int) -> Known:
     )
     low = limits.tolerance_low if limits else None
     high = limits.tolerance_high if limits else None
-    point = Point(0, at_ns, value.value, low, high, ANALYZER.version)
+    point = Point(0, at_ns, value.value, low, high, ANALYZER.version, value.unit)
     return with_value(clinic.store, name, point)
 
 

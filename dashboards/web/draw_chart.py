@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzers.numerics.forecast import Line
 from dashboards.figures import Figure, Numbers, Panel, Series
-from dashboards.web.draw_trend import Span, trend
+from dashboards.web.draw_trend import Span, trend, y_range
 from dashboards.web.trend_data import TrendData
 from dashboards.web.wording import instant, local, quantity
-from qa_daemon.store.chart_limits import ChartLimits, in_force
 from qa_daemon.store.queries import TrendPoint
 from qa_daemon.store.trend_days import TrendDay
-from qa_daemon.trends.chart import PHASE_ONE, RANGE_LIMIT, SIGMAS, Chart, chart_of
-from qa_daemon.trends.charting import usual_from
+from qa_daemon.trends.chart import RANGE_LIMIT, SIGMAS
 from qa_daemon.trends.series import NS_PER_DAY
 from qa_daemon.trends.signals import HORIZON_D, SURE, line_of
 
-USUAL, AVERAGE, RANGE, EVENT, BASELINE, AHEAD = (
-    *("#5b6b7a", "#1f6f8b", "#77838f", "#552480", "#552480", "#8a4b08"),
-)
+USUAL, AVERAGE, RANGE, CUT, AHEAD = "#5b6b7a", "#1f6f8b", "#77838f", "#552480", "#8a4b08"
 SPREAD = "#c9d2da"
 OTHERS = ("#1f6f8b", "#8a4b08", "#552480", "#3a7d34", "#b3141c", "#5b6b7a", "#0b6e99")
 RANGE_CENTER = 2.0 / np.sqrt(np.pi)
@@ -36,7 +33,7 @@ def chart_figure(data: TrendData) -> Figure:
     assert isinstance(panel, Panel)
     x = _x(data.days, data.span)
     series = [*_spread(data, x), *_usual(data), *panel.series, *_ahead(data)]
-    reach = _reach(series) or (0.0, 1.0)
+    reach = y_range(series) or (0.0, 1.0)
     until = panel.x_range
     if until is not None and any(one.name == "forecast" for one in series):
         until = (until[0], data.span.at(data.span.until + timedelta(days=HORIZON_D)))
@@ -52,7 +49,7 @@ def chart_figure(data: TrendData) -> Figure:
 
 def compared(data: TrendData, others: Mapping[str, Sequence[TrendDay]]) -> Figure:
     """One quantity of several machines."""
-    rows = {data.name.machine: data.days, **others}
+    rows: dict[str, Sequence[TrendDay]] = {data.name.machine: data.days, **others}
     series = [
         Series(machine, _x(days, data.span), _medians(days), color, "line")
         for (machine, days), color in zip(rows.items(), OTHERS, strict=False)
@@ -83,23 +80,26 @@ def _spread(data: TrendData, x: Numbers) -> Iterator[Series]:
 def _usual(data: TrendData) -> Iterator[Series]:
     """Center line and control limits, for as long as each was in force."""
     begin, end = data.span.at(data.span.since), data.span.at(data.span.until)
-    starts = [each for each in data.limits if _at(each.since_ns, data.span) <= end]
-    for k, each in enumerate(starts):
-        since = max(begin, _at(each.since_ns, data.span))
-        until = _at(starts[k + 1].since_ns, data.span) if k + 1 < len(starts) else end
+    every = data.laid.stretches
+    for one, after in zip_longest(every, every[1:]):
+        is_followed = after is not None and after.since_ns == one.since_ns
+        until_ns = after.limits.since_ns if is_followed else one.until_ns
+        since = max(begin, _at(max(one.since_ns, one.limits.since_ns), data.span))
+        until = min(end, _at(until_ns, data.span)) if until_ns is not None else end
         if until <= since:
             continue
-        x, reach = np.array([since, until]), SIGMAS * each.sigma
-        yield Series("center line", x, np.full(2, each.center), USUAL)
-        for level in (each.center - reach, each.center + reach):
+        x, reach, center = np.array([since, until]), SIGMAS * one.limits.sigma, one.limits.center
+        yield Series("center line", x, np.full(2, center), USUAL)
+        for level in (center - reach, center + reach):
             yield Series("control limit", x, np.full(2, level), USUAL, dash="dot")
 
 
 def _average(data: TrendData) -> Iterator[Series]:
-    for days, limits in _processes(data):
-        made = _charted(days, limits)
+    values = data.laid.values
+    for one in data.laid.stretches:
+        days, made = data.laid.days[one.rows], one.chart(values)
+        shown = np.arange(one.first, one.end) >= data.run_in
         x = _x(days, data.span)
-        shown = x >= data.span.at(data.span.since)
         center, reach = made.usual.center, made.average_reach
         yield Series("weighted average", x[shown], made.average[shown], AVERAGE)
         for sign in (-1.0, 1.0):
@@ -125,32 +125,20 @@ def _average(data: TrendData) -> Iterator[Series]:
 
 
 def _ranges(data: TrendData) -> Iterator[Series]:
-    first = data.span.since.astimezone(data.span.zone).date()
-    for every, limits in _processes(data):
-        days = [day for day in every if day.day >= first]
-        if len(days) < 2:
-            continue
-        x = _x(days, data.span)[1:]
-        yield Series("moving range", x, np.abs(np.diff(_medians(days))), RANGE)
-        top = RANGE_LIMIT * RANGE_CENTER * limits.sigma
-        yield Series("limit of ranges", x[[0, -1]], np.full(2, top), USUAL, dash="dot")
-
-
-def _processes(data: TrendData) -> Iterator[tuple[list[TrendDay], ChartLimits]]:
-    """Days that are held against one set of limits, in order."""
-    grouped: dict[int, tuple[ChartLimits, list[TrendDay]]] = {}
-    for day in [*data.before, *data.days]:
-        limits = in_force(data.limits, day.point_ns)
-        if limits is not None:
-            grouped.setdefault(id(limits), (limits, []))[1].append(day)
-    for limits, days in grouped.values():
-        yield days, limits
-
-
-def _charted(days: Sequence[TrendDay], limits: ChartLimits) -> Chart:
-    # What limits were found from is not held against them.
-    has_begun = limits.signed_by is None and days[0].point_ns <= limits.since_ns
-    return chart_of(_medians(days), usual_from(limits), PHASE_ONE if has_begun else 0)
+    """Differences of neighbors of one process."""
+    values, process = data.laid.values, data.laid.process
+    at = np.array([_at(day.point_ns, data.span) for day in data.laid.days])
+    shown = np.arange(values.size)[data.run_in :]
+    for number in np.unique(process[shown]):
+        own = shown[process[shown] == number]
+        if own.size > 1:
+            yield Series("moving range", at[own][1:], np.abs(np.diff(values[own])), RANGE)
+    for one in data.laid.stretches:
+        first = max(one.first, data.run_in)
+        if one.end - first > 1:
+            top = RANGE_LIMIT * RANGE_CENTER * one.limits.sigma
+            x = at[[first, one.end - 1]]
+            yield Series("limit of ranges", x, np.full(2, top), USUAL, dash="dot")
 
 
 def _ahead(data: TrendData) -> Iterator[Series]:
@@ -175,11 +163,11 @@ def _cone(line: Line, t: NDArray[np.float64], span: Span) -> Iterator[Series]:
 
 
 def _events(data: TrendData, reach: tuple[float, float]) -> Iterator[Series]:
-    marks = [(event.point_ns, "service event", EVENT) for event in data.events]
-    marks += [(ns, "baseline signed", BASELINE) for ns in data.baselines_ns]
-    for ns, name, color in sorted(marks):
+    marks = [(event.point_ns, "service event") for event in data.events]
+    marks += [(ns, "baseline signed") for ns in data.baselines_ns]
+    for ns, name in sorted(marks):
         at = _at(ns, data.span)
-        yield Series(name, np.array([at, at]), np.array(reach), color, dash="dot")
+        yield Series(name, np.array([at, at]), np.array(reach), CUT, dash="dot")
 
 
 def _x(days: Sequence[TrendDay], span: Span) -> Numbers:
@@ -192,13 +180,3 @@ def _at(ns: int, span: Span) -> float:
 
 def _medians(days: Sequence[TrendDay]) -> NDArray[np.float64]:
     return np.array([day.median for day in days])
-
-
-def _reach(series: Sequence[Series]) -> tuple[float, float] | None:
-    known = [one.y[np.isfinite(one.y)] for one in series]
-    known = [row for row in known if row.size]
-    if not known:
-        return None
-    low, high = min(float(r.min()) for r in known), max(float(r.max()) for r in known)
-    room = 0.06 * (high - low) or max(0.1 * abs(high), 0.1)
-    return low - room, high + room

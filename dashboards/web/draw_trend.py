@@ -54,7 +54,7 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
         series=series,
         x_is_time=True,
         x_range=_with_room(span.at(span.since), span.at(span.until)),
-        y_range=_range(series),
+        y_range=y_range(series),
     )
     drawn = sum(len(one.x) for one in series if one.links)
     said = summary(metric, points, cut)
@@ -65,7 +65,8 @@ def trend(metric: Metric, points: Sequence[TrendPoint], span: Span, cut: bool = 
     return Figure(name, said, [panel], row_height=250, width=760)
 
 
-def _range(series: Sequence[Series]) -> tuple[float, float] | None:
+def y_range(series: Sequence[Series]) -> tuple[float, float] | None:
+    """What holds all of them, with a little room; None where there is no number."""
     known = [line.y[np.isfinite(line.y)] for line in series]
     known = [row for row in known if row.size]
     if not known:

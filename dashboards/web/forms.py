@@ -19,6 +19,7 @@ MOST_FIELDS_OF_CHECK = 600
 """A check of a kV unit: up to 20 readings for every beam."""
 CHECK = re.compile(r"/units/.+/check")
 LONGEST_S = 10.0
+LONGEST_NUMBER = 15
 FORM = "application/x-www-form-urlencoded"
 TOKEN = "token"  # noqa: S105 - the name of the field
 THIS_COMPUTER = ("127.0.0.1", "localhost", "::1")
@@ -79,6 +80,13 @@ async def read(request: Request, most: int = MOST_FIELDS) -> Mapping[str, str]:
     if len(fields) < len(pairs):
         raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
     return fields
+
+
+def whole_number(text: str) -> int:
+    """A number out of a form.  Raises `Refusal`."""
+    if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER:
+        raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
+    return int(text)
 
 
 async def _body(request: Request) -> bytes:

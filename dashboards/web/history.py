@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.web.clinic import Clinic, When
-from dashboards.web.forms import Refusal
+from dashboards.web.forms import Refusal, whole_number
 from dashboards.web.machine_page import is_known
 from dashboards.web.people import form_of
 from dashboards.web.reasons import reason_of
@@ -20,7 +20,6 @@ from qa_daemon.store.service_events import EventKind, NoSuchEvent, ServiceEvent,
 from qa_daemon.store.trend_signals import StoredSignal
 from qa_daemon.trend_sentences import sentence
 
-LONGEST_NUMBER = 15
 FIRST_YEAR, END_YEAR = 1980, 2200
 """No trend reaches back so far, and times beyond are no numbers for a store."""
 AHEAD = timedelta(hours=1)
@@ -104,7 +103,7 @@ def router(clinic: Clinic) -> APIRouter:
             said = "It is entered; trends are cut there." if entered else "It was there already."
         elif form.get("do") == "withdraw":
             try:
-                number = _number(form.get("event", ""))
+                number = whole_number(form.get("event", ""))
                 service_events.withdraw(clinic.store, name, number, person.name, reason)
             except NoSuchEvent as why:
                 raise Refusal(409, "Not withdrawn", f"Nothing was done: {why}.") from None
@@ -139,9 +138,3 @@ def _event(
     if when is None or when > clinic.clock() + AHEAD:
         raise Refusal(400, "Not entered", "Nothing was done: that time is still to come.")
     return ServiceEvent(machine, kind, said, service_events.instant_of(when), analyzer or None)
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER:
-        raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
-    return int(text)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from dashboards import figures
 from dashboards.figures import Figure
 from dashboards.web import board, history, leaf_page, machine_page, result_page
 from dashboards.web.about import ABOUT, formats
 from dashboards.web.advice import advice
-from dashboards.web.answers import page
+from dashboards.web.answers import figure_json, figure_svg, page
 from dashboards.web.clinic import Clinic
 from dashboards.web.images import KINDS, PHANTOMS
 from dashboards.web.machine_page import RANGES_D
-from dashboards.web.picture import svg
 from dashboards.web.reasons import LONGEST_REASON
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.service_events import EventKind
@@ -128,10 +125,10 @@ def _charts(clinic: Clinic) -> list[Route]:
         return drawn
 
     def trend_json(analyzer: str, metric: str, machine: str, days: Days = 90) -> Response:
-        return _as_json(trend(analyzer, metric, machine, days))
+        return figure_json(trend(analyzer, metric, machine, days))
 
     def trend_svg(analyzer: str, metric: str, machine: str, days: Days = 90) -> Response:
-        return _as_svg(trend(analyzer, metric, machine, days))
+        return figure_svg(trend(analyzer, metric, machine, days))
 
     def drawn(identity: int, name: str) -> Figure:
         result = _result(clinic, identity)
@@ -143,17 +140,17 @@ def _charts(clinic: Clinic) -> list[Route]:
             raise HTTPException(404)
         return found
 
-    def figure_json(identity: int, name: str) -> Response:
-        return _kept(_as_json(drawn(identity, name)))
+    def result_json(identity: int, name: str) -> Response:
+        return _kept(figure_json(drawn(identity, name)))
 
-    def figure_svg(identity: int, name: str) -> Response:
-        return _kept(_as_svg(drawn(identity, name)))
+    def result_svg(identity: int, name: str) -> Response:
+        return _kept(figure_svg(drawn(identity, name)))
 
     return [
         ("/trends/{analyzer}/{metric}.json", trend_json),
         ("/trends/{analyzer}/{metric}.svg", trend_svg),
-        ("/results/{identity:int}/figures/{name}.json", figure_json),
-        ("/results/{identity:int}/figures/{name}.svg", figure_svg),
+        ("/results/{identity:int}/figures/{name}.json", result_json),
+        ("/results/{identity:int}/figures/{name}.svg", result_svg),
     ]
 
 
@@ -173,15 +170,6 @@ def _result(clinic: Clinic, identity: int) -> StoredResult:
     if found is None:
         raise HTTPException(404)
     return found
-
-
-def _as_json(figure: Figure) -> Response:
-    text = json.dumps(figures.plotly(figure), separators=(",", ":"), allow_nan=False)
-    return Response(text, media_type="application/json")
-
-
-def _as_svg(figure: Figure) -> Response:
-    return Response(svg(figure), media_type="image/svg+xml")
 
 
 def _kept(response: Response) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from analyzers.core import Metric
 from dashboards.web.clinic import Clinic
 from dashboards.web.draw_trend import Span
-from qa_daemon.store import chart_limits, service_events, trend_days
-from qa_daemon.store.chart_limits import ChartLimits
+from dashboards.web.spans import Asked
+from qa_daemon.store import trend_cuts, trend_days
 from qa_daemon.store.service_events import ServiceEvent
 from qa_daemon.store.trend_days import TrendDay
-from qa_daemon.store.trend_series import SeriesName
-from qa_daemon.trends.series import baselines_of, read
+from qa_daemon.store.trend_series import SeriesName, of_one_unit
+from qa_daemon.trends.charting import Laid, laid
+from qa_daemon.trends.series import read
 from qa_daemon.trends.signals import Series
 
 RUN_IN_D = 150
@@ -27,60 +28,70 @@ MOST_OTHERS = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrendData:
-    """`days` are those shown, `before` those that the average is run in with.
+    """A series as a chart; `laid` holds the days shown, and before them `run_in` others.
 
-    `limits` are those of its control chart, `now` the newest values as signals are found from.
+    `now` are the newest values as signals are found from, None where the time shown ends before.
+    `left_out` counts days shown whose values are in another unit than the newest.
     """
 
     name: SeriesName
     metric: Metric
     span: Span
-    days: Sequence[TrendDay]
-    before: Sequence[TrendDay]
+    laid: Laid
+    run_in: int
     events: Sequence[ServiceEvent]
     baselines_ns: Sequence[int]
-    limits: Sequence[ChartLimits]
     now: Series | None
+    left_out: int = 0
 
     @property
-    def values(self) -> NDArray[np.float64]:
-        """Medians of the days shown, shape (n,)."""
-        return np.array([day.median for day in self.days])
+    def days(self) -> Sequence[TrendDay]:
+        """Those shown."""
+        return self.laid.days[self.run_in :]
+
+    @property
+    def days_of_now(self) -> list[TrendDay]:
+        """Those shown that are of the newest process."""
+        marks = self.laid.now[self.run_in :]
+        return [day for day, is_of_now in zip(self.days, marks, strict=True) if is_of_now]
+
+    @property
+    def of_now(self) -> NDArray[np.float64]:
+        """Their medians."""
+        return np.array([day.median for day in self.days_of_now])
 
 
-def load(clinic: Clinic, name: SeriesName, metric: Metric, days: int) -> TrendData:
-    """Everything of a series over the newest `days`."""
-    now = clinic.clock()
-    span = Span(now - timedelta(days=days), now, clinic.site.zone)
-    first = span.since.astimezone(clinic.site.zone).date()
-    last = now.astimezone(clinic.site.zone).date()
-    found = trend_days.days_of(
-        clinic.store, name, first - timedelta(days=RUN_IN_D), last + timedelta(days=1)
-    )
-    since_ns = int(span.since.timestamp()) * 10**9
-    events = service_events.in_force(
-        service_events.every(clinic.store, name.machine, since_ns), name.analyzer
-    )
-    known = read(clinic.store, name, int(now.timestamp()) * 10**9)
+def load(clinic: Clinic, name: SeriesName, metric: Metric, asked: Asked) -> TrendData:
+    """Everything of a series over the time asked for.  Raises `Refusal` where that is none."""
+    now, zone = clinic.clock(), clinic.site.zone
+    span = asked.span(now, zone)
+    first = span.since.astimezone(zone).date()
+    last = (span.until - timedelta(microseconds=1)).astimezone(zone).date()
+    found = trend_days.days_of(clinic.store, name, first - timedelta(days=RUN_IN_D), last)
+    days = of_one_unit(found)
+    cuts = trend_cuts.read(clinic.store, name.machine)
+    since_ns, until_ns = (int(at.timestamp()) * 10**9 for at in (span.since, span.until))
+    known = read(clinic.store, name, cuts) if span.until == now else None
     return TrendData(
         name=name,
-        metric=metric,
+        metric=replace(metric, unit=days[-1].unit) if days else metric,
         span=span,
-        days=[day for day in found if day.day >= first],
-        before=[day for day in found if day.day < first],
-        events=events,
-        baselines_ns=sorted(ns for ns in baselines_of(clinic.store, name) if ns >= since_ns),
-        limits=chart_limits.of(clinic.store, name),
+        laid=laid(clinic.store, name, cuts, days, until_ns + 10**9),
+        run_in=sum(day.day < first for day in days),
+        events=[e for e in cuts.events(name.analyzer) if since_ns <= e.point_ns < until_ns],
+        baselines_ns=[ns for ns in cuts.signed(name) if since_ns <= ns < until_ns],
         now=known[1] if known is not None else None,
+        left_out=sum(day.day >= first for day in found) - sum(day.day >= first for day in days),
     )
 
 
-def others(
-    clinic: Clinic, name: SeriesName, machines: Sequence[str], since: date
-) -> dict[str, list[TrendDay]]:
-    """The same quantity of other machines."""
+def others(clinic: Clinic, data: TrendData, machines: Sequence[str]) -> dict[str, list[TrendDay]]:
+    """The same quantity of other machines, over the same time and in the same unit."""
+    since, until = (
+        at.astimezone(data.span.zone).date() for at in (data.span.since, data.span.until)
+    )
     found = {}
     for machine in machines[:MOST_OTHERS]:
-        other = replace(name, machine=machine)
-        found[machine] = trend_days.days_of(clinic.store, other, since)
+        days = trend_days.days_of(clinic.store, replace(data.name, machine=machine), since, until)
+        found[machine] = [day for day in days if day.unit == data.metric.unit]
     return found

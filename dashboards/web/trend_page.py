@@ -16,13 +16,13 @@ from analyzers.numerics.change_points import change_points
 from analyzers.numerics.cumulative_sum import cumulative_sums
 from dashboards.web.clinic import Clinic
 from dashboards.web.history import SignalView, views
+from dashboards.web.spans import RANGES, Asked
 from dashboards.web.trend_data import TrendData
-from dashboards.web.wording import number, quantity
+from dashboards.web.wording import number, plural, quantity
 from qa_daemon.store import trend_days, trend_signals
 from qa_daemon.store.chart_limits import ChartLimits
 from qa_daemon.store.trend_days import TrendDay
 from qa_daemon.store.trend_series import SeriesName
-from qa_daemon.trends.charting import usual_from
 from qa_daemon.trends.signals import HORIZON_D, SURE, line_of
 
 FEWEST = 2
@@ -68,23 +68,27 @@ class TrendView:
     limits: list[LimitsView]
     choices: list[Choice]
     machines: list[Choice]
+    ranges: list[Choice]
+    left_out: str
 
 
-def view(clinic: Clinic, data: TrendData, days: int, others: Sequence[str]) -> TrendView:
+def view(clinic: Clinic, data: TrendData, asked: Asked, others: Sequence[str]) -> TrendView:
     """The page of a trend."""
     name = data.name
     return TrendView(
         title=f"{data.metric.meaning}{f' ({name.said})' if name.said else ''}",
-        query=query_of(name, days, others),
+        query=query_of(name, asked, others),
         signals=views(clinic, [s for s in _signals(clinic, name) if s.series == name]),
         facts=[*_process(data), *_shape(data), *_forecast(data)],
-        limits=[_limits(clinic, data, each) for each in reversed(data.limits)],
-        choices=_choices(clinic, name, days),
-        machines=_machines(clinic, name, days, others),
+        limits=[_limits(clinic, data, each) for each in reversed(data.laid.limits)],
+        choices=_choices(clinic, name, asked),
+        machines=_machines(clinic, name, asked, others),
+        ranges=_ranges(name, asked, others),
+        left_out=_left_out(data),
     )
 
 
-def query_of(name: SeriesName, days: int, others: Sequence[str] = ()) -> str:
+def query_of(name: SeriesName, asked: Asked, others: Sequence[str] = ()) -> str:
     """The address of a series behind the `?`."""
     said = {
         "machine": name.machine,
@@ -93,8 +97,7 @@ def query_of(name: SeriesName, days: int, others: Sequence[str] = ()) -> str:
         "energy": name.energy,
         "judged_as": name.judged_as,
         "technique": name.technique,
-        "days": str(days),
-    }
+    } | asked.query
     return urlencode([*((k, v) for k, v in said.items() if v), *(("beside", o) for o in others)])
 
 
@@ -119,8 +122,7 @@ def _signals(clinic: Clinic, name: SeriesName) -> list[trend_signals.StoredSigna
 
 def _process(data: TrendData) -> Iterator[Fact]:
     """What is usual, and how much room it leaves to the limits."""
-    values = _of_now(data)
-    limits = data.limits[-1] if data.limits else None
+    values, limits = data.of_now, data.laid.in_force
     unit = data.metric.unit
     if limits is None:
         yield Fact("Usual", "not known yet", "20 days are needed since the last event")
@@ -144,15 +146,12 @@ def _process(data: TrendData) -> Iterator[Fact]:
 
 def _shape(data: TrendData) -> Iterator[Fact]:
     """Where the level changed, a small shift that lasts, and limits after TG-218."""
-    values = _of_now(data)
-    if data.limits and data.limits[-1].sigma > 0.0 and values.size >= FEWEST:
-        usual = usual_from(data.limits[-1])
-        shown = np.array([day.median for day in data.days[-values.size :]])
-        days = data.days[-values.size :]
-        changes = change_points(shown, usual.sigma)
+    values, days, limits = data.of_now, data.days_of_now, data.laid.in_force
+    if limits is not None and limits.sigma > 0.0 and values.size >= FEWEST:
+        changes = change_points(values, limits.sigma)
         on = ", ".join(days[k].day.isoformat() for k in changes[-6:])
         yield Fact("Changes of level", on or "none", "best cut of the days shown, penalty 2 log n")
-        sums = cumulative_sums(shown, usual.center, usual.sigma)
+        sums = cumulative_sums(values, limits.center, limits.sigma)
         if sums.signal is not None and sums.change is not None:
             begun = days[min(sums.change, len(days) - 1)].day
             yield Fact("Cumulative sum", f"a shift since {begun}", "slack 0.5, threshold 5 sigma")
@@ -168,7 +167,10 @@ def _shape(data: TrendData) -> Iterator[Fact]:
 
 
 def _forecast(data: TrendData) -> Iterator[Fact]:
-    line = line_of(data.now) if data.now is not None and data.now.values.size else None
+    if data.now is None:
+        yield Fact("Drift", "not asked", "a forecast is made from the newest days")
+        return
+    line = line_of(data.now)
     if line is None or line.p_value >= SURE:
         yield Fact("Drift", "none that is sure", "line of the newest 90 days, p < 0.01")
         return
@@ -194,12 +196,6 @@ def _target(low: float | None, high: float | None) -> float | None:
     return None if low is None or high is None else (low + high) / 2.0
 
 
-def _of_now(data: TrendData) -> np.ndarray:
-    """Medians of the days shown that are of the newest process."""
-    since = data.limits[-1].since_ns if data.limits else 0
-    return np.array([day.median for day in data.days if day.point_ns >= since])
-
-
 def _limits(clinic: Clinic, data: TrendData, each: ChartLimits) -> LimitsView:
     unit, reach = data.metric.unit, 3.0 * each.sigma
     return LimitsView(
@@ -211,19 +207,43 @@ def _limits(clinic: Clinic, data: TrendData, each: ChartLimits) -> LimitsView:
     )
 
 
-def _choices(clinic: Clinic, name: SeriesName, days: int) -> list[Choice]:
+def _choices(clinic: Clinic, name: SeriesName, asked: Asked) -> list[Choice]:
     known = trend_days.series_of(clinic.store, name.machine, name.analyzer, name.metric)
     return [
         Choice(
             each.said or "all",
-            query_of(each, days),
+            query_of(each, asked),
             each == name,
         )
         for each in known
     ]
 
 
-def _machines(clinic: Clinic, name: SeriesName, days: int, beside: Sequence[str]) -> list[Choice]:
+def _ranges(name: SeriesName, asked: Asked, others: Sequence[str]) -> list[Choice]:
+    is_newest = asked.since is None and asked.until is None
+    return [
+        Choice(
+            f"{days} days",
+            query_of(name, Asked(days), others),
+            is_newest and days == asked.days,
+        )
+        for days in RANGES
+    ]
+
+
+def _left_out(data: TrendData) -> str:
+    if not data.left_out:
+        return ""
+    unit = data.metric.unit if data.metric.unit != "1" else "no unit"
+    return (
+        f"{plural(data.left_out, 'day')} with values in another unit than the newest ({unit}) "
+        "are left out; the results themselves have them."
+    )
+
+
+def _machines(
+    clinic: Clinic, name: SeriesName, asked: Asked, beside: Sequence[str]
+) -> list[Choice]:
     of_class = clinic.site.machine_named(name.machine)
     found = []
     for machine in clinic.site.machines:
@@ -233,7 +253,7 @@ def _machines(clinic: Clinic, name: SeriesName, days: int, beside: Sequence[str]
             chosen = [o for o in beside if o != machine.name]
             is_shown = machine.name in beside
             others = chosen if is_shown else [*chosen, machine.name]
-            found.append(Choice(machine.name, query_of(name, days, others), is_shown))
+            found.append(Choice(machine.name, query_of(name, asked, others), is_shown))
     return found
 
 

@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboards import figures
 from dashboards.figures import Figure
 from dashboards.web import draw_chart, trend_data, trend_page
-from dashboards.web.answers import page
+from dashboards.web.answers import figure_json, figure_svg, page
 from dashboards.web.clinic import Clinic
-from dashboards.web.forms import Refusal
-from dashboards.web.machine_page import RANGES_D
+from dashboards.web.forms import Refusal, whole_number
+from dashboards.web.machine_page import is_known
 from dashboards.web.people import form_of
-from dashboards.web.picture import svg
 from dashboards.web.reasons import LONGEST_REASON, reason_of
+from dashboards.web.spans import TEN_YEARS_D, Asked, Wanted, asked_span
 from dashboards.web.trend_data import MOST_OTHERS, TrendData
 from qa_daemon.store import chart_limits, trend_days
 from qa_daemon.store.chart_limits import ChartLimits
+from qa_daemon.store.service_events import instant_of
 from qa_daemon.store.trend_series import SeriesName
 from qa_daemon.trends.chart import usual_of
+from qa_daemon.trends.charting import limits_from
 
 TREND = "/trend"
-TEN_YEARS_D = 3653
-DAYS = re.compile(r"[0-9]{1,4}")
-Days = Annotated[int, Query(ge=1, le=TEN_YEARS_D)]
+NAMES = ("machine", "metric", "place", "energy", "judged_as", "technique")
 Word = Annotated[str, Query(max_length=200)]
 Words = Annotated[list[str], Query(max_length=MOST_OTHERS)]
 Serve = Callable[..., Response]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSeries:
+    """What an address or a form says of a series; `metric` is `analyzer.metric`."""
+
+    machine: str
+    metric: str
+    place: str
+    energy: str
+    judged_as: str
+    technique: str
+
+
+def asked_series(
+    machine: Word,
+    metric: Word,
+    place: Word = "",
+    energy: Word = "",
+    judged_as: Word = "",
+    technique: Word = "",
+) -> AskedSeries:
+    """The series of an address."""
+    return AskedSeries(machine, metric, place, energy, judged_as, technique)
+
+
+SeriesWanted = Annotated[AskedSeries, Depends(asked_series)]
 
 
 def router(clinic: Clinic) -> APIRouter:
@@ -41,8 +65,8 @@ def router(clinic: Clinic) -> APIRouter:
     routes = APIRouter()
     for path, serve in (
         (TREND, _page(clinic)),
-        (f"{TREND}.json", _chart(clinic, _json)),
-        (f"{TREND}.svg", _chart(clinic, _svg)),
+        (f"{TREND}.json", _chart(clinic, figure_json)),
+        (f"{TREND}.svg", _chart(clinic, figure_svg)),
         (f"{TREND}.csv", _csv(clinic)),
     ):
         routes.add_api_route(path, serve, methods=["GET", "HEAD"], response_model=None)
@@ -53,25 +77,19 @@ def router(clinic: Clinic) -> APIRouter:
 def _page(clinic: Clinic) -> Serve:
     def show(
         request: Request,
-        machine: Word,
-        metric: Word,
-        place: Word = "",
-        energy: Word = "",
-        judged_as: Word = "",
-        technique: Word = "",
-        days: Days = 365,
+        series: SeriesWanted,
+        asked: Wanted,
         beside: Words = [],  # noqa: B006 - read only
     ) -> Response:
-        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), days)
+        data = _data(clinic, series, asked)
         return page(
             clinic,
             request,
             "trend.html",
             charts=True,
             name=data.name,
-            days=days,
-            ranges=(*RANGES_D, TEN_YEARS_D),
-            view=trend_page.view(clinic, data, days, beside),
+            asked=asked,
+            view=trend_page.view(clinic, data, asked, beside),
             drawn=draw_chart.chart_figure(data),
             beside=beside,
             is_physicist=clinic.people.is_physicist(request),
@@ -84,36 +102,21 @@ def _page(clinic: Clinic) -> Serve:
 
 def _chart(clinic: Clinic, answer: Callable[[Figure], Response]) -> Serve:
     def draw(
-        machine: Word,
-        metric: Word,
-        place: Word = "",
-        energy: Word = "",
-        judged_as: Word = "",
-        technique: Word = "",
-        days: Days = 365,
+        series: SeriesWanted,
+        asked: Wanted,
         beside: Words = [],  # noqa: B006 - read only
     ) -> Response:
-        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), days)
+        data = _data(clinic, series, asked)
         if not beside:
             return answer(draw_chart.chart_figure(data))
-        since = data.span.since.astimezone(data.span.zone).date()
-        others = trend_data.others(clinic, data.name, beside, since)
-        return answer(draw_chart.compared(data, others))
+        return answer(draw_chart.compared(data, trend_data.others(clinic, data, beside)))
 
     return draw
 
 
 def _csv(clinic: Clinic) -> Serve:
-    def export(
-        machine: Word,
-        metric: Word,
-        place: Word = "",
-        energy: Word = "",
-        judged_as: Word = "",
-        technique: Word = "",
-        days: Days = 365,
-    ) -> Response:
-        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), days)
+    def export(series: SeriesWanted, asked: Wanted) -> Response:
+        data = _data(clinic, series, asked)
         headers = {"Content-Disposition": 'attachment; filename="trend.csv"'}
         return Response(trend_page.as_csv(data.days), media_type="text/csv", headers=headers)
 
@@ -124,58 +127,55 @@ def _sign(clinic: Clinic) -> Serve:
     def sign(request: Request) -> Response:
         person, form = clinic.people.physicist(request), form_of(request)
         reason = reason_of(form, "")
-        names = ("machine", "metric", "place", "energy", "judged_as", "technique")
-        said = [form.get(name, "") for name in names]
-        days = form.get("days", "")
-        if not (DAYS.fullmatch(days) and 1 <= int(days) <= TEN_YEARS_D):
+        days = whole_number(form.get("days", ""))
+        if not 1 <= days <= TEN_YEARS_D:
             raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
-        machine, metric, place, energy, judged_as, technique = said
-        data = _data(clinic, (machine, metric, place, energy, judged_as, technique), int(days))
-        limits = _signed(data, form.get("do", ""))
+        asked = asked_span(days, form.get("since", ""), form.get("until", ""))
+        data = _data(clinic, AskedSeries(*(form.get(name, "") for name in NAMES)), asked)
+        limits = _signed(clinic, data, form.get("do", ""))
         chart_limits.sign(
             clinic.store, data.name, replace(limits, signed_by=person.name, reason=reason)
         )
         clinic.people.tell(request, "The control limits are signed; earlier days keep theirs.")
-        return RedirectResponse(f"{TREND}?{trend_page.query_of(data.name, int(days))}", 303)
+        return RedirectResponse(f"{TREND}?{trend_page.query_of(data.name, asked)}", 303)
 
     return sign
 
 
-def _signed(data: TrendData, what: str) -> ChartLimits:
-    """Limits as they stand, or those of the days shown, from the first of them on."""
-    if what == "stand" and data.limits:
-        return data.limits[-1]
-    usual = usual_of(data.values) if what == "shown" else None
+def _signed(clinic: Clinic, data: TrendData, what: str) -> ChartLimits:
+    """Limits as they stand, or from now on those of the first days shown."""
+    if what == "stand" and data.laid.in_force is not None:
+        return data.laid.in_force
+    usual = usual_of(data.of_now) if what == "shown" else None
     if usual is None:
         raise Refusal(
-            409, "Not signed", "Nothing was done: 20 days are needed to say what is usual."
+            409,
+            "Not signed",
+            "Nothing was done: 20 days since the last event are needed to say what is usual.",
         )
-    since_ns = data.days[0].point_ns
-    return ChartLimits(
-        since_ns, usual.center, usual.sigma, usual.values, usual.alike, usual.widened
-    )
+    newest = data.days_of_now[-1]
+    return limits_from(usual, instant_of(clinic.clock()), newest.version, newest.unit)
 
 
-def _data(clinic: Clinic, said: tuple[str, str, str, str, str, str], days: int) -> TrendData:
-    machine, metric, place, energy, judged_as, technique = said
-    declared = clinic.meanings.get(metric)
-    if declared is None:
+def _data(clinic: Clinic, said: AskedSeries, asked: Asked) -> TrendData:
+    declared = clinic.meanings.get(said.metric)
+    if declared is None or not is_known(clinic, said.machine):
         raise HTTPException(404)
-    analyzer, _, name = metric.partition(".")
-    known = trend_days.series_of(clinic.store, machine, analyzer, name)
-    asked = SeriesName(machine, analyzer, name, place, energy, judged_as, technique)
-    if asked not in known:
+    analyzer, _, name = said.metric.partition(".")
+    known = trend_days.series_of(clinic.store, said.machine, analyzer, name)
+    wanted = SeriesName(
+        said.machine, analyzer, name, said.place, said.energy, said.judged_as, said.technique
+    )
+    if wanted not in known:
         # Without place and energy, the first there is: what a link from elsewhere means.
-        if not known or place or energy or judged_as or technique:
+        if said.place or said.energy or said.judged_as or said.technique:
             raise HTTPException(404)
-        asked = known[0]
-    return trend_data.load(clinic, asked, declared, days)
-
-
-def _json(drawn: Figure) -> Response:
-    text = json.dumps(figures.plotly(drawn), separators=(",", ":"), allow_nan=False)
-    return Response(text, media_type="application/json")
-
-
-def _svg(drawn: Figure) -> Response:
-    return Response(svg(drawn), media_type="image/svg+xml")
+        if not known:
+            raise Refusal(
+                404,
+                "No trend yet",
+                "There is no day with a value of this quantity. A trend begins with the first "
+                "result that holds one; results themselves are on the page of the machine.",
+            )
+        wanted = known[0]
+    return trend_data.load(clinic, wanted, declared, asked)

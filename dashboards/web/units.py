@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import quote
@@ -10,24 +9,21 @@ from urllib.parse import quote
 from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from dashboards import figures
+from dashboards.figures import Figure
 from dashboards.reports.check_record import CannotReport, Source
 from dashboards.reports.output_report import output_report
 from dashboards.web import unit_page, unit_trend
-from dashboards.web.answers import page
+from dashboards.web.answers import figure_json, figure_svg, page
 from dashboards.web.clinic import Clinic
-from dashboards.web.forms import Refusal
+from dashboards.web.forms import Refusal, whole_number
 from dashboards.web.history import signals_of
-from dashboards.web.machine_page import RANGES_D
 from dashboards.web.people import SignInNeeded, back_to, form_of
-from dashboards.web.picture import svg
 from dashboards.web.reasons import LONGEST_REASON, reason_of
+from dashboards.web.spans import RANGES, Days
 from qa_daemon.site.settings import Machine
 from qa_daemon.store import check_signatures, output_baselines, srt_tables, unit_blocks
 
 UNITS = "/units"
-TEN_YEARS_D = 3653
-Days = Annotated[int, Query(ge=1, le=TEN_YEARS_D)]
 Serve = Callable[..., Response]
 Beam = Annotated[str, Query(max_length=80)]
 
@@ -36,8 +32,8 @@ def router(clinic: Clinic) -> APIRouter:
     """The page of a unit, its charts and its forms."""
     routes = APIRouter()
     shown = [
-        (f"{UNITS}/{{name:path}}/output.json", _chart(clinic, as_json=True)),
-        (f"{UNITS}/{{name:path}}/output.svg", _chart(clinic, as_json=False)),
+        (f"{UNITS}/{{name:path}}/output.json", _chart(clinic, figure_json)),
+        (f"{UNITS}/{{name:path}}/output.svg", _chart(clinic, figure_svg)),
         (f"{UNITS}/{{name:path}}/report/{{result:int}}.pdf", _report(clinic)),
         # The last: a name may hold a slash.
         (f"{UNITS}/{{name:path}}", _page(clinic)),
@@ -65,7 +61,7 @@ def _page(clinic: Clinic) -> Serve:
             view=unit_page.view(clinic, unit),
             signals=signals_of(clinic, unit.name).get(unit.name, []),
             days=days,
-            ranges=(*RANGES_D, TEN_YEARS_D),
+            ranges=RANGES,
             is_physicist=clinic.people.is_physicist(request),
             notice=clinic.people.take_notice(request),
             longest_reason=LONGEST_REASON,
@@ -74,13 +70,9 @@ def _page(clinic: Clinic) -> Serve:
     return show
 
 
-def _chart(clinic: Clinic, *, as_json: bool) -> Serve:
+def _chart(clinic: Clinic, answer: Callable[[Figure], Response]) -> Serve:
     def draw(name: str, beam: Beam, days: Days = 365) -> Response:
-        drawn = unit_trend.figure(clinic, unit_called(clinic, name).name, beam, days)
-        if not as_json:
-            return Response(svg(drawn), media_type="image/svg+xml")
-        text = json.dumps(figures.plotly(drawn), separators=(",", ":"), allow_nan=False)
-        return Response(text, media_type="application/json")
+        return answer(unit_trend.figure(clinic, unit_called(clinic, name).name, beam, days))
 
     return draw
 
@@ -113,7 +105,9 @@ def _clear(clinic: Clinic) -> Serve:
         person, form = clinic.people.physicist(request), form_of(request)
         unit, reason = unit_called(clinic, name), reason_of(form, "")
         try:
-            unit_blocks.clear(clinic.store, _number(form.get("block", "")), person.name, reason)
+            unit_blocks.clear(
+                clinic.store, whole_number(form.get("block", "")), person.name, reason
+            )
         except unit_blocks.CannotClear as why:
             raise Refusal(409, "Not cleared", f"Nothing was done: {why}.") from None
         clinic.people.tell(request, f"Cleared by {person.name}; it is in the audit trail.")
@@ -127,7 +121,7 @@ def _sign(clinic: Clinic) -> Serve:
         person, form = clinic.people.physicist(request), form_of(request)
         unit, remark = unit_called(clinic, name), reason_of(form, "")
         listed = {one.result for one in check_signatures.unsigned(clinic.store, unit.name)}
-        chosen = [_number(text) for text in form.get("results", "").split(",")]
+        chosen = [whole_number(text) for text in form.get("results", "").split(",")]
         if not set(chosen) <= listed:
             raise Refusal(
                 409, "Not signed", "Nothing was done: a check was judged again: look again."
@@ -146,7 +140,7 @@ def _baseline(clinic: Clinic) -> Serve:
         what = form.get("do", "")
         try:
             if what == "withdraw":
-                number = _number(form.get("baseline", ""))
+                number = whole_number(form.get("baseline", ""))
                 output_baselines.withdraw(clinic.store, unit.name, number, person.name, reason)
                 said = "The baseline is withdrawn."
             elif what == "sign":
@@ -168,7 +162,7 @@ def _table(clinic: Clinic) -> Serve:
     def decide(request: Request, name: str) -> Response:
         person, form = clinic.people.physicist(request), form_of(request)
         unit, reason = unit_called(clinic, name), reason_of(form, "")
-        number, what = _number(form.get("table", "")), form.get("do", "")
+        number, what = whole_number(form.get("table", "")), form.get("do", "")
         try:
             if what == "sign":
                 srt_tables.sign(clinic.store, unit.name, number, person.name, reason)
@@ -194,16 +188,10 @@ def unit_called(clinic: Clinic, name: str) -> Machine:
 
 
 def _result(clinic: Clinic, unit: Machine, text: str) -> int:
-    found = clinic.queries.result(_number(text))
+    found = clinic.queries.result(whole_number(text))
     if found is None or found.machine != unit.name:
         raise HTTPException(404)
     return found.id
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
-    return int(text)
 
 
 def _address(unit: Machine) -> str:

@@ -35,6 +35,8 @@ class ChartLimits:
     widened: bool = False
     signed_by: str | None = None
     reason: str | None = None
+    version: str = ""
+    unit: str = ""
 
 
 def of(store: Store, name: SeriesName) -> list[ChartLimits]:
@@ -56,15 +58,15 @@ def in_force(limits: Sequence[ChartLimits], point_ns: int) -> ChartLimits | None
     return next((each for each in reversed(limits) if each.since_ns <= point_ns), None)
 
 
-def keep_found(store: Store, name: SeriesName, found: ChartLimits) -> None:
+def keep_found(store: Store, name: SeriesName, found: ChartLimits, floor_ns: int) -> None:
     """Write down what the first values of the newest process say.
 
-    What was found in it from later values is no longer true: earlier ones came after them, or the
-    event between them was withdrawn.
+    What was found since `floor_ns`, after which that process begins, is no longer true: an earlier
+    value came, the first one was taken back, or the event between them was withdrawn.
     """
     unsigned = and_(
         _is(name),
-        chart_limits.c.since_ns >= found.since_ns,
+        chart_limits.c.since_ns >= floor_ns,
         chart_limits.c.signed_by.is_(None),
     )
     columns = asdict(found)

@@ -19,6 +19,20 @@ class Item:
     result: int
 
 
+def enqueue(connection: Connection, sink: str, result: int) -> None:
+    """Let a sink take a result, once more if it did or does already.
+
+    The item gets another number: what the sink is just told of it by the old one is not enough.
+    """
+    here = (outbox.c.sink == sink, outbox.c.result == result)
+    if connection.execute(select(outbox.c.id).where(*here)).first() is None:
+        connection.execute(insert(outbox).values(sink=sink, result=result, state="pending"))
+        return
+    number = select(func.max(outbox.c.id) + 1).scalar_subquery()
+    again = {"id": number, "state": "pending", "why": None}
+    connection.execute(update(outbox).where(*here).values(again))
+
+
 class Outbox:
     """One sink's share of the outbox."""
 

@@ -13,9 +13,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, insert, select
 
 from analyzers.output_registry import Baseline
-from qa_daemon.store import audit
+from qa_daemon.store import audit, service_events
 from qa_daemon.store.schema import analyses, measurements, output_baselines, results
 from qa_daemon.store.store import Store
+from qa_daemon.store.trends_again import look_again
 
 ANALYZER, OUTPUT = "srt_output", "output"
 WATER = " water"
@@ -86,6 +87,8 @@ def sign(store: Store, result: int, outputs_at: Sequence[str], actor: str, reaso
         for at in outputs_at:
             beam = at.removesuffix(WATER)
             _write(connection, store, made, (beam, beam != at), outputs[at], actor, reason)
+        since = datetime.fromisoformat(made.since)
+        look_again(connection, made.machine, service_events.instant_of(since))
         return len(outputs_at)
 
 

@@ -17,6 +17,7 @@ from qa_daemon.store.image_users import users_of
 from qa_daemon.store.images import FoundImages, Images
 from qa_daemon.store.kv_fractions import Asked, FoundInputs, KvFractions
 from qa_daemon.store.ledger import LedgerFile, attach, move
+from qa_daemon.store.outbox import enqueue
 from qa_daemon.store.plans import FoundPlans, Plans, Saved
 from qa_daemon.store.same_records import SameRecords
 from qa_daemon.store.schema import (
@@ -25,7 +26,6 @@ from qa_daemon.store.schema import (
     identities,
     latest,
     measurements,
-    outbox,
     results,
 )
 from qa_daemon.store.store import Store, bump
@@ -212,7 +212,7 @@ class Results:
         """Replay: put results into a sink's outbox once more, in one transaction; how many."""
         with self._store.write() as connection:
             for identity in identities_:
-                _enqueue(connection, sink, identity)
+                enqueue(connection, sink, identity)
             return len(identities_)
 
     def _set_aside(
@@ -304,7 +304,7 @@ class Results:
 
     def _hand_on(self, connection: Connection, result: int) -> None:
         for follower in self._followers:
-            _enqueue(connection, follower, result)
+            enqueue(connection, follower, result)
 
 
 def _event(report: Report) -> Event:
@@ -312,14 +312,6 @@ def _event(report: Report) -> Event:
         return Event.UNREADABLE
     waits = report.match is not None and report.match.state is MatchState.WAITING
     return Event.LACKS_INPUT if waits or report.awaits is not None else Event.JUDGED
-
-
-def _enqueue(connection: Connection, sink: str, result: int) -> None:
-    here = (outbox.c.sink == sink, outbox.c.result == result)
-    if connection.execute(select(outbox.c.id).where(*here)).first() is None:
-        connection.execute(insert(outbox).values(sink=sink, result=result, state="pending"))
-    else:
-        connection.execute(update(outbox).where(*here).values(state="pending", why=None))
 
 
 def _main_of(connection: Connection, file: LedgerFile) -> int | None:

@@ -131,6 +131,8 @@ chart_limits = Table(  # what a control chart holds values against, from when on
     Column("signed_by", String(200)),  # null: found from the first values of a process
     Column("reason", Text),
     Column("at", String(32), nullable=False),
+    Column("version", String(20), nullable=False, server_default=""),  # of the analyzer
+    Column("unit", String(20), nullable=False, server_default=""),  # empty: not written down then
     Index(
         "chart_limits_by_trend",
         "machine",

@@ -16,6 +16,7 @@ from sqlalchemy import insert, select, update
 from qa_daemon.store import audit
 from qa_daemon.store.schema_trends import service_events
 from qa_daemon.store.store import Store
+from qa_daemon.store.trends_again import look_again
 
 MOST = 2000
 
@@ -90,6 +91,7 @@ def enter(store: Store, events: Iterable[ServiceEvent], actor: str) -> int:
                 subject=f"machine {event.machine}",
                 detail=row,
             )
+            look_again(connection, event.machine, event.point_ns)
             entered += 1
     return entered
 
@@ -97,7 +99,7 @@ def enter(store: Store, events: Iterable[ServiceEvent], actor: str) -> int:
 def withdraw(store: Store, machine: str, identity: int, actor: str, reason: str) -> None:
     """An event that did not take place cuts no trend.  Raises `NoSuchEvent`."""
     with store.write() as connection:
-        changed = connection.execute(
+        point_ns = connection.execute(
             update(service_events)
             .where(
                 service_events.c.id == identity,
@@ -105,8 +107,9 @@ def withdraw(store: Store, machine: str, identity: int, actor: str, reason: str)
                 service_events.c.withdrawn_at.is_(None),
             )
             .values(withdrawn_by=actor, withdrawn_at=store.now(), withdrawn_reason=reason)
-        ).rowcount
-        if not changed:
+            .returning(service_events.c.point_ns)
+        ).scalar_one_or_none()
+        if point_ns is None:
             raise NoSuchEvent("this machine has no such event, or it was withdrawn: look again")
         audit.record(
             connection,
@@ -116,6 +119,7 @@ def withdraw(store: Store, machine: str, identity: int, actor: str, reason: str)
             subject=f"machine {machine}",
             detail={"event": identity, "reason": reason},
         )
+        look_again(connection, machine, point_ns)
 
 
 def every(store: Store, machine: str, since_ns: int = 0) -> list[StoredEvent]:

@@ -7,24 +7,28 @@ they came, or how often they were looked at.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from statistics import median
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, or_, select
 
 from analyzers.core import Limits
 from qa_daemon.model import Verdict
+from qa_daemon.store import trend_cuts
 from qa_daemon.store.leaf_errors import STORED
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.schema import analyses, leaf_errors, measurements, results
 from qa_daemon.store.schema_trends import leaf_days, trend_days
 from qa_daemon.store.store import Store
-from qa_daemon.store.trend_series import BY_BEAM, SeriesName
+from qa_daemon.store.trend_cuts import Cuts
+from qa_daemon.store.trend_series import Point, SeriesName, name_of
 
 MOST_DAYS = 12_000
 """Thirty years and more."""
@@ -78,12 +82,17 @@ def days_touched(store: Store, of: Sequence[StoredResult], zone: ZoneInfo) -> se
 
 
 def rebuild(store: Store, days: Iterable[MachineDay], zone: ZoneInfo) -> None:
-    """Make machine-days anew from what is in the store, all in one transaction."""
+    """Make machine-days anew from what is in the store, all in one transaction.
+
+    A day on which a series is cut has a row before and one after.
+    """
+    asked = sorted(days)
+    cuts = {machine: trend_cuts.read(store, machine) for machine, _ in asked}
     with store.write() as connection:
-        for machine, day in sorted(days):
-            since_ns, until_ns = _bounds(day, zone)
-            _rebuild_numbers(connection, machine, day, since_ns, until_ns)
-            _rebuild_leaves(connection, machine, day, since_ns, until_ns)
+        for machine, day in asked:
+            bounds = _bounds(day, zone)
+            _rebuild_numbers(connection, cuts[machine], (machine, day), bounds)
+            _rebuild_leaves(connection, machine, day, *bounds)
 
 
 def series_of(
@@ -106,6 +115,35 @@ def series_of(
     ]
 
 
+def newest_before(store: Store, name: SeriesName, value: Point) -> int:
+    """When the newest value before one was made, in its unit and by its analyzer; 0: never."""
+    last = datetime.fromtimestamp(value.point_ns // 10**9, UTC).date() + timedelta(days=1)
+    query = (
+        select(trend_days.c.point_ns)
+        .where(*_is(name), trend_days.c.day <= last.isoformat())
+        .where(trend_days.c.point_ns < value.point_ns)
+        .where(trend_days.c.version == value.version, trend_days.c.unit == value.unit)
+        .order_by(trend_days.c.day.desc(), trend_days.c.point_ns.desc())
+        .limit(1)
+    )
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one_or_none() or 0)
+
+
+def count_between(store: Store, name: SeriesName, after_ns: int, before_ns: int, most: int) -> int:
+    """How many days of a series lie between two instants, both left out; `most` at most."""
+    last = datetime.fromtimestamp(before_ns // 10**9, UTC).date() + timedelta(days=1)
+    query = (
+        select(trend_days.c.id)
+        .where(*_is(name), trend_days.c.day <= last.isoformat())
+        .where(trend_days.c.point_ns > after_ns, trend_days.c.point_ns < before_ns)
+        .order_by(trend_days.c.day.desc())
+        .limit(most)
+    )
+    with store.read() as connection:
+        return len(connection.execute(query).all())
+
+
 def count_judged(store: Store, machine: str, since: date) -> int:
     """How many values of series that have limits a machine has since a day."""
     here = trend_days.c
@@ -125,12 +163,14 @@ def days_of(
     most: int = MOST_DAYS,
 ) -> list[TrendDay]:
     """The days of a series in order, ends included; the newest `most` of them."""
-    query = select(trend_days).where(*(trend_days.c[k] == v for k, v in asdict(name).items()))
+    query = select(trend_days).where(*_is(name))
     if since is not None:
         query = query.where(trend_days.c.day >= since.isoformat())
     if until is not None:
         query = query.where(trend_days.c.day <= until.isoformat())
-    query = query.order_by(trend_days.c.day.desc(), trend_days.c.id.desc()).limit(most)
+    query = query.order_by(
+        trend_days.c.day.desc(), trend_days.c.point_ns.desc(), trend_days.c.id.desc()
+    ).limit(most)
     with store.read() as connection:
         rows = connection.execute(query).mappings().all()
     return [_trend_day(row) for row in reversed(rows)]
@@ -151,8 +191,9 @@ def leaves_of(store: Store, machine: str, analyzer: str, since: date, until: dat
 
 
 def _rebuild_numbers(
-    connection: Connection, machine: str, day: date, since_ns: int, until_ns: int
+    connection: Connection, cuts: Cuts, of: MachineDay, bounds: tuple[int, int]
 ) -> None:
+    (machine, day), (since_ns, until_ns) = of, bounds
     here = (trend_days.c.machine == machine, trend_days.c.day == day.isoformat())
     connection.execute(delete(trend_days).where(*here))
     query = (
@@ -164,23 +205,17 @@ def _rebuild_numbers(
         .where(measurements.c.active)
         .order_by(results.c.point_ns, measurements.c.id)
     )
-    grouped: dict[tuple[SeriesName, str], list[RowMapping]] = {}
+    cut_at = cache(cuts.of)
+    grouped: dict[tuple[SeriesName, str, str, int], list[RowMapping]] = {}
     for row in connection.execute(query).mappings():
-        by_beam = row["analyzer"] in BY_BEAM
-        name = SeriesName(
-            machine,
-            row["analyzer"],
-            row["metric"],
-            (row["at"] or "") if by_beam else "",
-            "" if by_beam else row["energy"] or "",
-            row["judged_as"] or "",
-            "" if by_beam else row["technique"] or "",
-        )
-        grouped.setdefault((name, row["version"]), []).append(row)
+        quantity = (machine, row["analyzer"], row["metric"])
+        name = name_of(quantity, row["at"], row["judged_as"], row["energy"], row["technique"])
+        before = bisect_left(cut_at(name), row["point_ns"])
+        grouped.setdefault((name, row["version"], row["unit"], before), []).append(row)
     if grouped:
         made = [
             asdict(name) | {"version": version, "day": day.isoformat()} | _summary(rows)
-            for (name, version), rows in grouped.items()
+            for (name, version, _, _), rows in grouped.items()
         ]
         connection.execute(insert(trend_days), made)
 
@@ -254,6 +289,10 @@ def _medians(tables: NDArray[np.float32]) -> NDArray[np.float32]:
     with np.errstate(invalid="ignore"):
         middle = np.where(count > 0, (low + high) / 2.0, np.nan)
     return np.asarray(middle, dtype=STORED)
+
+
+def _is(name: SeriesName) -> Iterator[ColumnElement[bool]]:
+    return (trend_days.c[key] == value for key, value in asdict(name).items())
 
 
 def _day(point_ns: int, zone: ZoneInfo) -> date:

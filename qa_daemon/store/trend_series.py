@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,25 @@ class Point:
     low: float | None
     high: float | None
     version: str
+    unit: str
+
+
+def name_of(
+    quantity: tuple[str, str, str],
+    at: str | None,
+    judged_as: str | None,
+    energy: str | None,
+    technique: str | None,
+) -> SeriesName:
+    """The series of a measurement; `quantity` is (machine, analyzer, metric), `at` its place."""
+    by_beam = quantity[1] in BY_BEAM
+    return SeriesName(
+        *quantity,
+        place=(at or "") if by_beam else "",
+        energy="" if by_beam else energy or "",
+        judged_as=judged_as or "",
+        technique="" if by_beam else technique or "",
+    )
 
 
 def names_in(result: StoredResult, metrics: Iterable[tuple[str, str]]) -> list[SeriesName]:
@@ -70,15 +90,9 @@ def names_in(result: StoredResult, metrics: Iterable[tuple[str, str]]) -> list[S
         for measured in analysis.measurements:
             if (analysis.analyzer, measured.metric) not in wanted or result.machine is None:
                 continue
-            by_beam = analysis.analyzer in BY_BEAM
-            name = SeriesName(
-                result.machine,
-                analysis.analyzer,
-                measured.metric,
-                (measured.at or "") if by_beam else "",
-                "" if by_beam else result.energy or "",
-                measured.judged_as or "",
-                "" if by_beam else result.technique or "",
+            quantity = (result.machine, analysis.analyzer, measured.metric)
+            name = name_of(
+                quantity, measured.at, measured.judged_as, result.energy, result.technique
             )
             found[name] = None
     return list(found)
@@ -92,7 +106,7 @@ def points_of(store: Store, name: SeriesName, until_ns: int, most: int = MOST) -
     here = measurements.c
     query = (
         select(here.result, here.point_ns, here.value, here.tolerance_low, here.tolerance_high)
-        .add_columns(here.verdict, analyses.c.version)
+        .add_columns(here.verdict, here.unit, analyses.c.version)
         .join(analyses, analyses.c.id == here.analysis)
         .where(here.machine == name.machine, here.analyzer == name.analyzer)
         .where(here.metric == name.metric, here.active, here.point_ns <= until_ns)
@@ -119,12 +133,41 @@ def points_of(store: Store, name: SeriesName, until_ns: int, most: int = MOST) -
             row.tolerance_low,
             row.tolerance_high,
             row.version,
+            row.unit,
         )
         newest_first.setdefault(row.result, point)
-    return list(reversed(newest_first.values()))
+    return of_one_unit(list(reversed(newest_first.values())))
 
 
-def processes(points: Sequence[Point], events_ns: Iterable[int]) -> NDArray[np.int64]:
+class InUnit(Protocol):
+    """What has a value in a unit."""
+
+    @property
+    def unit(self) -> str:
+        """As it is stored."""
+
+
+U = TypeVar("U", bound=InUnit)
+
+
+def of_one_unit(values: Sequence[U]) -> list[U]:
+    """Those in the unit of the last one: numbers in two units are on no line together."""
+    return [value for value in values if value.unit == values[-1].unit]
+
+
+class Made(Protocol):
+    """What was made by a version of an analyzer, and is of an instant."""
+
+    @property
+    def point_ns(self) -> int:
+        """Nanoseconds since 1970."""
+
+    @property
+    def version(self) -> str:
+        """Of the analyzer."""
+
+
+def processes(points: Sequence[Made], events_ns: Iterable[int]) -> NDArray[np.int64]:
     """How many changes lie before each point, shape (n,): events, and other analyzer versions.
 
     A value made at the very instant of an event is of the process before it: a baseline holds from

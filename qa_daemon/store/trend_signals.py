@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 
+from qa_daemon.store.schema import results
 from qa_daemon.store.schema_trends import trend_signals
 from qa_daemon.store.store import Store
 from qa_daemon.store.trend_series import SeriesName
@@ -73,6 +74,17 @@ def open_of(store: Store, machine: str | None = None) -> list[StoredSignal]:
     query = query.order_by(trend_signals.c.point_ns.desc(), trend_signals.c.id.desc()).limit(MOST)
     with store.read() as connection:
         return [_signal(row) for row in connection.execute(query)]
+
+
+def of_superseded(store: Store, successors: Sequence[int]) -> list[SeriesName]:
+    """Series that say something by a result whose place one of these took."""
+    query = (
+        select(trend_signals)
+        .join(results, results.c.id == trend_signals.c.result)
+        .where(results.c.superseded_by.in_(successors), trend_signals.c.closed_at.is_(None))
+    )
+    with store.read() as connection:
+        return [_signal(row).series for row in connection.execute(query)]
 
 
 def untold(connection: Connection) -> list[StoredSignal]:

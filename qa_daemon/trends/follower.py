@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from qa_daemon.store import trend_signals
+from qa_daemon.store import trend_cuts, trend_signals
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.store import Store
+from qa_daemon.store.trend_cuts import Cuts
 from qa_daemon.store.trend_days import days_touched, rebuild, series_of
 from qa_daemon.store.trend_series import BY_BEAM, LOOKED_BACK, SeriesName, names_in
 from qa_daemon.store.trend_signals import Found
@@ -33,36 +34,35 @@ class TrendFollower:
     def write(self, results: Sequence[StoredResult]) -> None:
         """Bring the days of these results up to date, and look at what they belong to."""
         rebuild(self._store, days_touched(self._store, results, self._zone), self._zone)
-        touched: dict[SeriesName, int] = {}
-        now_ns = int(self._store.instant().timestamp()) * 10**9
-        for result in results:
-            for name in names_in(result, self._metrics):
-                touched[name] = max(touched.get(name, now_ns), result.point_ns)
-        units: dict[SeriesName, int] = {}
-        for name, until_ns in touched.items():
-            if name.analyzer in BY_BEAM:
-                unit = replace(name, place="")
-                units[unit] = max(units.get(unit, until_ns), until_ns)
-            else:
-                self._look_at(name, until_ns)
-        for unit, until_ns in units.items():
-            self._look_at_beams(unit, until_ns)
+        touched = {name: None for result in results for name in names_in(result, self._metrics)}
+        touched |= dict.fromkeys(trend_signals.of_superseded(self._store, [r.id for r in results]))
+        machines = {name.machine for name in touched}
+        cuts = {machine: trend_cuts.read(self._store, machine) for machine in machines}
+        units: dict[SeriesName, None] = {}
         for name in touched:
-            if name.analyzer in BY_BEAM and read(self._store, name, touched[name]) is None:
+            if name.analyzer not in BY_BEAM:
+                self._look_at(name, cuts[name.machine])
+            else:
+                units[replace(name, place="")] = None
+        for unit in units:
+            self._look_at_beams(unit, cuts[unit.machine])
+        for name in touched:
+            is_beam = name.analyzer in BY_BEAM and name.place
+            if is_beam and read(self._store, name, cuts[name.machine]) is None:
                 trend_signals.keep(self._store, name, [])
 
-    def _look_at(self, name: SeriesName, until_ns: int) -> None:
+    def _look_at(self, name: SeriesName, cuts: Cuts) -> None:
         """Bring the signals of one series up to date."""
-        known = read(self._store, name, until_ns)
+        known = read(self._store, name, cuts)
         seen = signals(known[1]) if known is not None else []
-        self._keep(name, known, seen)
+        self._keep(name, cuts, known, seen)
 
-    def _look_at_beams(self, unit: SeriesName, until_ns: int) -> None:
+    def _look_at_beams(self, unit: SeriesName, cuts: Cuts) -> None:
         """The same of all beams of a kV unit, and of the unit as a whole."""
         since = self._store.instant().date() - LOOKED_BACK
         named = series_of(self._store, unit.machine, unit.analyzer, unit.metric, since)
         names = [name for name in named if name.judged_as == unit.judged_as]
-        known = {name: found for name in names if (found := read(self._store, name, until_ns))}
+        known = {name: found for name in names if (found := read(self._store, name, cuts))}
         sessions: dict[int, list[SeriesName]] = {}
         for name, (points, _) in known.items():
             sessions.setdefault(points[-1].result, []).append(name)
@@ -71,18 +71,24 @@ class TrendFollower:
             steps = steps_of([known[name] for name in beams])
             for name, seen in zip(beams, steps.of_beams, strict=True):
                 said = [one for one in (seen, drift(known[name][1])) if one is not None]
-                self._keep(name, known[name], said)
+                self._keep(name, cuts, known[name], said)
             if len(beams) > 1:
                 whole.append((known[beams[0]], steps.of_all))
         if whole:
             newest, step_of_all = max(whole, key=lambda one: one[0][0][-1].point_ns)
             of_unit = _found(newest, [step_of_all] if step_of_all is not None else [])
             trend_signals.keep(self._store, unit, of_unit)
+        elif not known:
+            trend_signals.keep(self._store, unit, [])
 
-    def _keep(self, name: SeriesName, known: Known | None, seen: Sequence[Signal]) -> None:
-        charted = chart(self._store, name, *known) if known and known[1].limits else None
-        on_chart = signals_of(charted) if charted is not None else []
-        found = _found(known, [*seen, *on_chart]) if known is not None else []
+    def _keep(
+        self, name: SeriesName, cuts: Cuts, known: Known | None, seen: Sequence[Signal]
+    ) -> None:
+        found: list[Found] = []
+        if known is not None:
+            held = chart(self._store, name, cuts, known) if known[1].limits else None
+            on_chart = signals_of(held.chart(known[1].values)) if held is not None else []
+            found = _found(known, [*seen, *on_chart])
         trend_signals.keep(self._store, name, found)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 
-from qa_daemon.store import output_baselines, service_events
+from qa_daemon.store import service_events, trend_cuts
 from qa_daemon.store.store import Store
+from qa_daemon.store.trend_cuts import Cuts
 from qa_daemon.store.trend_days import days_of
 from qa_daemon.store.trend_series import (
     BY_BEAM,
@@ -16,6 +18,7 @@ from qa_daemon.store.trend_series import (
     MOST,
     Point,
     SeriesName,
+    of_one_unit,
     points_of,
     processes,
 )
@@ -23,26 +26,31 @@ from qa_daemon.trends.signals import Series, step
 from qa_daemon.trends.together import Steps, steps_together
 
 NS_PER_DAY = 86_400 * 10**9
-OUTPUT, DEVIATION = "srt_output", "output_deviation"
-WATER = " water"
+AHEAD = timedelta(days=1)
+"""Clocks of machines may be wrong by hours, and zones are told apart nowhere in some logs."""
 Known = tuple[Sequence[Point], Series]
 """Values as they are stored, and as they are looked at."""
 
 
-def read(store: Store, name: SeriesName, until_ns: int) -> Known | None:
+def read(store: Store, name: SeriesName, cuts: Cuts) -> Known | None:
     """The newest values of a series and what was done to it; None where there are none.
 
     Of a kV unit's output each check is a value.  All else has one value a day, the median of its
-    results: a linac may deliver fifty fields a day, and a trend is about days.
+    results: a linac may deliver fifty fields a day, and a trend is about days.  What is dated later
+    than tomorrow is of a clock that is wrong, and is left out.
     """
-    points = points_of(store, name, until_ns) if name.analyzer in BY_BEAM else _days(store, name)
-    return (points, _series(store, name, points)) if points else None
+    until = store.instant() + AHEAD
+    if name.analyzer in BY_BEAM:
+        points = points_of(store, name, service_events.instant_of(until))
+    else:
+        points = _days(store, name, until.date())
+    return (points, _series(cuts, name, points)) if points else None
 
 
 def with_value(store: Store, name: SeriesName, point: Point) -> Known:
     """A series as it would be with a value that is not stored yet, as its newest."""
-    points = [*points_of(store, name, point.point_ns), point]
-    return points, _series(store, name, points)
+    points = of_one_unit([*points_of(store, name, point.point_ns), point])
+    return points, _series(trend_cuts.read(store, name.machine), name, points)
 
 
 def steps_of(beams: Sequence[Known]) -> Steps:
@@ -64,16 +72,9 @@ def _of_results(series: Series, points: Sequence[Point], results: set[int]) -> S
     )
 
 
-def _series(store: Store, name: SeriesName, points: Sequence[Point]) -> Series:
-    services = [
-        event.point_ns
-        for event in service_events.in_force(
-            service_events.every(store, name.machine), name.analyzer
-        )
-    ]
-    baselines = baselines_of(store, name)
+def _series(cuts: Cuts, name: SeriesName, points: Sequence[Point]) -> Series:
     newest = points[-1]
-    before = [ns for ns in [*services, *baselines] if ns < newest.point_ns]
+    before = [ns for ns in cuts.of(name) if ns < newest.point_ns]
     return Series(
         times_d=np.array([p.point_ns for p in points], dtype=np.float64) / NS_PER_DAY,
         values=np.array([p.value for p in points]),
@@ -81,13 +82,13 @@ def _series(store: Store, name: SeriesName, points: Sequence[Point]) -> Series:
         low=newest.low,
         high=newest.high,
         # Right after its baseline was signed a deviation is none, whatever it was before.
-        expected=0.0 if before and max(before) in baselines else None,
+        expected=0.0 if before and before[-1] in cuts.signed(name) else None,
     )
 
 
-def _days(store: Store, name: SeriesName) -> list[Point]:
+def _days(store: Store, name: SeriesName, until: date) -> list[Point]:
     since = store.instant().date() - LOOKED_BACK
-    return [
+    found = [
         Point(
             day.result,
             day.point_ns,
@@ -95,18 +96,8 @@ def _days(store: Store, name: SeriesName) -> list[Point]:
             day.limits.tolerance_low,
             day.limits.tolerance_high,
             day.version,
+            day.unit,
         )
-        for day in days_of(store, name, since, most=MOST)
+        for day in days_of(store, name, since, until, most=MOST)
     ]
-
-
-def baselines_of(store: Store, name: SeriesName) -> set[int]:
-    """When baselines were set that the values are deviations from."""
-    if (name.analyzer, name.metric) != (OUTPUT, DEVIATION):
-        return set()
-    return {
-        service_events.instant_of(baseline.since_at)
-        for baseline in output_baselines.every(store, name.machine)
-        if baseline.gy_per_min is not None
-        and name.place == baseline.beam + (WATER if baseline.to_water else "")
-    }
+    return of_one_unit(found)
