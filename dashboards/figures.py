@@ -21,6 +21,9 @@ ColorScale = Sequence[tuple[float, str]]
 """Position from 0 to 1 and color; one position twice is a sharp edge."""
 
 INK, GRID, FRAME = "#1b2733", "#e3e8ed", "#8996a3"
+MARK = "#552480"
+LABEL_SHARE = 0.12
+"""Of a grid's width that the label of a mark takes."""
 FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
@@ -75,11 +78,30 @@ class MapPanel:
 class GridPanel(MapPanel):
     """Values over days: a row of `values` for each of `names`, drawn as wide as there is room.
 
-    `x_mm` is local time as milliseconds since 1970, `y_mm` the number of the row.
+    `x_mm` is local time as milliseconds since 1970 of the middle of each column, `column_ms` wide,
+    `y_mm` the number of the row.  `marks` are times with what happened then: lines from top to
+    bottom.
     """
 
     names: Sequence[str] = ()
     y_title: str = ""
+    marks: Sequence[tuple[float, str]] = ()
+    column_ms: float = 86_400_000.0
+
+    @property
+    def x_edges(self) -> Numbers:
+        """The edges of the columns, one more than there are."""
+        return np.append(self.x_mm, self.x_mm[-1:] + self.column_ms) - self.column_ms / 2.0
+
+    @property
+    def labels(self) -> list[str]:
+        """What stands beside each mark: nothing where it would lie upon the one before."""
+        room = LABEL_SHARE * float(self.x_edges[-1] - self.x_edges[0])
+        said, free_from = [], -np.inf
+        for at, text in self.marks:
+            said.append(text if at >= free_from else "")
+            free_from = at + room if at >= free_from else free_from
+        return said
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +145,9 @@ def plotly(figure: Figure) -> dict[str, object]:
         data += [_trace(series, named) | axes for series in panel.series]
         x_axis, y_axis = _axes(panel, box, suffix)
         layout[f"xaxis{suffix}"], layout[f"yaxis{suffix}"] = x_axis, y_axis
+        if isinstance(panel, GridPanel):
+            layout["shapes"] += [_mark(at, suffix) for at, _ in panel.marks]
+            layout["annotations"] += _labels(panel, suffix)
     return {"data": data, "layout": layout}
 
 
@@ -139,7 +164,40 @@ def _layout(figure: Figure) -> dict[str, Any]:
         "showlegend": figure.legend,
         "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
         "annotations": [],
+        "shapes": [],
     }
+
+
+def _mark(at: float, suffix: str) -> dict[str, object]:
+    return {
+        "type": "line",
+        "xref": f"x{suffix}",
+        "yref": f"y{suffix} domain",
+        "x0": at,
+        "x1": at,
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": MARK, "dash": "dot", "width": 1.6},
+    }
+
+
+def _labels(panel: GridPanel, suffix: str) -> list[dict[str, object]]:
+    return [
+        {
+            "text": escape(text),
+            "x": at,
+            "y": 1,
+            "xref": f"x{suffix}",
+            "yref": f"y{suffix} domain",
+            "xanchor": "left",
+            "yanchor": "top",
+            "showarrow": False,
+            "bgcolor": "#ffffff",
+            "font": {"color": MARK, "size": 12},
+        }
+        for (at, _), text in zip(panel.marks, panel.labels, strict=True)
+        if text
+    ]
 
 
 def _box(figure: Figure, index: int) -> tuple[float, float, float, float]:
@@ -226,7 +284,9 @@ def _heatmap(panel: MapPanel, box: tuple[float, float, float, float]) -> dict[st
     return {
         "type": "heatmap",
         "z": _packed(panel.values, np.float32),
-        "x": _packed(panel.x_mm, np.float64 if is_grid else np.float32),
+        "x": _packed(panel.x_edges, np.float64)
+        if isinstance(panel, GridPanel)
+        else _packed(panel.x_mm, np.float32),
         "y": list(panel.names) if isinstance(panel, GridPanel) else _packed(panel.y_mm, np.float32),
         "zmin": panel.low,
         "zmax": panel.high,

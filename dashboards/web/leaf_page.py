@@ -1,182 +1,256 @@
-"""Leaves over days: a heat map of every leaf, and which of them are likely to fail next.
+"""Leaves over days: what is read from the store for the heat map and the ranking.
 
-A leaf is ranked by the day on which the line through its daily medians crosses the limit of the
-worst leaf, then by how far it is from the others of its day.  A log is the controller's own word:
-a leaf that slips unseen shows in `leaf_log_check`, which reads images.
+Deliveries of another technique, energy or version of the analyzer are never laid on one line, nor
+those before and after a service event.  A log is the controller's own word: a leaf that slips
+unseen shows in `leaf_log_check`, which reads images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analyzers.numerics.forecast import crossing, fit_line
-from dashboards.figures import Figure, GridPanel
+from dashboards.figures import Figure
 from dashboards.web.clinic import Clinic
-from dashboards.web.wording import quantity
-from qa_daemon.store import trend_days
-from qa_daemon.store.trend_days import LeafDay
-from qa_daemon.trends.signals import HORIZON_D, SURE
+from dashboards.web.draw_leaf_days import leaf_map
+from dashboards.web.leaf_ranking import LeafTable, RankedLeaf, enough, ranked
+from dashboards.web.wording import instant, plural
+from qa_daemon.store import leaf_medians, service_events
+from qa_daemon.store.leaf_medians import LeafDay, LeafSeries
+from qa_daemon.store.service_events import ServiceEvent
+from qa_daemon.trends.signals import WINDOW
 
-SHADES = ((0.0, "#f4f7f9"), (0.35, "#9cc3d5"), (0.65, "#e0a341"), (1.0, "#b3141c"))
+ANALYZERS = ("leaf_trust", "leaf_log_check", "picket_fence")
+SOME_LEAVES = ("picket_fence",)
+"""Their images may show some of the leaves alone; elsewhere other leaves are another MLC."""
+MLC = "mlc_positions"
+"""What was done to the MLC is entered for this test, or for all: it cuts every trend of leaves."""
 LIMITS = {
     ("leaf_trust", "rms_error_mm"): "mlc_positions.worst_leaf_rms",
     ("leaf_log_check", "offset_mm"): "leaf_log_check.largest_disagreement",
     ("picket_fence", "largest_error_mm"): "picket_fence.max_error",
 }
 """The metric whose tolerance a leaf's own number is held against."""
-MOST_RANKED = 12
-RECENT = 10
+LOOKED_BACK_D = 400
+"""Days among which the newest are ranked, and series are chosen from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page shows; technique or energy None: the series with the most days."""
+
+    machine: str
+    analyzer: str
+    quantity: str
+    days: int
+    technique: str | None = None
+    energy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaves:
-    """One quantity of every leaf, magnitudes, shape (leaves, days); NaN: none that day."""
+    """`shown` is drawn and `newest` ranked: the newest process alone, None where it has no day.
 
-    names: tuple[str, ...]
-    days: list[date]
-    values: NDArray[np.float64]
+    `said` are sentences on what is ranked and what is not; `marks` are local times in ms.
+    """
+
+    series: LeafSeries
     unit: str
     tolerance: float | None
+    today: date
+    shown: LeafTable
+    newest: LeafTable | None
+    said: list[str]
+    marks: list[tuple[float, str]]
+
+    @property
+    def figure(self) -> Figure:
+        """The heat map."""
+        return leaf_map(self.shown, self.unit, self.tolerance, self.marks)
+
+    @property
+    def ranked(self) -> list[RankedLeaf]:
+        """The leaves that are likely to fail next, the likeliest first."""
+        if self.newest is None:
+            return []
+        return ranked(self.newest, self.tolerance, self.unit, self.today)
 
 
-@dataclass(frozen=True, slots=True)
-class RankedLeaf:
-    """A leaf and why it stands where it does; `crosses` in days from the newest."""
-
-    name: str
-    recent: str
-    per_month: str
-    crosses: float
-    said: str
+def series(clinic: Clinic, asked: Asked) -> list[LeafSeries]:
+    """The series to choose from, that with the most days first."""
+    today = _today(clinic)
+    since = today - timedelta(days=max(asked.days, LOOKED_BACK_D))
+    return leaf_medians.series_of(clinic.store, asked.machine, asked.analyzer, since, today)
 
 
-def read(clinic: Clinic, machine: str, analyzer: str, quantity_: str, days: int) -> Leaves | None:
-    """The newest days; None where there are none, or no such quantity."""
-    last = clinic.clock().astimezone(clinic.site.zone).date()
-    found = trend_days.leaves_of(
-        clinic.store, machine, analyzer, last - timedelta(days=days), last + timedelta(days=1)
+def chosen(asked: Asked, known: Sequence[LeafSeries]) -> LeafSeries | None:
+    """The series that is asked for, or the first; None where there is none such."""
+    fits = (
+        each
+        for each in known
+        if asked.technique in (None, each.technique) and asked.energy in (None, each.energy)
     )
-    found = [day for day in found if quantity_ in day.quantities]
-    if not found:
-        return None
-    names = found[-1].leaves
-    alike = [day for day in found if day.leaves == names]
-    columns = [np.abs(_column(day, quantity_)) for day in alike]
-    return Leaves(
-        names,
-        [day.day for day in alike],
-        np.column_stack(columns),
-        quantity_.rsplit("_", 1)[-1],
-        _tolerance(clinic, machine, analyzer, quantity_),
-    )
+    return next(fits, None)
 
 
 def quantities(clinic: Clinic, machine: str) -> list[tuple[str, str]]:
-    """What is kept of a machine's leaves, by analyzer."""
-    last = clinic.clock().astimezone(clinic.site.zone).date()
-    found: dict[tuple[str, str], None] = {}
-    for analyzer in ("leaf_trust", "leaf_log_check", "picket_fence"):
-        since = last - timedelta(days=90)
-        for day in trend_days.leaves_of(clinic.store, machine, analyzer, since, last)[-1:]:
-            found |= {(analyzer, q): None for q in day.quantities if q.endswith(("_mm", "_ms"))}
-    return list(found)
+    """What is kept of a machine's leaves, by analyzer; costs the same whatever there is."""
+    return [
+        (analyzer, of)
+        for analyzer in ANALYZERS
+        for of in leaf_medians.quantities_of(clinic.store, machine, analyzer)
+        if of.endswith(("_mm", "_ms"))
+    ]
 
 
-def figure(leaves: Leaves) -> Figure:
-    """The heat map: a row for each leaf, a column for each day."""
-    whole = [leaves.days[0] + timedelta(days=k) for k in range(_span(leaves.days))]
-    at = {day: k for k, day in enumerate(whole)}
-    grid = np.full((len(leaves.names), len(whole)), np.nan)
-    grid[:, [at[day] for day in leaves.days]] = leaves.values
-    high = leaves.tolerance or float(np.nanmax(leaves.values, initial=0.0)) or 1.0
-    x = [datetime(d.year, d.month, d.day, 12, tzinfo=UTC).timestamp() * 1000.0 for d in whole]
-    panel = GridPanel(
-        title="",
-        unit=leaves.unit,
-        values=grid,
-        x_mm=np.array(x),
-        y_mm=np.arange(float(len(leaves.names))),
-        colors=SHADES,
-        low=0.0,
-        high=high,
-        names=leaves.names,
-        y_title="leaf",
+def read(clinic: Clinic, asked: Asked, of: LeafSeries | None) -> Leaves | None:
+    """The newest days of a series; None where there are none, or no such quantity.
+
+    Days that are still to come are those of a clock that is wrong, and are left out.
+    """
+    if of is None:
+        return None
+    today = _today(clinic)
+    rows = leaf_medians.days_of(
+        clinic.store, of, asked.quantity, today - timedelta(days=asked.days), today
     )
-    known = np.isfinite(leaves.values)
-    said = "No leaf has a number in this time."
-    if known.any():
-        worst = np.unravel_index(np.nanargmax(leaves.values), leaves.values.shape)
-        value = quantity(float(leaves.values[worst]), leaves.unit)
-        said = f"Largest {value}: leaf {leaves.names[worst[0]]}, {leaves.days[worst[1]]}."
-    title = f"Every leaf by day, median of its deliveries / {leaves.unit}"
-    return Figure(title, said, [panel], row_height=700, width=1100, legend=False)
-
-
-def ranked(leaves: Leaves) -> list[RankedLeaf]:
-    """The leaves that are likely to fail next, the likeliest first."""
-    t = np.array([(day - leaves.days[0]).days for day in leaves.days], dtype=np.float64)
-    recent = np.array([_recent(row) for row in leaves.values])
-    typical = float(np.nanmedian(recent)) if np.isfinite(recent).any() else 0.0
-    found = []
-    for name, row, now in zip(leaves.names, leaves.values, recent, strict=True):
-        if np.isfinite(now):
-            found.append(_rank(name, (t, row), float(now), leaves, typical))
-    order = sorted(found, key=lambda pair: (pair[0].crosses, -pair[1]))
-    return [leaf for leaf, _ in order[:MOST_RANKED]]
-
-
-def _rank(
-    name: str,
-    of: tuple[NDArray[np.float64], NDArray[np.float64]],
-    now: float,
-    leaves: Leaves,
-    typical: float,
-) -> tuple[RankedLeaf, float]:
-    t, row = of
-    known = np.isfinite(row)
-    line = fit_line(t[known], row[known])
-    is_sure = line is not None and line.p_value < SURE and line.slope > 0.0
-    slope = quantity(line.slope * 365.25 / 12.0, leaves.unit) if line and is_sure else "level"
-    crosses, said = np.inf, "as the others" if now <= 2.0 * typical else "apart from the others"
-    if leaves.tolerance is not None and now > leaves.tolerance:
-        crosses, said = 0.0, "beyond tolerance now"
-    elif line is not None and is_sure and leaves.tolerance is not None:
-        ahead = crossing(line, leaves.tolerance, float(t[-1]))
-        if ahead is not None and ahead.at - t[-1] <= HORIZON_D:
-            crosses = ahead.at - float(t[-1])
-            low, high = (max(0.0, end - float(t[-1])) for end in (ahead.earliest, ahead.latest))
-            said = (
-                f"reaches {quantity(leaves.tolerance, leaves.unit)} in {low:.0f} to {high:.0f} days"
-            )
-    return RankedLeaf(name, quantity(now, leaves.unit), slope, float(crosses), said), now
-
-
-def _recent(row: NDArray[np.float64]) -> float:
-    known = row[np.isfinite(row)][-RECENT:]
-    return float(np.median(known)) if known.size else float("nan")
-
-
-def _column(day: LeafDay, quantity_: str) -> NDArray[np.float64]:
-    return np.asarray(day.numbers[day.quantities.index(quantity_)], dtype=np.float64)
-
-
-def _tolerance(clinic: Clinic, machine: str, analyzer: str, quantity_: str) -> float | None:
-    """The clinic's tolerance for the worst leaf, where a leaf's own number can be held to it."""
-    metric = LIMITS.get((analyzer, quantity_))
-    if metric is None or metric not in clinic.meanings:
+    if not rows:
         return None
-    name, _, of = metric.partition(".")
-    newest = clinic.queries.trend(machine, name, of, limit=1)
+    alike = [row for row in rows if _is_alike(row, rows[-1], of)]
+    events = _events(clinic, of)
+    cut = events[-1] if events else None
+    newest = _newest(clinic, asked, of, cut.point_ns if cut else 0)
+    said = [*_ranking_said(clinic, newest, cut), *_left_out(rows, alike)]
+    return Leaves(
+        series=of,
+        unit=asked.quantity.rsplit("_", 1)[-1],
+        tolerance=_tolerance(clinic, asked, today),
+        today=today,
+        shown=_table(alike),
+        newest=_table(newest) if newest else None,
+        said=said,
+        marks=sorted([*_event_marks(clinic, events), *_version_marks(clinic, alike)]),
+    )
+
+
+def _newest(clinic: Clinic, asked: Asked, of: LeafSeries, cut_ns: int) -> list[LeafDay]:
+    """The newest days of one version and MLC, all delivered after an instant, in order.
+
+    What was delivered at the very instant of an event is of the process before it.
+    """
+    today = _today(clinic)
+    rows = leaf_medians.days_of(
+        clinic.store,
+        of,
+        asked.quantity,
+        today - timedelta(days=LOOKED_BACK_D),
+        today,
+        most=2 * WINDOW,
+    )
+    found: list[LeafDay] = []
+    for row in reversed(rows):
+        is_other = row.version != rows[-1].version or not _is_alike(row, rows[-1], of)
+        if is_other or row.since_ns <= cut_ns:
+            break
+        found.append(row)
+    return found[::-1]
+
+
+def _table(rows: Sequence[LeafDay]) -> LeafTable:
+    """Rows as one table; of a day with two, what the newer one has."""
+    names = rows[-1].leaves
+    if any(row.leaves != names for row in rows):
+        names = tuple(sorted({name for row in rows for name in row.leaves}, key=_by_number))
+    at = {name: k for k, name in enumerate(names)}
+    days = {day: k for k, day in enumerate(dict.fromkeys(row.day for row in rows))}
+    values = np.full((len(names), len(days)), np.nan)
+    for row in rows:
+        where = slice(None) if row.leaves == names else [at[name] for name in row.leaves]
+        column = values[where, days[row.day]]
+        values[where, days[row.day]] = np.where(np.isfinite(row.values), row.values, column)
+    return LeafTable(names, list(days), values)
+
+
+def _by_number(name: str) -> tuple[object, ...]:
+    """`A2` stands before `A10`."""
+    return tuple(int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", name))
+
+
+def _is_alike(row: LeafDay, newest: LeafDay, of: LeafSeries) -> bool:
+    return of.analyzer in SOME_LEAVES or row.leaves == newest.leaves
+
+
+def _events(clinic: Clinic, of: LeafSeries) -> list[ServiceEvent]:
+    """What changed the machine up to now, in order."""
+    stored = service_events.every(clinic.store, of.machine)
+    now_ns = service_events.instant_of(clinic.clock())
+    found = {
+        event: None
+        for analyzer in (of.analyzer, MLC)
+        for event in service_events.in_force(stored, analyzer)
+        if event.point_ns <= now_ns
+    }
+    return sorted(found, key=lambda event: event.point_ns)
+
+
+def _ranking_said(
+    clinic: Clinic, newest: Sequence[LeafDay], cut: ServiceEvent | None
+) -> Iterator[str]:
+    since = f" since the service event of {clinic.when(cut.point_ns).exact}" if cut else ""
     if not newest:
+        yield f"Nothing is ranked: there is no day whose deliveries were all made{since}."
+        return
+    table = _table(newest)
+    version = f", version {newest[-1].version} of the analyzer" if newest[-1].version else ""
+    yield (
+        f"Ranked: {plural(len(table.days), 'day')}{since}, {table.days[0]} to "
+        f"{table.days[-1]}{version}. The newest {WINDOW} of them make the line."
+    )
+    if not enough(table):
+        yield "Too few for a line: until then leaves are ranked by size alone."
+    if cut is not None:
+        yield (
+            "A day with deliveries before and after an event is drawn, and is not ranked. "
+            "Entering an event, or withdrawing one, changes the ranking at once."
+        )
+
+
+def _left_out(rows: Sequence[LeafDay], alike: Sequence[LeafDay]) -> Iterator[str]:
+    if len(alike) < len(rows):
+        left = len({row.day for row in rows} - {row.day for row in alike})
+        yield f"{plural(left, 'day')} of an MLC with other leaves are left out."
+
+
+def _event_marks(clinic: Clinic, events: Iterable[ServiceEvent]) -> Iterator[tuple[float, str]]:
+    for event in events:
+        yield _local_ms(clinic, event.point_ns), event.kind.value
+
+
+def _version_marks(clinic: Clinic, rows: Sequence[LeafDay]) -> Iterator[tuple[float, str]]:
+    for before, after in pairwise(rows):
+        if before.version != after.version:
+            yield _local_ms(clinic, after.since_ns), f"version {after.version}"
+
+
+def _local_ms(clinic: Clinic, point_ns: int) -> float:
+    at = instant(point_ns).astimezone(clinic.site.zone)
+    return at.replace(tzinfo=UTC).timestamp() * 1000.0
+
+
+def _tolerance(clinic: Clinic, asked: Asked, today: date) -> float | None:
+    """The clinic's tolerance for the worst leaf, where a leaf's own number can be held to it."""
+    metric = LIMITS.get((asked.analyzer, asked.quantity))
+    machine = clinic.site.machine_named(asked.machine)
+    if metric is None or metric not in clinic.meanings or machine is None:
         return None
-    limits = newest[-1].limits
-    return limits.tolerance_high
+    limits = clinic.site.limits_for(metric, machine.machine_class, machine, today)
+    return limits.tolerance_high if limits is not None else None
 
 
-def _span(days: Sequence[date]) -> int:
-    return (days[-1] - days[0]).days + 1
+def _today(clinic: Clinic) -> date:
+    return clinic.clock().astimezone(clinic.site.zone).date()

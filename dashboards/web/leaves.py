@@ -15,13 +15,16 @@ from dashboards.figures import Figure
 from dashboards.web import leaf_page
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
+from dashboards.web.leaf_page import Asked
 from dashboards.web.machine_page import RANGES_D, is_known
 from dashboards.web.picture import svg
 from dashboards.web.wording import quantity as worded
+from qa_daemon.store.leaf_medians import LeafSeries
 
 TEN_YEARS_D = 3653
 Days = Annotated[int, Query(ge=1, le=TEN_YEARS_D)]
 Word = Annotated[str, Query(max_length=200)]
+Choice = Annotated[str | None, Query(max_length=200)]
 USUAL = ("leaf_trust", "rms_error_mm")
 
 
@@ -41,13 +44,21 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
     def show(
         request: Request,
         machine: Word,
-        analyzer: Word = USUAL[0],
-        quantity: Word = USUAL[1],
+        analyzer: Choice = None,
+        quantity: Choice = None,
         days: Days = 90,
+        technique: Choice = None,
+        energy: Choice = None,
     ) -> Response:
         if not is_known(clinic, machine):
             raise HTTPException(404)
-        found = leaf_page.read(clinic, machine, analyzer, quantity, days)
+        kinds = leaf_page.quantities(clinic, machine)
+        usual = USUAL if USUAL in kinds or not kinds else kinds[0]
+        of = (analyzer or usual[0], quantity or usual[1])
+        asked = Asked(machine, *of, days, technique, energy)
+        known = leaf_page.series(clinic, asked)
+        series = leaf_page.chosen(asked, known)
+        found = leaf_page.read(clinic, asked, series)
         tolerance = found.tolerance if found is not None else None
         return page(
             clinic,
@@ -55,18 +66,17 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
             "leaves.html",
             charts=True,
             name=machine,
-            analyzer=analyzer,
-            quantity=quantity,
-            days=days,
+            asked=asked,
             ranges=(*RANGES_D, TEN_YEARS_D),
-            kinds=leaf_page.quantities(clinic, machine),
+            kinds=kinds,
             titles=clinic.title,
-            drawn=leaf_page.figure(found) if found is not None else None,
-            ranked=leaf_page.ranked(found) if found is not None else [],
+            choices=known,
+            series=series,
+            found=found,
+            drawn=found.figure if found is not None else None,
+            ranked=found.ranked if found is not None else [],
             tolerance=worded(tolerance, found.unit) if found and tolerance is not None else "",
-            address=lambda one, of, span: urlencode(
-                {"machine": machine, "analyzer": one, "quantity": of, "days": span}
-            ),
+            address=_address,
         )
 
     return show
@@ -74,14 +84,29 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
 
 def _map(clinic: Clinic, answer: Callable[[Figure], Response]) -> Callable[..., Response]:
     def draw(
-        machine: Word, analyzer: Word = USUAL[0], quantity: Word = USUAL[1], days: Days = 90
+        machine: Word,
+        analyzer: Word = USUAL[0],
+        quantity: Word = USUAL[1],
+        days: Days = 90,
+        technique: Choice = None,
+        energy: Choice = None,
     ) -> Response:
-        found = leaf_page.read(clinic, machine, analyzer, quantity, days)
+        asked = Asked(machine, analyzer, quantity, days, technique, energy)
+        series = leaf_page.chosen(asked, leaf_page.series(clinic, asked))
+        found = leaf_page.read(clinic, asked, series)
         if found is None:
             raise HTTPException(404)
-        return answer(leaf_page.figure(found))
+        return answer(found.figure)
 
     return draw
+
+
+def _address(of: tuple[str, str], days: int, machine: str, series: LeafSeries | None = None) -> str:
+    """What stands behind the `?`; without a series, that with the most days."""
+    said = {"machine": machine, "analyzer": of[0], "quantity": of[1], "days": str(days)}
+    if series is not None:
+        said |= {"technique": series.technique, "energy": series.energy}
+    return urlencode(said)
 
 
 def _json(drawn: Figure) -> Response:

@@ -15,6 +15,7 @@ from dashboards.figures import (
     FRAME,
     GRID,
     INK,
+    MARK,
     Figure,
     GridPanel,
     MapPanel,
@@ -167,8 +168,9 @@ def _mark(symbol: str, x: float, y: float) -> str:
 def _map(
     panel: MapPanel, left: float, right: float, top: float, bottom: float, with_y: bool
 ) -> Iterator[str]:
-    spans = [_edges(panel.x_mm), _edges(panel.y_mm)]
-    (x_low, x_high), (y_low, y_high) = spans
+    (x_low, x_high), (y_low, y_high) = _edges(panel.x_mm), _edges(panel.y_mm)
+    if isinstance(panel, GridPanel):
+        x_low, x_high = float(panel.x_edges[0]), float(panel.x_edges[-1])
     x, y = Scale(x_low, x_high, left, right), Scale(y_low, y_high, bottom, top)
     if not isinstance(panel, GridPanel):
         per_mm = min((right - left) / (x_high - x_low), (bottom - top) / (y_high - y_low))
@@ -182,6 +184,7 @@ def _map(
         step = max(1, len(panel.names) // 12)
         rows = [(float(k), name) for k, name in enumerate(panel.names) if k % step == 0]
         yield from _frame(x, y, time_ticks(x_low, x_high), rows)
+        yield from _marks(panel, x, y)
         yield _turned(left - 48, (y.start + y.stop) / 2, panel.y_title)
     else:
         y_ticks = number_ticks(y_low, y_high) if with_y else []
@@ -195,6 +198,17 @@ def _map(
     for value, text in panel.ticks or number_ticks(panel.low, panel.high, 5):
         yield _text(x.stop + 29, along.at(value) + 4, text, "")
     yield _text(x.stop + 29, y.stop - 8, panel.unit, "")
+
+
+def _marks(panel: GridPanel, x: Scale, y: Scale) -> Iterator[str]:
+    """Lines from top to bottom, with what they are of beside them."""
+    for (at, _), text in zip(panel.marks, panel.labels, strict=True):
+        yield (
+            f'<path d="M{x.at(at):.1f} {y.start:.1f}V{y.stop:.1f}" stroke="{MARK}" '
+            f'stroke-width="1.6"{DASHES["dot"]}/>'
+        )
+        white = ' stroke="#ffffff" stroke-width="4" paint-order="stroke"'
+        yield _text(x.at(at) + 5, y.stop + 14, text, f' fill="{MARK}" font-size="12"{white}')
 
 
 def _image(png: str, x: float, y: float, width: float, height: float) -> str:

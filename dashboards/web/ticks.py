@@ -26,8 +26,10 @@ def number_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, st
 
 
 def time_ticks(low_ms: float, high_ms: float, most: int = 8) -> list[tuple[float, str]]:
-    """Round local times; a date where a step is a day or more."""
-    step = next((s for s in STEPS_MS if s * most >= high_ms - low_ms), STEPS_MS[-1])
+    """Round local times; a date where a step is a day or more, a year's first day of many years."""
+    step = next((s for s in STEPS_MS if s * most >= high_ms - low_ms), None)
+    if step is None:
+        return _years(low_ms, high_ms, most)
     first, last = math.ceil(low_ms / step), math.floor(high_ms / step)
     form = "%d %b" if step >= 24 * HOUR_MS else "%d %b %H:%M"
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,3 +37,12 @@ def time_ticks(low_ms: float, high_ms: float, most: int = 8) -> list[tuple[float
         (k * step, (epoch + timedelta(milliseconds=k * step)).strftime(form))
         for k in range(first, last + 1)
     ]
+
+
+def _years(low_ms: float, high_ms: float, most: int) -> list[tuple[float, str]]:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    first, last = ((epoch + timedelta(milliseconds=ms)).year for ms in (low_ms, high_ms))
+    every = max(1, -(-(last - first) // most))
+    begins = [(datetime(y, 1, 1, tzinfo=UTC), y) for y in range(first, last + 1, every)]
+    at = [((begin - epoch).total_seconds() * 1000.0, str(year)) for begin, year in begins]
+    return [(ms, year) for ms, year in at if low_ms <= ms <= high_ms]

@@ -103,12 +103,18 @@ leaf_days = Table(  # every leaf by day, the median of its deliveries
     Column("id", Integer, primary_key=True),
     Column("machine", String(200), nullable=False),
     Column("analyzer", String(80), nullable=False),
+    Column("technique", String(40), nullable=False),  # empty: not told
+    Column("energy", String(40), nullable=False),
+    Column("version", String(20), nullable=False),  # of the analyzer
     Column("day", String(10), nullable=False),
+    Column("since_ns", BigInteger, nullable=False),  # of the oldest delivery
+    Column("point_ns", BigInteger, nullable=False),  # of the newest
     Column("n", Integer, nullable=False),  # deliveries
     Column("leaves", Text, nullable=False),  # JSON, as in leaf_errors
     Column("quantities", Text, nullable=False),
     Column("numbers", LargeBinary, nullable=False),
-    Index("leaf_days_by_machine", "machine", "analyzer", "day"),
+    Index("leaf_days_by_machine", "machine", "day"),
+    Index("leaf_days_by_series", "machine", "analyzer", "day", "technique", "energy"),
 )
 
 chart_limits = Table(  # what a control chart holds values against, from when on

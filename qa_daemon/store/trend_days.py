@@ -6,7 +6,6 @@ they came, or how often they were looked at.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,17 +14,14 @@ from functools import cache
 from statistics import median
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, or_, select
 
 from analyzers.core import Limits
 from qa_daemon.model import Verdict
-from qa_daemon.store import trend_cuts
-from qa_daemon.store.leaf_errors import STORED
+from qa_daemon.store import leaf_medians, trend_cuts
 from qa_daemon.store.queries import StoredResult
-from qa_daemon.store.schema import analyses, leaf_errors, measurements, results
-from qa_daemon.store.schema_trends import leaf_days, trend_days
+from qa_daemon.store.schema import analyses, measurements, results
+from qa_daemon.store.schema_trends import trend_days
 from qa_daemon.store.store import Store
 from qa_daemon.store.trend_cuts import Cuts
 from qa_daemon.store.trend_series import Point, SeriesName, name_of
@@ -52,17 +48,6 @@ class TrendDay:
     version: str
     unit: str
     limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class LeafDay:
-    """Every leaf of a machine on one day: medians, shape (quantities, leaves), NaN where none."""
-
-    day: date
-    n: int
-    leaves: tuple[str, ...]
-    quantities: tuple[str, ...]
-    numbers: NDArray[np.float32]
 
 
 MachineDay = tuple[str, date]
@@ -92,7 +77,7 @@ def rebuild(store: Store, days: Iterable[MachineDay], zone: ZoneInfo) -> None:
         for machine, day in asked:
             bounds = _bounds(day, zone)
             _rebuild_numbers(connection, cuts[machine], (machine, day), bounds)
-            _rebuild_leaves(connection, machine, day, *bounds)
+            leaf_medians.rebuild(connection, machine, day, *bounds)
 
 
 def series_of(
@@ -176,20 +161,6 @@ def days_of(
     return [_trend_day(row) for row in reversed(rows)]
 
 
-def leaves_of(store: Store, machine: str, analyzer: str, since: date, until: date) -> list[LeafDay]:
-    """Every leaf by day, in order."""
-    here = leaf_days.c
-    query = (
-        select(leaf_days)
-        .where(here.machine == machine, here.analyzer == analyzer)
-        .where(here.day >= since.isoformat(), here.day <= until.isoformat())
-        .order_by(here.day, here.id)
-    )
-    with store.read() as connection:
-        rows = connection.execute(query).mappings().all()
-    return [_leaf_day(row) for row in rows]
-
-
 def _rebuild_numbers(
     connection: Connection, cuts: Cuts, of: MachineDay, bounds: tuple[int, int]
 ) -> None:
@@ -249,48 +220,6 @@ def _badness(row: RowMapping) -> int:
     return -1 if row["verdict"] is None else int(row["verdict"])
 
 
-def _rebuild_leaves(
-    connection: Connection, machine: str, day: date, since_ns: int, until_ns: int
-) -> None:
-    here = (leaf_days.c.machine == machine, leaf_days.c.day == day.isoformat())
-    connection.execute(delete(leaf_days).where(*here))
-    query = select(leaf_errors).where(
-        leaf_errors.c.machine == machine,
-        leaf_errors.c.active,
-        leaf_errors.c.point_ns >= since_ns,
-        leaf_errors.c.point_ns < until_ns,
-    )
-    grouped: dict[tuple[str, str, str], list[NDArray[np.float32]]] = {}
-    for row in connection.execute(query):
-        shape = (len(json.loads(row.quantities)), len(json.loads(row.leaves)))
-        table = np.frombuffer(row.numbers, STORED).reshape(shape)
-        grouped.setdefault((row.analyzer, row.leaves, row.quantities), []).append(table)
-    for (analyzer, leaves, quantities), tables in grouped.items():
-        connection.execute(
-            insert(leaf_days).values(
-                machine=machine,
-                analyzer=analyzer,
-                day=day.isoformat(),
-                n=len(tables),
-                leaves=leaves,
-                quantities=quantities,
-                numbers=_medians(np.stack(tables)).tobytes(),
-            )
-        )
-
-
-def _medians(tables: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Over deliveries, of those in which a leaf has a number."""
-    known = np.isfinite(tables)
-    ordered = np.sort(np.where(known, tables, np.inf), axis=0)
-    count = known.sum(axis=0)
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    high = np.take_along_axis(ordered, np.minimum(count // 2, len(tables) - 1)[None], axis=0)[0]
-    with np.errstate(invalid="ignore"):
-        middle = np.where(count > 0, (low + high) / 2.0, np.nan)
-    return np.asarray(middle, dtype=STORED)
-
-
 def _is(name: SeriesName) -> Iterator[ColumnElement[bool]]:
     return (trend_days.c[key] == value for key, value in asdict(name).items())
 
@@ -325,10 +254,3 @@ def _trend_day(row: RowMapping) -> TrendDay:
             row["action_high"],
         ),
     )
-
-
-def _leaf_day(row: RowMapping) -> LeafDay:
-    leaves = tuple(json.loads(row["leaves"]))
-    quantities = tuple(json.loads(row["quantities"]))
-    numbers = np.frombuffer(row["numbers"], STORED).reshape(len(quantities), len(leaves))
-    return LeafDay(date.fromisoformat(row["day"]), row["n"], leaves, quantities, numbers)

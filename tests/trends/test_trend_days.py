@@ -7,10 +7,9 @@ from pathlib import Path
 from statistics import median
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
 
-from qa_daemon.model import LeafNumbers, Verdict
+from qa_daemon.model import Verdict
 from qa_daemon.store import trend_days
 from qa_daemon.store.trend_series import SeriesName
 from tests.store.stores import TestStore
@@ -27,10 +26,9 @@ def _save(
     name: str = "",
     energy: str | None = None,
     technique: str | None = None,
-    leaves: LeafNumbers | None = None,
 ) -> int:
     file = made.arrive(name or f"{number}{at}{energy}.bin")
-    result = made.judge(file, number, at=at, energy=energy, technique=technique, leaves=leaves)
+    result = made.judge(file, number, at=at, energy=energy, technique=technique)
     assert result is not None
     return result
 
@@ -108,26 +106,3 @@ def test_a_span_has_its_days_only(tmp_path: Path) -> None:
     _look(made, *(_save(made, 0.2, NOON + timedelta(days=k)) for k in range(5)))
     found = trend_days.days_of(made.store, NAME, date(2026, 3, 2), date(2026, 3, 4))
     assert [d.day.day for d in found] == [2, 3, 4]
-
-
-def test_leaves_of_a_day_are_the_medians_of_its_deliveries(tmp_path: Path) -> None:
-    made = TestStore(tmp_path)
-    columns = [(0.1, None, 0.3), (0.5, 0.2, None), (0.2, None, None), (0.4, None, None)]
-    ids = [
-        _save(
-            made,
-            0.2,
-            NOON + timedelta(minutes=k),
-            leaves=LeafNumbers(leaves=("A1", "A2", "B1"), columns={"rms_mm": row}),
-        )
-        for k, row in enumerate(columns)
-    ]
-    never = LeafNumbers(leaves=("A1",), columns={"rms_mm": (None,)})
-    ids.append(_save(made, 0.2, NOON + timedelta(days=1), leaves=never))
-    _look(made, *ids)
-    day, other = trend_days.leaves_of(
-        made.store, "TB1", "mlc_positions", date(2026, 3, 1), date(2026, 3, 2)
-    )
-    assert (day.n, day.leaves, day.quantities) == (4, ("A1", "A2", "B1"), ("rms_mm",))
-    assert day.numbers[0] == pytest.approx([0.3, 0.2, 0.3], rel=1e-6)
-    assert np.isnan(other.numbers).all()
