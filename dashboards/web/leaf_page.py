@@ -122,6 +122,8 @@ def read(clinic: Clinic, asked: Asked, of: LeafSeries | None) -> Leaves | None:
     if not rows:
         return None
     alike = [row for row in rows if _is_alike(row, rows[-1], of)]
+    of_day = {row.day: row.version for row in alike}
+    alike = [row for row in alike if row.version == of_day[row.day]]
     events = _events(clinic, of)
     cut = events[-1] if events else None
     newest = _newest(clinic, asked, of, cut.point_ns if cut else 0)
@@ -154,10 +156,10 @@ def _newest(clinic: Clinic, asked: Asked, of: LeafSeries, cut_ns: int) -> list[L
     )
     found: list[LeafDay] = []
     for row in reversed(rows):
-        is_other = row.version != rows[-1].version or not _is_alike(row, rows[-1], of)
-        if is_other or row.since_ns <= cut_ns:
+        if row.since_ns <= cut_ns or not _is_alike(row, rows[-1], of):
             break
-        found.append(row)
+        if row.version == rows[-1].version:
+            found.append(row)
     return found[::-1]
 
 

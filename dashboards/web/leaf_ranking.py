@@ -84,16 +84,17 @@ def _leaf(
     low = None if tolerance is None or is_magnitude else -tolerance
     series = Series(t, values, np.zeros(t.size, dtype=np.int64), low, tolerance)
     line = line_of(series)
+    is_sure = line is not None and line.p_value < SURE
     per_month, crosses, said = "level", np.inf, ""
     if line is None:
         per_month = "too few days"
-    elif line.p_value < SURE:
+    elif is_sure:
         away = line.slope * (-1.0 if now < 0.0 else 1.0)
         per_month = number(away * DAYS_PER_MONTH, sign=True) + unit(of_unit)
     if tolerance is not None and max(abs(now), abs(newest)) > tolerance:
         crosses = 0.0
         said = "beyond tolerance now" if abs(now) > tolerance else "beyond tolerance, newest day"
-    elif tolerance is not None and (ahead := drift(series)) is not None:
+    elif tolerance is not None and is_sure and (ahead := drift(series)) is not None:
         crossing = ahead.crossing
         crosses = max(0.0, crossing.at)
         first, last = max(0.0, crossing.earliest), max(0.0, crossing.latest)
