@@ -23,6 +23,7 @@ from dashboards.web import (
     matches,
     months,
     pages,
+    settings_page,
     sign_in,
     treatments,
     trends,
@@ -95,6 +96,7 @@ def create_app(
     app.include_router(checks.router(clinic, hint))
     app.include_router(units.router(clinic))  # after what stands below a unit
     app.include_router(months.router(clinic))
+    app.include_router(settings_page.router(clinic))
     app.include_router(sign_in.router(clinic))
     answers.add_error_pages(app, clinic)
     return app
