@@ -94,13 +94,20 @@ class GridPanel(MapPanel):
         return np.append(self.x_mm, self.x_mm[-1:] + self.column_ms) - self.column_ms / 2.0
 
     @property
-    def labels(self) -> list[str]:
-        """What stands beside each mark: nothing where it would lie upon the one before."""
-        room = LABEL_SHARE * float(self.x_edges[-1] - self.x_edges[0])
-        said, free_from = [], -np.inf
+    def labels(self) -> list[tuple[str, bool]]:
+        """What stands beside each mark, and whether to its left, where the right has no room.
+
+        Nothing where it would lie upon the one before.
+        """
+        begin, end = float(self.x_edges[0]), float(self.x_edges[-1])
+        room = LABEL_SHARE * (end - begin)
+        said, free_from = [], begin
         for at, text in self.marks:
-            said.append(text if at >= free_from else "")
-            free_from = at + room if at >= free_from else free_from
+            is_left = at + room > end
+            fits = (at - room if is_left else at) >= free_from
+            said.append((text if fits else "", is_left))
+            if fits:
+                free_from = at if is_left else at + room
         return said
 
 
@@ -189,13 +196,13 @@ def _labels(panel: GridPanel, suffix: str) -> list[dict[str, object]]:
             "y": 1,
             "xref": f"x{suffix}",
             "yref": f"y{suffix} domain",
-            "xanchor": "left",
+            "xanchor": "right" if is_left else "left",
             "yanchor": "top",
             "showarrow": False,
             "bgcolor": "#ffffff",
             "font": {"color": MARK, "size": 12},
         }
-        for (at, _), text in zip(panel.marks, panel.labels, strict=True)
+        for (at, _), (text, is_left) in zip(panel.marks, panel.labels, strict=True)
         if text
     ]
 

@@ -7,6 +7,8 @@ unseen shows in `leaf_log_check`, which reads images.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -140,6 +142,19 @@ def read(clinic: Clinic, asked: Asked, of: LeafSeries | None) -> Leaves | None:
     )
 
 
+def as_csv(leaves: Leaves) -> str:
+    """What the map shows, signed: a row a day, a column a leaf, empty where it has no number.
+
+    No cell begins with a sign that makes it a formula, whatever a file calls its leaves.
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\r\n")
+    rows.writerow(["day", *(f"leaf {name} / {leaves.unit}" for name in leaves.shown.names)])
+    for day, column in zip(leaves.shown.days, leaves.shown.values.T, strict=True):
+        rows.writerow([day.isoformat(), *(f"{v:.7g}" if v == v else "" for v in column.tolist())])
+    return text.getvalue()
+
+
 def _newest(clinic: Clinic, asked: Asked, of: LeafSeries, cut_ns: int) -> list[LeafDay]:
     """The newest days of one version and MLC, all delivered after an instant, in order.
 
@@ -211,8 +226,10 @@ def _ranking_said(
     version = f", version {newest[-1].version} of the analyzer" if newest[-1].version else ""
     yield (
         f"Ranked: {plural(len(table.days), 'day')}{since}, {table.days[0]} to "
-        f"{table.days[-1]}{version}. The newest {WINDOW} of them make the line."
+        f"{table.days[-1]}{version}."
     )
+    if len(table.days) > WINDOW:
+        yield f"The newest {WINDOW} that a leaf has make its line."
     if not enough(table):
         yield "Too few for a line: until then leaves are ranked by size alone."
     if cut is not None:

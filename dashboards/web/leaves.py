@@ -11,11 +11,10 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import Response
 
 from dashboards import figures
-from dashboards.figures import Figure
 from dashboards.web import leaf_page
 from dashboards.web.answers import page
 from dashboards.web.clinic import Clinic
-from dashboards.web.leaf_page import Asked
+from dashboards.web.leaf_page import Asked, Leaves
 from dashboards.web.machine_page import RANGES_D, is_known
 from dashboards.web.picture import svg
 from dashboards.web.wording import quantity as worded
@@ -29,12 +28,13 @@ USUAL = ("leaf_trust", "rms_error_mm")
 
 
 def router(clinic: Clinic) -> APIRouter:
-    """The page, and its map as data and as picture."""
+    """The page, and its map as data, as picture and as table."""
     routes = APIRouter()
     for path, serve in (
         ("/leaves", _page(clinic)),
         ("/leaves.json", _map(clinic, _json)),
         ("/leaves.svg", _map(clinic, _svg)),
+        ("/leaves.csv", _map(clinic, _csv)),
     ):
         routes.add_api_route(path, serve, methods=["GET", "HEAD"], response_model=None)
     return routes
@@ -82,7 +82,7 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
     return show
 
 
-def _map(clinic: Clinic, answer: Callable[[Figure], Response]) -> Callable[..., Response]:
+def _map(clinic: Clinic, answer: Callable[[Leaves], Response]) -> Callable[..., Response]:
     def draw(
         machine: Word,
         analyzer: Word = USUAL[0],
@@ -96,7 +96,7 @@ def _map(clinic: Clinic, answer: Callable[[Figure], Response]) -> Callable[..., 
         found = leaf_page.read(clinic, asked, series)
         if found is None:
             raise HTTPException(404)
-        return answer(found.figure)
+        return answer(found)
 
     return draw
 
@@ -109,10 +109,15 @@ def _address(of: tuple[str, str], days: int, machine: str, series: LeafSeries | 
     return urlencode(said)
 
 
-def _json(drawn: Figure) -> Response:
-    text = json.dumps(figures.plotly(drawn), separators=(",", ":"), allow_nan=False)
+def _json(found: Leaves) -> Response:
+    text = json.dumps(figures.plotly(found.figure), separators=(",", ":"), allow_nan=False)
     return Response(text, media_type="application/json")
 
 
-def _svg(drawn: Figure) -> Response:
-    return Response(svg(drawn), media_type="image/svg+xml")
+def _svg(found: Leaves) -> Response:
+    return Response(svg(found.figure), media_type="image/svg+xml")
+
+
+def _csv(found: Leaves) -> Response:
+    named = {"Content-Disposition": 'attachment; filename="leaves.csv"'}
+    return Response(leaf_page.as_csv(found), media_type="text/csv; charset=utf-8", headers=named)

@@ -202,13 +202,15 @@ def _map(
 
 def _marks(panel: GridPanel, x: Scale, y: Scale) -> Iterator[str]:
     """Lines from top to bottom, with what they are of beside them."""
-    for (at, _), text in zip(panel.marks, panel.labels, strict=True):
+    for (at, _), (text, is_left) in zip(panel.marks, panel.labels, strict=True):
         yield (
             f'<path d="M{x.at(at):.1f} {y.start:.1f}V{y.stop:.1f}" stroke="{MARK}" '
             f'stroke-width="1.6"{DASHES["dot"]}/>'
         )
         white = ' stroke="#ffffff" stroke-width="4" paint-order="stroke"'
-        yield _text(x.at(at) + 5, y.stop + 14, text, f' fill="{MARK}" font-size="12"{white}')
+        anchor = "end" if is_left else "start"
+        look = f' fill="{MARK}" font-size="12" text-anchor="{anchor}"{white}'
+        yield _text(x.at(at) + (-5 if is_left else 5), y.stop + 14, text, look)
 
 
 def _image(png: str, x: float, y: float, width: float, height: float) -> str:

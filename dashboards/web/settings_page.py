@@ -102,10 +102,9 @@ def _clinic(clinic: Clinic) -> Iterator[Rule]:
     yield Rule("Clinic", site.name)
     yield Rule("Time zone", site.file.site.time_zone, "machine logs carry local time")
     yield Rule(
-        "Settings",
+        "Hash of settings",
         site.fingerprint,
-        "hash of all that can change a number or a verdict; each result names the one it was "
-        "judged by",
+        "of all that can change a number or a verdict; each result names the one it was judged by",
     )
     yield Rule("Printed reports", site.file.site.paper)
     yield Rule(
@@ -154,8 +153,8 @@ def _charts() -> Iterator[Rule]:
     yield Rule(
         "Step",
         f"{signals.STEP_SIGMAS:g} sigma",
-        f"from the {signals.LEVEL_OF} values before, and more than {signals.WORTH_SAYING:.0%} of "
-        "the way to its limit; told once",
+        f"from the {signals.LEVEL_OF} values before, and more than "
+        f"{100 * signals.WORTH_SAYING:g} % of the way to its limit; told once",
     )
     yield Rule(
         "Drift",
@@ -167,7 +166,9 @@ def _charts() -> Iterator[Rule]:
 
 
 def _person(person: Person) -> PersonRow:
-    kinds = [found[1] if (found := KIND.match(c.lower())) else "unknown kind" for c in person.channels]
+    kinds = [
+        found[1] if (found := KIND.match(c.lower())) else "unknown kind" for c in person.channels
+    ]
     if person.channels_file is not None:
         kinds.append("kept in a file of their own")
     return PersonRow(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
+from dashboards.figures import GridPanel
 from qa_daemon.store import service_events
 from qa_daemon.store.leaf_medians import quantities_of
 from qa_daemon.store.schema_trends import leaf_days
@@ -203,6 +204,28 @@ def test_an_mlc_with_other_leaves_is_another(worn: tuple[Clinic, Served]) -> Non
 def test_the_ranking_is_the_same_whatever_the_map_shows(worn: tuple[Clinic, Served]) -> None:
     _, served = worn
     assert _said(_page(served, "TB1", "&days=7")) == _said(_page(served, "TB1", "&days=3653"))
+
+
+def test_the_map_as_a_table(worn: tuple[Clinic, Served]) -> None:
+    _, served = worn
+    answer = Visitor(served).get("/leaves.csv?machine=TB1&days=10")
+    head, *rows = answer.text.split("\r\n")[:-1]
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert head.split(",") == ["day", *(f"leaf {name} / mm" for name in NAMES)]
+    assert [row.split(",")[0] for row in rows] == [
+        str(TODAY - timedelta(days=ago)) for ago in range(10, -1, -1)
+    ]
+    newest = 0.03 + np.random.default_rng(1000).normal(0.0, 0.001, len(NAMES))
+    newest[NAMES.index(WEARING)] += 0.0011 * DAYS
+    assert [float(v) for v in rows[-1].split(",")[1:]] == pytest.approx(newest, rel=1e-6)
+
+
+def test_labels_stay_inside_and_off_one_another() -> None:
+    marks = [(0.0, "a"), (0.5, "b"), (2.0, "c"), (9.6, "d"), (9.7, "e")]
+    x = np.arange(0.5, 10.0)
+    panel = GridPanel("", "", np.zeros((1, 10)), x, x[:1], (), 0, 1, marks=marks, column_ms=1.0)
+    assert panel.x_edges == pytest.approx(np.arange(11.0))
+    assert panel.labels == [("a", False), ("", False), ("c", False), ("d", True), ("", True)]
 
 
 def test_ten_years_of_160_leaves_are_drawn_in_bounds(worn: tuple[Clinic, Served]) -> None:

@@ -128,7 +128,7 @@ def test_every_limit_in_force_is_there_with_its_source(
             found = [
                 row
                 for row in rows.having(metric)
-                if len(row) == 6 and row[2] == "all of the class" and row[5] == limits.source
+                if len(row) == 6 and row[2] == "all" and row[5] == limits.source
             ]
             assert any(_says(row, limits) for row in found), metric
             told_of += 1
