@@ -51,6 +51,14 @@ action = 0.6
 effective_from = 2025-01-01
 author = "Physicist C"
 reason = "older"
+[[limits]]
+metric = "axes.jaw_largest_error"
+machine_class = "truebeam"
+tolerance = 0.33
+action = 0.66
+effective_from = 2026-01-01
+author = "Physicist C"
+reason = "of the class"
 [[person]]
 name = "Physicist D"
 channels = ["mailtos://hunter2:pass@smtp.example.org?to=physicist@example.org", "https://hooks.example.org/T0KEN"]
@@ -162,6 +170,8 @@ def test_limits_of_the_site_file_say_whose_they_are_and_whether_they_hold(text: 
         row[2]: row[5] for row in rows.having("mlc_positions.worst_leaf_rms") if len(row) == 7
     }
     assert states == {"0.25": "in force", "0.11": "to come", "0.4": "replaced"}
+    (row,) = [row for row in rows.having("axes.jaw_largest_error") if len(row) == 6]
+    assert (row[2], row[5]) == ("all", "site: Physicist C, 2026-01-01, of the class")
     assert not any("0.11" in row[3] for row in rows.rows if len(row) == 6)
 
 
