@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -34,6 +34,16 @@ class Span:
     since: datetime
     until: datetime
     zone: ZoneInfo
+
+    @property
+    def first(self) -> date:
+        """The first day."""
+        return self.since.astimezone(self.zone).date()
+
+    @property
+    def last(self) -> date:
+        """The last day."""
+        return (self.until - timedelta(microseconds=1)).astimezone(self.zone).date()
 
     def at(self, when: datetime) -> float:
         """Local time as milliseconds since 1970, as if it were UTC: charts know no zones."""

@@ -20,7 +20,9 @@ import numpy as np
 from dashboards.figures import Figure
 from dashboards.web.clinic import Clinic
 from dashboards.web.draw_leaf_days import leaf_map
+from dashboards.web.draw_trend import Span
 from dashboards.web.leaf_ranking import LeafTable, RankedLeaf, enough, ranked
+from dashboards.web.spans import AskedTime
 from dashboards.web.wording import instant, plural
 from qa_daemon.store import leaf_medians, service_events
 from qa_daemon.store.leaf_medians import LeafDay, LeafSeries
@@ -49,7 +51,7 @@ class Asked:
     machine: str
     analyzer: str
     quantity: str
-    days: int
+    time: AskedTime
     technique: str | None = None
     energy: str | None = None
 
@@ -86,7 +88,7 @@ class Leaves:
 def series(clinic: Clinic, asked: Asked) -> list[LeafSeries]:
     """The series to choose from, that with the most days first."""
     today = _today(clinic)
-    since = today - timedelta(days=max(asked.days, LOOKED_BACK_D))
+    since = min(_span(clinic, asked).first, today - timedelta(days=LOOKED_BACK_D))
     return leaf_medians.series_of(clinic.store, asked.machine, asked.analyzer, since, today)
 
 
@@ -111,16 +113,15 @@ def quantities(clinic: Clinic, machine: str) -> list[tuple[str, str]]:
 
 
 def read(clinic: Clinic, asked: Asked, of: LeafSeries | None) -> Leaves | None:
-    """The newest days of a series; None where there are none, or no such quantity.
+    """The days of a series; None where there are none, or no such quantity.
 
     Days that are still to come are those of a clock that is wrong, and are left out.
     """
     if of is None:
         return None
     today = _today(clinic)
-    rows = leaf_medians.days_of(
-        clinic.store, of, asked.quantity, today - timedelta(days=asked.days), today
-    )
+    span = _span(clinic, asked)
+    rows = leaf_medians.days_of(clinic.store, of, asked.quantity, span.first, span.last)
     if not rows:
         return None
     alike = [row for row in rows if _is_alike(row, rows[-1], of)]
@@ -200,6 +201,10 @@ def _by_number(name: str) -> tuple[object, ...]:
 
 def _is_alike(row: LeafDay, newest: LeafDay, of: LeafSeries) -> bool:
     return of.analyzer in SOME_LEAVES or row.leaves == newest.leaves
+
+
+def _span(clinic: Clinic, asked: Asked) -> Span:
+    return asked.time.span(clinic.clock(), clinic.site.zone)
 
 
 def _events(clinic: Clinic, of: LeafSeries) -> list[ServiceEvent]:

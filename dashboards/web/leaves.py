@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import Response
 
-from dashboards import figures
 from dashboards.web import leaf_page
-from dashboards.web.answers import page
+from dashboards.web.answers import figure_json, figure_svg, page
 from dashboards.web.clinic import Clinic
 from dashboards.web.leaf_page import Asked, Leaves
-from dashboards.web.machine_page import RANGES_D, is_known
-from dashboards.web.picture import svg
+from dashboards.web.machine_page import is_known
+from dashboards.web.spans import RANGES, AskedTime, newest_days
 from dashboards.web.wording import quantity as worded
 from qa_daemon.store.leaf_medians import LeafSeries
 
-TEN_YEARS_D = 3653
-Days = Annotated[int, Query(ge=1, le=TEN_YEARS_D)]
+Wanted = Annotated[AskedTime, Depends(newest_days(90))]
 Word = Annotated[str, Query(max_length=200)]
 Choice = Annotated[str | None, Query(max_length=200)]
 USUAL = ("leaf_trust", "rms_error_mm")
@@ -32,8 +28,8 @@ def router(clinic: Clinic) -> APIRouter:
     routes = APIRouter()
     for path, serve in (
         ("/leaves", _page(clinic)),
-        ("/leaves.json", _map(clinic, _json)),
-        ("/leaves.svg", _map(clinic, _svg)),
+        ("/leaves.json", _map(clinic, lambda found: figure_json(found.figure))),
+        ("/leaves.svg", _map(clinic, lambda found: figure_svg(found.figure))),
         ("/leaves.csv", _map(clinic, _csv)),
     ):
         routes.add_api_route(path, serve, methods=["GET", "HEAD"], response_model=None)
@@ -44,9 +40,9 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
     def show(
         request: Request,
         machine: Word,
+        time: Wanted,
         analyzer: Choice = None,
         quantity: Choice = None,
-        days: Days = 90,
         technique: Choice = None,
         energy: Choice = None,
     ) -> Response:
@@ -55,7 +51,7 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
         kinds = leaf_page.quantities(clinic, machine)
         usual = USUAL if USUAL in kinds or not kinds else kinds[0]
         of = (analyzer or usual[0], quantity or usual[1])
-        asked = Asked(machine, *of, days, technique, energy)
+        asked = Asked(machine, *of, time, technique, energy)
         known = leaf_page.series(clinic, asked)
         series = leaf_page.chosen(asked, known)
         found = leaf_page.read(clinic, asked, series)
@@ -67,7 +63,7 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
             charts=True,
             name=machine,
             asked=asked,
-            ranges=(*RANGES_D, TEN_YEARS_D),
+            ranges=[AskedTime(days) for days in RANGES],
             kinds=kinds,
             titles=clinic.title,
             choices=known,
@@ -85,13 +81,13 @@ def _page(clinic: Clinic) -> Callable[..., Response]:
 def _map(clinic: Clinic, answer: Callable[[Leaves], Response]) -> Callable[..., Response]:
     def draw(
         machine: Word,
+        time: Wanted,
         analyzer: Word = USUAL[0],
         quantity: Word = USUAL[1],
-        days: Days = 90,
         technique: Choice = None,
         energy: Choice = None,
     ) -> Response:
-        asked = Asked(machine, analyzer, quantity, days, technique, energy)
+        asked = Asked(machine, analyzer, quantity, time, technique, energy)
         series = leaf_page.chosen(asked, leaf_page.series(clinic, asked))
         found = leaf_page.read(clinic, asked, series)
         if found is None:
@@ -101,21 +97,14 @@ def _map(clinic: Clinic, answer: Callable[[Leaves], Response]) -> Callable[..., 
     return draw
 
 
-def _address(of: tuple[str, str], days: int, machine: str, series: LeafSeries | None = None) -> str:
-    """What stands behind the `?`; without a series, that with the most days."""
-    said = {"machine": machine, "analyzer": of[0], "quantity": of[1], "days": str(days)}
+def _address(
+    of: tuple[str, str], time: AskedTime, machine: str, series: LeafSeries | None = None
+) -> dict[str, str]:
+    """The fields of an address; without a series, that with the most days."""
+    said = {"machine": machine, "analyzer": of[0], "quantity": of[1]}
     if series is not None:
         said |= {"technique": series.technique, "energy": series.energy}
-    return urlencode(said)
-
-
-def _json(found: Leaves) -> Response:
-    text = json.dumps(figures.plotly(found.figure), separators=(",", ":"), allow_nan=False)
-    return Response(text, media_type="application/json")
-
-
-def _svg(found: Leaves) -> Response:
-    return Response(svg(found.figure), media_type="image/svg+xml")
+    return said | time.query
 
 
 def _csv(found: Leaves) -> Response:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Query
+from fastapi import Query
 
 from dashboards.web.draw_trend import Span
 from dashboards.web.forms import Refusal
@@ -22,7 +23,7 @@ Day = Annotated[str, Query(max_length=10)]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedTime:
     """`days` back from the end; with `since`, from that date on; `until`, a date, is shown too."""
 
     days: int
@@ -49,12 +50,18 @@ class Asked:
         return Span(since, until, zone)
 
 
-def asked_span(days: Days = 365, since: Day = "", until: Day = "") -> Asked:
-    """What an address says; empty dates are none.  Raises `Refusal`."""
-    return Asked(days, _date(since), _date(until))
+def asked_time(days: int, since: str, until: str) -> AskedTime:
+    """What an address or a form says; empty dates are none.  Raises `Refusal`."""
+    return AskedTime(days, _date(since), _date(until))
 
 
-Wanted = Annotated[Asked, Depends(asked_span)]
+def newest_days(usual: int) -> Callable[..., AskedTime]:
+    """What a page shows of time: `usual` days where its address says nothing."""
+
+    def wanted(days: Days = usual, since: Day = "", until: Day = "") -> AskedTime:
+        return asked_time(days, since, until)
+
+    return wanted
 
 
 def _date(text: str) -> date | None:

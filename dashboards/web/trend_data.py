@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analyzers.core import Metric
 from dashboards.web.clinic import Clinic
 from dashboards.web.draw_trend import Span
-from dashboards.web.spans import Asked
+from dashboards.web.spans import AskedTime
 from qa_daemon.store import trend_cuts, trend_days
 from qa_daemon.store.service_events import ServiceEvent
 from qa_daemon.store.trend_days import TrendDay
@@ -61,13 +61,12 @@ class TrendData:
         return np.array([day.median for day in self.days_of_now])
 
 
-def load(clinic: Clinic, name: SeriesName, metric: Metric, asked: Asked) -> TrendData:
+def load(clinic: Clinic, name: SeriesName, metric: Metric, asked: AskedTime) -> TrendData:
     """Everything of a series over the time asked for.  Raises `Refusal` where that is none."""
-    now, zone = clinic.clock(), clinic.site.zone
-    span = asked.span(now, zone)
-    first = span.since.astimezone(zone).date()
-    last = (span.until - timedelta(microseconds=1)).astimezone(zone).date()
-    found = trend_days.days_of(clinic.store, name, first - timedelta(days=RUN_IN_D), last)
+    now = clinic.clock()
+    span = asked.span(now, clinic.site.zone)
+    first = span.first
+    found = trend_days.days_of(clinic.store, name, first - timedelta(days=RUN_IN_D), span.last)
     days = of_one_unit(found)
     cuts = trend_cuts.read(clinic.store, name.machine)
     since_ns, until_ns = (int(at.timestamp()) * 10**9 for at in (span.since, span.until))
@@ -87,11 +86,9 @@ def load(clinic: Clinic, name: SeriesName, metric: Metric, asked: Asked) -> Tren
 
 def others(clinic: Clinic, data: TrendData, machines: Sequence[str]) -> dict[str, list[TrendDay]]:
     """The same quantity of other machines, over the same time and in the same unit."""
-    since, until = (
-        at.astimezone(data.span.zone).date() for at in (data.span.since, data.span.until)
-    )
     found = {}
     for machine in machines[:MOST_OTHERS]:
-        days = trend_days.days_of(clinic.store, replace(data.name, machine=machine), since, until)
+        other = replace(data.name, machine=machine)
+        days = trend_days.days_of(clinic.store, other, data.span.first, data.span.last)
         found[machine] = [day for day in days if day.unit == data.metric.unit]
     return found

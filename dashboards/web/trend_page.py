@@ -16,7 +16,7 @@ from analyzers.numerics.change_points import change_points
 from analyzers.numerics.cumulative_sum import cumulative_sums
 from dashboards.web.clinic import Clinic
 from dashboards.web.history import SignalView, views
-from dashboards.web.spans import RANGES, Asked
+from dashboards.web.spans import RANGES, AskedTime
 from dashboards.web.trend_data import TrendData
 from dashboards.web.wording import number, plural, quantity
 from qa_daemon.store import trend_days, trend_signals
@@ -69,10 +69,11 @@ class TrendView:
     choices: list[Choice]
     machines: list[Choice]
     ranges: list[Choice]
+    hidden: list[tuple[str, str]]
     left_out: str
 
 
-def view(clinic: Clinic, data: TrendData, asked: Asked, others: Sequence[str]) -> TrendView:
+def view(clinic: Clinic, data: TrendData, asked: AskedTime, others: Sequence[str]) -> TrendView:
     """The page of a trend."""
     name = data.name
     return TrendView(
@@ -84,12 +85,17 @@ def view(clinic: Clinic, data: TrendData, asked: Asked, others: Sequence[str]) -
         choices=_choices(clinic, name, asked),
         machines=_machines(clinic, name, asked, others),
         ranges=_ranges(name, asked, others),
+        hidden=_fields(name, others),
         left_out=_left_out(data),
     )
 
 
-def query_of(name: SeriesName, asked: Asked, others: Sequence[str] = ()) -> str:
+def query_of(name: SeriesName, asked: AskedTime, others: Sequence[str] = ()) -> str:
     """The address of a series behind the `?`."""
+    return urlencode([*_fields(name, others), *asked.query.items()])
+
+
+def _fields(name: SeriesName, others: Sequence[str]) -> list[tuple[str, str]]:
     said = {
         "machine": name.machine,
         "metric": f"{name.analyzer}.{name.metric}",
@@ -97,8 +103,8 @@ def query_of(name: SeriesName, asked: Asked, others: Sequence[str] = ()) -> str:
         "energy": name.energy,
         "judged_as": name.judged_as,
         "technique": name.technique,
-    } | asked.query
-    return urlencode([*((k, v) for k, v in said.items() if v), *(("beside", o) for o in others)])
+    }
+    return [*((k, v) for k, v in said.items() if v), *(("beside", o) for o in others)]
 
 
 def as_csv(days: Sequence[TrendDay]) -> str:
@@ -207,7 +213,7 @@ def _limits(clinic: Clinic, data: TrendData, each: ChartLimits) -> LimitsView:
     )
 
 
-def _choices(clinic: Clinic, name: SeriesName, asked: Asked) -> list[Choice]:
+def _choices(clinic: Clinic, name: SeriesName, asked: AskedTime) -> list[Choice]:
     known = trend_days.series_of(clinic.store, name.machine, name.analyzer, name.metric)
     return [
         Choice(
@@ -219,12 +225,12 @@ def _choices(clinic: Clinic, name: SeriesName, asked: Asked) -> list[Choice]:
     ]
 
 
-def _ranges(name: SeriesName, asked: Asked, others: Sequence[str]) -> list[Choice]:
+def _ranges(name: SeriesName, asked: AskedTime, others: Sequence[str]) -> list[Choice]:
     is_newest = asked.since is None and asked.until is None
     return [
         Choice(
             f"{days} days",
-            query_of(name, Asked(days), others),
+            query_of(name, AskedTime(days), others),
             is_newest and days == asked.days,
         )
         for days in RANGES
@@ -242,7 +248,7 @@ def _left_out(data: TrendData) -> str:
 
 
 def _machines(
-    clinic: Clinic, name: SeriesName, asked: Asked, beside: Sequence[str]
+    clinic: Clinic, name: SeriesName, asked: AskedTime, beside: Sequence[str]
 ) -> list[Choice]:
     of_class = clinic.site.machine_named(name.machine)
     found = []

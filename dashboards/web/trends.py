@@ -17,7 +17,7 @@ from dashboards.web.forms import Refusal, whole_number
 from dashboards.web.machine_page import is_known
 from dashboards.web.people import form_of
 from dashboards.web.reasons import LONGEST_REASON, reason_of
-from dashboards.web.spans import TEN_YEARS_D, Asked, Wanted, asked_span
+from dashboards.web.spans import TEN_YEARS_D, AskedTime, asked_time, newest_days
 from dashboards.web.trend_data import MOST_OTHERS, TrendData
 from qa_daemon.store import chart_limits, trend_days
 from qa_daemon.store.chart_limits import ChartLimits
@@ -57,6 +57,7 @@ def asked_series(
     return AskedSeries(machine, metric, place, energy, judged_as, technique)
 
 
+Wanted = Annotated[AskedTime, Depends(newest_days(365))]
 SeriesWanted = Annotated[AskedSeries, Depends(asked_series)]
 
 
@@ -130,7 +131,7 @@ def _sign(clinic: Clinic) -> Serve:
         days = whole_number(form.get("days", ""))
         if not 1 <= days <= TEN_YEARS_D:
             raise Refusal(400, "Not understood", "Nothing was done: the form is not whole.")
-        asked = asked_span(days, form.get("since", ""), form.get("until", ""))
+        asked = asked_time(days, form.get("since", ""), form.get("until", ""))
         data = _data(clinic, AskedSeries(*(form.get(name, "") for name in NAMES)), asked)
         limits = _signed(clinic, data, form.get("do", ""))
         chart_limits.sign(
@@ -157,7 +158,7 @@ def _signed(clinic: Clinic, data: TrendData, what: str) -> ChartLimits:
     return limits_from(usual, instant_of(clinic.clock()), newest.version, newest.unit)
 
 
-def _data(clinic: Clinic, said: AskedSeries, asked: Asked) -> TrendData:
+def _data(clinic: Clinic, said: AskedSeries, asked: AskedTime) -> TrendData:
     declared = clinic.meanings.get(said.metric)
     if declared is None or not is_known(clinic, said.machine):
         raise HTTPException(404)
