@@ -56,6 +56,11 @@ def _query(**said: object) -> str:
     return urlencode({"machine": "SRT1", "metric": METRIC, "place": BEAM, "days": 120} | said)
 
 
+def _numbers(packed: dict[str, str]) -> list[float]:
+    raw = base64.b64decode(packed["bdata"])
+    return [float(x) for x in np.frombuffer(raw, np.dtype(packed["dtype"]).newbyteorder("<"))]
+
+
 def text_of(page: str) -> str:
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
 
@@ -79,9 +84,7 @@ def test_the_chart_has_every_day_its_limits_and_its_forecast(
     drawn = json.loads(Visitor(served).get(f"/trend.json?{_query()}").text)
     traces: dict[str, list[float]] = {}
     for trace in drawn["data"]:
-        packed = base64.b64decode(trace["y"]["bdata"])
-        numbers = np.frombuffer(packed, np.dtype(trace["y"]["dtype"]).newbyteorder("<"))
-        traces.setdefault(trace["name"], []).extend(float(x) for x in numbers)
+        traces.setdefault(trace["name"], []).extend(_numbers(trace["y"]))
     values = [*traces["PASS"], *traces.get("TOLERANCE", [])]
     assert sorted(values) == pytest.approx(sorted(_off()), abs=1e-5)
     assert set(traces["tolerance"]) == {-3.0, 3.0}
@@ -112,6 +115,11 @@ def test_the_numbers_can_be_taken_along(drifting: tuple[Clinic, Served]) -> None
         {"place": "70 kV F2 A99"},
         {"days": 0},
         {"days": "x"},
+        {"since": "2026-02-30"},
+        {"since": "1066-10-14"},
+        {"until": "9999-12-31"},
+        {"since": "2100-01-01"},
+        {"since": "2026-02-02", "until": "2026-02-01"},
     ],
 )
 def test_what_there_is_not_is_not_found(
@@ -120,6 +128,34 @@ def test_what_there_is_not_is_not_found(
     _, served = drifting
     for ending in ("", ".json", ".csv"):
         assert Visitor(served).get(f"/trend{ending}?{_query(**query)}").status in (404, 422)
+
+
+def test_a_quantity_without_a_day_says_so(drifting: tuple[Clinic, Served]) -> None:
+    _, served = drifting
+    answer = Visitor(served).get("/trend?machine=SRT1&metric=mlc_positions.worst_leaf_rms")
+    assert answer.status == 404
+    assert "There is no day with a value of this quantity." in answer.text
+
+
+def test_any_span_of_dates_can_be_asked_for(drifting: tuple[Clinic, Served]) -> None:
+    """Both days are in it; a time that is over has no forecast."""
+    _, served = drifting
+    first, last = (days_ago(k).astimezone(UTC).date().isoformat() for k in (30, 21))
+    reader = Visitor(served)
+    rows = csv.DictReader(
+        io.StringIO(reader.get(f"/trend.csv?{_query(since=first, until=last)}").text)
+    )
+    assert [row["day"] for row in rows] == [
+        days_ago(k).astimezone(UTC).date().isoformat() for k in range(30, 20, -1)
+    ]
+    shown = text_of(reader.get(f"/trend?{_query(since=first, until=last)}").text)
+    assert "10 values" in shown
+    assert "Drift not asked" in shown
+    to_now = json.loads(reader.get(f"/trend.json?{_query(since=first, until='')}").text)
+    assert "forecast" in {trace["name"] for trace in to_now["data"]}
+    # The newest ten days before a date.
+    rows = csv.DictReader(io.StringIO(reader.get(f"/trend.csv?{_query(days=10, until=last)}").text))
+    assert [row["day"] for row in rows][-1] == last
 
 
 def test_without_a_beam_the_first_there_is_is_shown(drifting: tuple[Clinic, Served]) -> None:
@@ -156,7 +192,32 @@ def test_limits_are_signed_by_a_physicist_from_the_days_shown(
     assert chart_limits.of(clinic.store, NAME)[:-1] == before
     assert (signed.signed_by, signed.reason) == ("Physicist A", "after the repair")
     assert signed.center == pytest.approx(np.mean(_off()[-40:-10]), abs=0.02)
+    assert signed.since_ns > service_events.instant_of(days_ago(1))
     assert "Physicist A" in physicist.get(f"/trend?{_query()}").text
+
+
+def test_limits_end_at_an_event_and_are_found_anew(drifting: tuple[Clinic, Served]) -> None:
+    """Ten days after it nothing is usual yet, and the process of before says nothing of them."""
+    clinic, served = drifting
+    query = _query(place=OTHER, days=60)
+    reader = Visitor(served)
+    assert "nobody: found from first values" in text_of(reader.get(f"/trend?{query}").text)
+    event = ServiceEvent("SRT1", EventKind.REPAIR, "tube", service_events.instant_of(days_ago(9.5)))
+    service_events.enter(clinic.store, [event], "A. Physicist")
+    shown = text_of(reader.get(f"/trend?{query}").text)
+    assert "Usual not known yet 20 days are needed since the last event" in shown
+    traces = json.loads(reader.get(f"/trend.json?{query}").text)["data"]
+    ends = [
+        _numbers(one["x"])[-1]
+        for one in traces
+        if one["name"] in ("center line", "weighted average")
+    ]
+    assert ends
+    (mark,) = {_numbers(one["x"])[0] for one in traces if one["name"] == "service event"}
+    day_ms = 86_400_000.0
+    assert max(ends) <= mark + day_ms
+    ranges = [one for one in traces if one["name"] == "moving range"]
+    assert sum(len(_numbers(one["y"])) for one in ranges) == 58  # none across the event
 
 
 def test_an_event_is_drawn_where_it_was(drifting: tuple[Clinic, Served]) -> None:
