@@ -14,8 +14,7 @@ LONG_AGO_OR_AHEAD = 4e18
 
 def sentence(signal: StoredSignal, metric: Metric, zone: ZoneInfo) -> str:
     """`70 kV F2 A30: output_deviation drifts by +0.21 % a month, ...`, without the machine."""
-    series = signal.series
-    of = ", ".join(part for part in (series.place, series.energy, series.technique) if part)
+    of = signal.series.said
     match signal.kind:
         case "step":
             said = _step(signal, metric)

@@ -47,7 +47,7 @@ class SeriesName:
     @property
     def said(self) -> str:
         """What tells it from others of the metric, in words; empty where nothing does."""
-        parts = (self.place, self.energy, self.technique, self.judged_as)
+        parts = (self.place, self.energy, self.technique, self.judged_as.replace("_", " "))
         return ", ".join(part for part in parts if part)
 
 
