@@ -93,7 +93,8 @@ def _has_spread(process: Process) -> bool:
 
 def title(metric: Metric, name: SeriesName, place: str) -> str:
     """What a chart is of."""
-    of = ", ".join(part for part in (place, name.energy, name.judged_as.replace("_", " ")) if part)
+    parts = (place, name.energy, name.technique, name.judged_as.replace("_", " "))
+    of = ", ".join(part for part in parts if part)
     return f"{metric.meaning}{f' ({of})' if of else ''}"
 
 

@@ -268,4 +268,12 @@ def _order(site: Site, name: SeriesName) -> tuple[object, ...]:
     declared = list(site.metrics)
     key = f"{name.analyzer}.{name.metric}"
     place = declared.index(key) if key in declared else len(declared)
-    return name.analyzer, place, name.metric, name.place, name.energy, name.judged_as
+    return (
+        name.analyzer,
+        place,
+        name.metric,
+        name.place,
+        name.energy,
+        name.judged_as,
+        name.technique,
+    )

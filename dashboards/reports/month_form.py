@@ -114,6 +114,7 @@ def series_form(machine: MachineMonth, process: Process) -> Form:
         "metric": name.metric,
         "place": place_in(machine, name) or None,
         "energy": name.energy or None,
+        "technique": name.technique or None,
         "judged_as": name.judged_as or None,
         "unit": process.unit,
         "days_since_last_change": process.n,

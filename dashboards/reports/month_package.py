@@ -33,7 +33,7 @@ from qa_daemon.store.store import Store
 
 COLUMNS = (
     *("machine", "time", "result", "test", "version", "metric", "value", "unit", "place"),
-    *("energy", "judged_as", "verdict", *BOUNDS),
+    *("energy", "technique", "judged_as", "verdict", *BOUNDS),
 )
 VERDICTS = tuple(verdict.name for verdict in Verdict)
 MOST_KNOWN = 50_000
@@ -132,7 +132,7 @@ def _row_writer(stream: TextIO, month: Month) -> Write:
         result, point_ns, value = row.result, row.point_ns, row.value
         if (result, machine) != begun[:2]:
             begun = (result, machine, _line([inert(machine), at(month, point_ns), result]))
-        key = (*row[2:6], place, *row[7:8], *row[9:14], row[15])
+        key = (*row[2:6], place, *row[7:8], *row[9:14], *row[15:])
         parts = known.get(key)
         if parts is None:
             if len(known) > MOST_KNOWN:
@@ -150,7 +150,10 @@ def _parts(row: Any, place: str) -> tuple[str, str]:
         _line([inert(row.analyzer), inert(row.version), inert(row.metric)]),
         _line(
             [
-                *(inert(t or "") for t in (row.unit, place, row.energy, row.judged_as)),
+                *(
+                    inert(text or "")
+                    for text in (row.unit, place, row.energy, row.technique, row.judged_as)
+                ),
                 VERDICTS[row.verdict],
                 *("" if bound is None else repr(bound) for bound in bounds),
             ]

@@ -90,11 +90,12 @@ class Tally:
     def add(self, row: Any) -> None:
         """One judged number."""
         # A million of them in a large month: what is the same in many is looked up once.
-        (result, point_ns, energy, analyzer, version, metric, _, _, at, verdict, *bounds) = row
+        (result, point_ns, energy, analyzer, version, metric, _, _, at, verdict, *more) = row
+        (*bounds, judged_as, technique) = more
         if point_ns >= self._ends_ns:
             self._begin_day(point_ns)
-        place = at if analyzer in BY_BEAM else None
-        key = (analyzer, metric, bounds[5], version, energy, place)
+        beam = (at,) if analyzer in BY_BEAM else (energy, technique)
+        key = (analyzer, metric, judged_as, version, *beam)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = self._new_kind(row)
@@ -116,11 +117,15 @@ class Tally:
     def _new_kind(self, row: Any) -> _Kind:
         key = (row.analyzer, row.metric, row.judged_as or "")
         by_beam = row.analyzer in BY_BEAM
-        place, energy = ((row.at or ""), "") if by_beam else ("", row.energy or "")
+        place, energy, technique = (
+            (row.at or "", "", "") if by_beam else ("", row.energy or "", row.technique or "")
+        )
         return _Kind(
             counts=self.counts.setdefault(key, Counter()),
             limits=self.limits.setdefault(key, {}),
-            name=SeriesName(self.machine, row.analyzer, row.metric, place, energy, key[2]),
+            name=SeriesName(
+                self.machine, row.analyzer, row.metric, place, energy, key[2], technique
+            ),
             version=row.version,
         )
 

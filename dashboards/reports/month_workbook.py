@@ -81,7 +81,7 @@ def _sheets(
     head = ("machine", "time", "result", "test", "metric", "value", "unit", "place", "energy")
     told = ("verdict", *bounds, "why", "told", "within limits again", "by result")
     yield "Out of limits", (*head, *told), (24, 26, 10, 20, 28), _out(data)
-    of = ("machine", "test", "metric", "place", "energy", "judged as", "unit")
+    of = ("machine", "test", "metric", "place", "energy", "technique", "judged as", "unit")
     numbers = ("days", "mean", "standard deviation", "center", "sigma", "Cpk", "Ppk")
     outside = ("days outside", "days with average outside", "signed by")
     yield "Processes", (*of, *numbers, *outside), (24, 20, 28, 18), _processes(data)
@@ -150,7 +150,8 @@ def _processes(data: MonthData) -> Iterator[Row]:
             name = p.name
             yield (
                 *(machine.name, name.analyzer, name.metric, place_in(machine, name)),
-                *(name.energy, name.judged_as, p.unit, p.n, p.mean, p.sd, *usual, p.cpk, p.ppk),
+                *(name.energy, name.technique, name.judged_as, p.unit),
+                *(p.n, p.mean, p.sd, *usual, p.cpk, p.ppk),
                 *(p.beyond, p.average_beyond, signed),
             )
 
@@ -163,7 +164,7 @@ def _days(data: MonthData) -> Iterator[Row]:
             for day in p.days:
                 verdict = day.verdict.name if day.verdict is not None else None
                 numbers = (day.n, day.lowest, day.median, day.highest, verdict, day.version)
-                more = (name.energy, name.judged_as, p.unit, day.day.isoformat())
+                more = (name.energy, name.technique, name.judged_as, p.unit, day.day.isoformat())
                 yield *of, *more, *numbers
 
 

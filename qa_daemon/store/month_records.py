@@ -106,6 +106,7 @@ def _judged(month: Month, machine: str | None) -> Select[Any]:
             here.action_high,
             here.limits_source,
             here.judged_as,
+            results.c.technique,
         )
         .select_from(results)
         .join(measurements, here.result == results.c.id)

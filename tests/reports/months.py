@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert
 
+from dashboards.reports.month_data import MonthData, gather
+from dashboards.reports.month_form import form
 from dashboards.reports.month_package import write_package
 from qa_daemon.model import AnalysisReport, Report, Value
 from qa_daemon.pipeline import judge
@@ -51,6 +53,7 @@ def leaf_report(
     *,
     place: str = "A31",
     energy: str = "6 MV",
+    technique: str | None = None,
     failure: str | None = None,
 ) -> Report:
     """A delivery with two judged numbers, one for the trend alone, and perhaps no answer."""
@@ -68,6 +71,7 @@ def leaf_report(
         machine_serial=SECRETS["serial"],
         performed_at=at.replace(tzinfo=None),
         energy=energy,
+        technique=technique,
         identity={
             "patient_id": SECRETS["identity"],
             "patient_name": SECRETS["name"],
@@ -122,6 +126,16 @@ class MonthClinic:
         follower = TrendFollower(self.store, [(a, m) for a, m in judged], self.site.zone)
         queries = self.clinic.queries
         follower.write(queries.results_of(range(1, queries.last_result_id() + 1)))
+
+    def gather(self, name: str) -> MonthData:
+        """The month as it is told, in no file: for what is no matter of files."""
+        titles = {a.name: a.title for a in self.clinic.catalogue.analyzers}
+        return gather(self.site, self.store, Month.called(name, self.site.zone), titles)
+
+    def told(self, name: str) -> dict[str, Any]:
+        """The same as what the JSON file holds."""
+        found: dict[str, Any] = json.loads(json.dumps(form(self.gather(name))))
+        return found
 
     def package(self, name: str, only: str | None = None) -> dict[str, Path]:
         """The files of a month by their endings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import Counter, namedtuple
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,8 +15,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
 from dashboards.reports.month_data import OF_NO_MACHINE
+from dashboards.reports.month_tally import Tally
 from qa_daemon.model import Report
-from qa_daemon.store import month_records, service_events, trend_days
+from qa_daemon.store import chart_limits, month_records, service_events, trend_days
 from qa_daemon.store.months import Month
 from qa_daemon.store.service_events import EventKind, ServiceEvent
 from tests.reports.months import (
@@ -167,6 +168,48 @@ def test_a_process_is_cut_where_the_machine_was_changed(tmp_path: Path) -> None:
     # Moving ranges 0.02, 0.01, 0.01 and so on, 11 of them; Cpk = (USL - mean) / (3 mR / 1.128379).
     ranges = 0.02 * 4 + 0.01 * 7
     assert rms["cpk"] == pytest.approx((0.15 - 0.11) / (3 * (ranges / 11) / 1.1283792), rel=1e-6)
+
+
+def test_series_are_those_of_the_trends(tmp_path: Path) -> None:
+    """Techniques are processes of their own, with control limits of their own."""
+    clinic = MonthClinic(tmp_path, NOW)
+    for day in range(25):
+        for hour, technique, rms_mm in ((8, "dynamic", 0.03), (9, "vmat", 0.09)):
+            at = datetime(2026, 1, 10, hour, tzinfo=BERLIN) + timedelta(days=day)
+            spread_mm = 0.002 * (day % 3)
+            clinic.deliver("TB1", at, leaf_report(at, rms_mm + spread_mm, technique=technique))
+    clinic.follow_trends()
+    told = machine_in(clinic.told("2026-02"), "TB1")["series"]
+    found = {one["technique"]: one for one in told if one["metric"] == "worst_leaf_rms"}
+    assert set(found) == {"dynamic", "vmat"}
+    kept = trend_days.series_of(clinic.store, "TB1", "mlc_positions", "worst_leaf_rms")
+    assert {name.technique for name in kept} == set(found)
+    for name in kept:
+        (limits,) = chart_limits.of(clinic.store, name)
+        one = found[name.technique]
+        assert (one["center"], one["sigma"]) == (limits.center, limits.sigma)
+        assert [day["results"] for day in one["days"]] == [1, 1, 1]
+    assert found["vmat"]["mean"] - found["dynamic"]["mean"] == pytest.approx(0.06)
+
+
+def test_a_beam_has_one_value_a_day_whatever_else_its_sessions_held() -> None:
+    """The energy of a session of one beam is its own; that of several beams has none."""
+    month = Month.called("2026-02", BERLIN)
+    tally = Tally(month, "SRT1", lambda at: at or "")
+    columns = (
+        *("result", "point_ns", "energy", "analyzer", "version", "metric", "value", "unit", "at"),
+        *("verdict", "tolerance_low", "tolerance_high", "action_low", "action_high"),
+        *("limits_source", "judged_as", "technique"),
+    )
+    made = namedtuple("made", columns)  # type: ignore[misc]
+    for hour, energy, value in ((7, "70 kV", 1.0), (12, None, 2.0)):
+        at_ns = month.since_ns + hour * 3600 * 10**9
+        of = ("srt_output", "1", "output_deviation", value, "%", "70 kV F2 A30", 0)
+        tally.add(made(hour, at_ns, energy, *of, -3.0, 3.0, -5.0, 5.0, "default", None, None))
+    tally.close()
+    ((name, days),) = tally.days.items()
+    assert (name.place, name.energy) == ("70 kV F2 A30", "")
+    assert [(day.n, day.lowest, day.median, day.highest) for day in days] == [(2, 1.0, 1.5, 2.0)]
 
 
 def test_limits_that_changed_stand_with_their_days(tmp_path: Path) -> None:
