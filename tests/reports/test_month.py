@@ -201,7 +201,7 @@ def test_a_beam_has_one_value_a_day_whatever_else_its_sessions_held() -> None:
         *("verdict", "tolerance_low", "tolerance_high", "action_low", "action_high"),
         *("limits_source", "judged_as", "technique"),
     )
-    made = namedtuple("made", columns)  # type: ignore[misc]
+    made = namedtuple("made", columns)  # type: ignore[misc]  # noqa: PYI024
     for hour, energy, value in ((7, "70 kV", 1.0), (12, None, 2.0)):
         at_ns = month.since_ns + hour * 3600 * 10**9
         of = ("srt_output", "1", "output_deviation", value, "%", "70 kV F2 A30", 0)
