@@ -7,7 +7,7 @@ trail leaves the clinic by itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from dashboards.web.wording import instant, local, number
 from qa_daemon.store import month_records
 from qa_daemon.store.months import Month
 from qa_daemon.store.schema import results
+from qa_daemon.store.schema_trends import service_events
 
 Detail = Mapping[str, Any]
 
@@ -36,27 +37,79 @@ class Change:
 
 
 def changes(connection: Connection, month: Month, scrub: Scrub) -> list[Change]:
-    """The acts of the month in order."""
-    found, of_results = [], {}
-    rows = month_records.acts(connection, month, tuple(TOLD))
-    numbers = {n for row in rows if (n := _number(row.object, "result ")) is not None}
-    query = select(results.c.id, results.c.machine).where(results.c.id.in_(sorted(numbers)))
-    of_results = {row.id: row.machine for row in connection.execute(query)}
-    for row in rows:
+    """The acts of the month in order; one on several machines is told of each."""
+    acts = [
+        (row, json.loads(row.detail)) for row in month_records.acts(connection, month, tuple(TOLD))
+    ]
+    known = _Known.of(connection, acts)
+    found = []
+    for row, detail in acts:
         what, told = TOLD[row.action]
-        detail = json.loads(row.detail)
-        result = _number(row.object, "result ")
-        machine = detail.get("machine") or of_results.get(result or 0)
-        if row.object.startswith("machine "):
-            machine = row.object.removeprefix("machine ")
         reason = detail.get("reason") or detail.get("remark") or ""
-        said = told(detail, month)
-        if result is not None:
-            said = f"{said}; result {result}" if said else f"result {result}"
-        found.append(
-            Change(row.seq, row.at, machine, what, scrub(said), row.actor, scrub(str(reason)))
-        )
+        event = known.events.get(detail.get("event"))
+        said = told(detail | event if event else detail, month)
+        for machine, of in known.machines(row.object, detail).items():
+            found.append(
+                Change(
+                    row.seq,
+                    row.at,
+                    machine,
+                    what,
+                    scrub("; ".join(part for part in (said, _numbers(of)) if part)),
+                    row.actor,
+                    scrub(str(reason)),
+                )
+            )
     return found
+
+
+def _numbers(of: Sequence[int]) -> str:
+    if not of:
+        return ""
+    return f"{'result' if len(of) == 1 else 'results'} {', '.join(map(str, of))}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the acts name by number alone: results by number and content, and service events."""
+
+    by_number: Mapping[int, str | None]
+    by_content: Mapping[str, tuple[str | None, int]]
+    events: Mapping[int, Detail]
+
+    @classmethod
+    def of(cls, connection: Connection, acts: Sequence[tuple[Any, Detail]]) -> _Known:
+        """Looked up, each at once."""
+        numbers = {n for row, detail in acts for n in _results(row.object, detail)}
+        logs = {str(detail["log"]) for _, detail in acts if detail.get("log")}
+        withdrawn = {int(detail["event"]) for _, detail in acts if detail.get("event")}
+        numbered = select(results.c.id, results.c.machine).where(results.c.id.in_(sorted(numbers)))
+        contents = select(results.c.sha256, results.c.machine, results.c.id).where(
+            results.c.sha256.in_(sorted(logs)), results.c.active
+        )
+        events = select(service_events).where(service_events.c.id.in_(sorted(withdrawn)))
+        return cls(
+            {row.id: row.machine for row in connection.execute(numbered)},
+            {row.sha256: (row.machine, row.id) for row in connection.execute(contents)},
+            {row["id"]: dict(row) for row in connection.execute(events).mappings()},
+        )
+
+    def machines(self, subject: str, detail: Detail) -> Mapping[str | None, Sequence[int]]:
+        """The machines of an act, each with the results that it was about."""
+        if subject.startswith("machine "):
+            return {subject.removeprefix("machine "): []}
+        found: dict[str | None, list[int]] = {}
+        for number_ in _results(subject, detail):
+            found.setdefault(self.by_number.get(number_), []).append(number_)
+        if not found and detail.get("log") in self.by_content:
+            machine, number_ = self.by_content[detail["log"]]
+            found[machine] = [number_]
+        return found or {detail.get("machine"): []}
+
+
+def _results(subject: str, detail: Detail) -> list[int]:
+    number_ = _number(subject, "result ")
+    return [int(n) for n in detail.get("results", ())] if number_ is None else [number_]
 
 
 def _number(subject: str, word: str) -> int | None:
@@ -78,7 +131,8 @@ def _image(detail: Detail, _month: Month) -> str:
 
 
 def _control(detail: Detail, month: Month) -> str:
-    of = ", ".join(p for p in (detail["place"], detail["energy"], detail["judged_as"]) if p)
+    names = ("place", "energy", "technique", "judged_as")
+    of = ", ".join(detail[name] for name in names if detail.get(name))
     since = local(instant(detail["since_ns"]), month.zone)
     center, sigma = number(detail["center"]), number(detail["sigma"])
     return (
@@ -93,6 +147,10 @@ def _event(detail: Detail, month: Month) -> str:
     return f"{detail['kind']}{of}, {at}: {detail['said']}"
 
 
+def _withdrawn(detail: Detail, month: Month) -> str:
+    return _event(detail, month) if "point_ns" in detail else ""
+
+
 def _block(detail: Detail, _month: Month) -> str:
     return str(detail["said"])
 
@@ -101,8 +159,8 @@ def _table(detail: Detail, _month: Month) -> str:
     return f"{detail['kind']}, SHA-256 {detail['sha256'][:16]}"
 
 
-def _signed(detail: Detail, _month: Month) -> str:
-    return f"{len(detail['results'])} checks"
+def _kind(detail: Detail, _month: Month) -> str:
+    return str(detail.get("kind") or "")
 
 
 def _nothing(_detail: Detail, _month: Month) -> str:
@@ -116,16 +174,17 @@ TOLD: Mapping[str, tuple[str, Callable[[Detail, Month], str]]] = {
     "baseline withdrawn": ("Image baseline withdrawn", _image),
     "control limits signed": ("Control limits signed", _control),
     "service event entered": ("Service event entered", _event),
-    "service event withdrawn": ("Service event withdrawn", _nothing),
+    "service event withdrawn": ("Service event withdrawn", _withdrawn),
     "unit table imported": ("Table of a unit imported", _table),
     "unit table signed": ("Table of a unit signed", _table),
     "unit table withdrawn": ("Table of a unit withdrawn", _table),
     "unit blocked": ("Unit blocked", _block),
     "unit cleared": ("Unit cleared", _block),
-    "output checks signed": ("Output checks signed", _signed),
-    "image classified": ("Image classified", _nothing),
+    "output checks signed": ("Output checks signed", _nothing),
+    "image classified": ("Image classified", _kind),
     "classification taken back": ("Classification taken back", _nothing),
     "plan chosen": ("Plan of a log chosen", _nothing),
+    "choice of plan taken back": ("Choice of plan taken back", _nothing),
     "no plan chosen": ("Log said to be of no plan here", _nothing),
 }
 """What each action is called, and what is told of it."""

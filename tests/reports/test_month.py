@@ -17,9 +17,10 @@ from sqlalchemy.dialects import sqlite
 from dashboards.reports.month_data import OF_NO_MACHINE
 from dashboards.reports.month_tally import Tally
 from qa_daemon.model import Report
-from qa_daemon.store import chart_limits, month_records, service_events, trend_days
+from qa_daemon.store import audit, chart_limits, month_records, service_events, trend_days
 from qa_daemon.store.months import Month
 from qa_daemon.store.service_events import EventKind, ServiceEvent
+from qa_daemon.store.trend_series import SeriesName
 from tests.reports.months import (
     BERLIN,
     NOW,
@@ -201,7 +202,7 @@ def test_a_beam_has_one_value_a_day_whatever_else_its_sessions_held() -> None:
         *("verdict", "tolerance_low", "tolerance_high", "action_low", "action_high"),
         *("limits_source", "judged_as", "technique"),
     )
-    made = namedtuple("made", columns)  # type: ignore[misc]  # noqa: PYI024
+    made: Any = namedtuple("made", columns)  # type: ignore[misc]  # noqa: PYI024
     for hour, energy, value in ((7, "70 kV", 1.0), (12, None, 2.0)):
         at_ns = month.since_ns + hour * 3600 * 10**9
         of = ("srt_output", "1", "output_deviation", value, "%", "70 kV F2 A30", 0)
@@ -332,6 +333,48 @@ class _Planned:
         explained = text("EXPLAIN QUERY PLAN " + written.replace(":", "\\:"))
         self._plans += [row.detail for row in self._connection.execute(explained)]
         return self._connection.execute(query, **more)
+
+
+def test_acts_are_told_of_their_machines_and_say_what_they_were_about(tmp_path: Path) -> None:
+    clinic, at = MonthClinic(tmp_path, NOW), datetime(2026, 2, 3, 9, tzinfo=BERLIN)
+    ids = [clinic.deliver(name, at, leaf_report(at, 0.03)) for name in ("TB1", "TB2", "TB1")]
+    clinic.clinic.now = at
+    event = ServiceEvent("TB2", EventKind.REPAIR, "motors", service_events.instant_of(at))
+    service_events.enter(clinic.store, [event], "Physicist A")
+    (stored,) = service_events.every(clinic.store, "TB2")
+    service_events.withdraw(clinic.store, "TB2", stored.id, "Physicist B", "not done")
+    name = SeriesName("TB1", "mlc_positions", "worst_leaf_rms", "", "6 MV", "", "vmat")
+    limits = chart_limits.ChartLimits(1, 0.03, 0.01, 30, signed_by="Physicist A", reason="usual")
+    chart_limits.sign(clinic.store, name, limits)
+    acts = (
+        ("output checks signed", "3 checks", {"results": ids, "remark": "seen"}),
+        ("choice of plan taken back", "choice 1", {"log": f"{1:064x}", "plan": None}),
+        ("image classified", f"result {ids[1]}", {"kind": "picket_fence", "reason": "looked"}),
+    )
+    with clinic.store.write() as connection:
+        for action, subject, detail in acts:
+            said: dict[str, Any] = {"actor": "Physicist A", "subject": subject, "detail": detail}
+            audit.record(connection, at=clinic.store.now(), action=action, **said)
+    clinic.clinic.now = NOW
+    told = clinic.told("2026-02")
+    assert told["changes"] == []
+    found = {
+        name: [(c["what"], c["said"]) for c in machine_in(told, name)["changes"]]
+        for name in ("TB1", "TB2")
+    }
+    first, second, third = ids
+    assert found["TB1"][0][1].startswith("mlc_positions.worst_leaf_rms (6 MV, vmat): center 0.03")
+    assert found["TB1"][1:] == [
+        ("Output checks signed", f"results {first}, {third}"),
+        ("Choice of plan taken back", f"result {first}"),
+    ]
+    repair = "repair, 2026-02-03 09:00:00 CET: motors"
+    assert found["TB2"] == [
+        ("Service event entered", repair),
+        ("Service event withdrawn", repair),
+        ("Output checks signed", f"result {second}"),
+        ("Image classified", f"picket_fence; result {second}"),
+    ]
 
 
 def test_an_unreadable_file_alone_is_no_day_of_qa(tmp_path: Path) -> None:
