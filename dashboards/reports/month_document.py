@@ -23,7 +23,7 @@ from dashboards.reports.document import (
     Table,
 )
 from dashboards.reports.month_data import MonthData
-from dashboards.reports.month_limits import limits_blocks
+from dashboards.reports.month_limits import limits_blocks, own_limits_table
 from dashboards.reports.month_pages import change_table, machine_blocks
 from dashboards.reports.month_process import FEWEST_DAYS
 from dashboards.web.about import ABOUT
@@ -148,8 +148,9 @@ def _attention(data: MonthData) -> Iterator[Block]:
                 still.setdefault(one.out.analyzer, []).append(at)
         for test, times in still.items():
             found.append(
-                f"{machine.name}, {data.titles.get(test, test.replace('_', ' '))}: {len(times)} at "
-                f"ACTION or INVALID, the last {max(times):%Y-%m-%d %H:%M}"
+                f"{machine.name}, {data.titles.get(test, test.replace('_', ' '))}: "
+                f"{plural(len(times), 'number')} at ACTION or INVALID, "
+                f"the last {max(times):%Y-%m-%d %H:%M}"
             )
     yield Heading("Not within limits again in the month")
     if found:
@@ -164,26 +165,7 @@ def _clinic_wide(data: MonthData) -> Iterator[Block]:
     yield Heading("Changes of the clinic", level=1, on_new_page=True)
     if data.limits_set:
         yield Heading("Limits of the site file that took effect")
-        rows = [
-            [
-                e.effective_from.isoformat(),
-                e.metric,
-                e.machine or e.machine_class or "all",
-                f"{e.tolerance:g}",
-                f"{e.action:g}",
-                f"{e.author}: {data.scrub(e.reason)}",
-            ]
-            for e in data.limits_set
-        ]
-        columns = [
-            Column("From"),
-            Column("Metric", share=2),
-            Column("Machine", share=1),
-            Column("Tolerance", right=True),
-            Column("Action", right=True),
-            Column("By, and why", share=2),
-        ]
-        yield Table(columns, rows)
+        yield own_limits_table(data)
     if data.changes:
         yield Heading("Changes of no single machine")
         yield change_table(data.month, data.changes)

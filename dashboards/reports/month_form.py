@@ -40,10 +40,7 @@ def form(data: MonthData) -> Form:
         "results_behind_in_trends": data.behind,
         "machines": [_machine(data, machine) for machine in data.machines],
         "changes": [change_form(act) for act in data.changes],
-        "limits_set": [
-            entry.model_dump(mode="json") | {"reason": data.scrub(entry.reason)}
-            for entry in data.limits_set
-        ],
+        "limits_set": list(limits_set_forms(data)),
     }
 
 
@@ -159,6 +156,17 @@ def limits_forms(data: MonthData, machine: MachineMonth) -> Iterator[Form]:
                 "last": at(data.month, each.last_ns),
                 "numbers": each.n,
             }
+
+
+def limits_set_forms(data: MonthData) -> Iterator[Form]:
+    """Limits of the site file that took effect in the month, as they stand there."""
+    for entry in data.limits_set:
+        more = {
+            "unit": data.site.metrics[entry.metric].unit,
+            "reason": data.scrub(entry.reason),
+            "limits": limits_form(data.site.own_limits(entry)),
+        }
+        yield entry.model_dump(mode="json") | more
 
 
 def change_form(act: Change) -> Form:

@@ -21,9 +21,11 @@ Row = tuple[str, str, str, str]
 def limits_blocks(data: MonthData) -> Iterator[Block]:
     """One table for the clinic: machines that are judged alike share a row."""
     found: dict[tuple[MetricKey, Row], list[str]] = {}
+    begins: dict[tuple[MetricKey, Row], int] = {}
     for machine in data.machines:
-        for key, row in _rows(data, machine):
+        for key, row, first_ns in _rows(data, machine):
             found.setdefault((key, row), []).append(machine.name)
+            begins.setdefault((key, row), first_ns if row[2] != ALL_MONTH else 0)
     if not found:
         return
     of_class: dict[str, list[str]] = {}
@@ -36,7 +38,9 @@ def limits_blocks(data: MonthData) -> Iterator[Block]:
         "with the first and last day of records that were judged so."
     )
     rows: list[list[Cell]] = []
-    for ((test, metric, judged_as), row), machines in sorted(found.items(), key=_first):
+    for ((test, metric, judged_as), row), machines in sorted(
+        found.items(), key=lambda item: (item[0][0], begins[item[0]], item[1], item[0][1])
+    ):
         declared = data.site.metrics.get(f"{test}.{metric}")
         meaning = declared.meaning if declared else metric.replace("_", " ")
         of = f" ({judged_as.replace('_', ' ')})" if judged_as else ""
@@ -67,12 +71,44 @@ def _together(machines: Sequence[str], of_class: Mapping[str, Sequence[str]]) ->
     yield from left
 
 
-def _first(item: tuple[tuple[MetricKey, Row], list[str]]) -> tuple[object, ...]:
-    (key, row), machines = item
-    return key, machines, row
+def own_limits_table(data: MonthData) -> Table:
+    """Limits of the site file that took effect in the month."""
+    rows: list[list[Cell]] = []
+    for entry in data.limits_set:
+        analyzer, _, metric = entry.metric.partition(".")
+        declared = data.site.metrics[entry.metric]
+        limits = data.site.own_limits(entry)
+        title = data.titles.get(analyzer, analyzer.replace("_", " "))
+        narrower = (entry.machine, entry.machine_class, entry.plan_class)
+        rows.append(
+            [
+                entry.effective_from.isoformat(),
+                f"{title}: {declared.meaning or metric.replace('_', ' ')}",
+                ", ".join(part for part in narrower if part) or "all",
+                _or_percent(tolerance_of(limits, declared.unit), entry.tolerance_percent),
+                _or_percent(action_of(limits, declared.unit), entry.action_percent),
+                f"{entry.author}: {data.scrub(entry.reason)}",
+            ]
+        )
+    return Table(
+        [
+            Column("From"),
+            Column("Quantity", share=2),
+            Column("Of", share=1),
+            Column("Tolerance", share=1),
+            Column("Action", share=1),
+            Column("By, and why", share=2),
+        ],
+        rows,
+    )
 
 
-def _rows(data: MonthData, machine: MachineMonth) -> Iterator[tuple[MetricKey, Row]]:
+def _or_percent(said: str, percent: float | None) -> str:
+    return said if percent is None else f"{said} or {percent:g} % of the reference"
+
+
+def _rows(data: MonthData, machine: MachineMonth) -> Iterator[tuple[MetricKey, Row, int]]:
+    """Rows with the instant of the first number that was judged so."""
     for key, known in machine.tally.limits.items():
         by_source: dict[str, list[InForce]] = {}
         for each in known.values():
@@ -84,11 +120,11 @@ def _rows(data: MonthData, machine: MachineMonth) -> Iterator[tuple[MetricKey, R
             said = data.scrub(source)
             if overlap:
                 span = ALL_MONTH if is_one else _span(data, found)
-                yield key, (*_between(found), span, said)
+                yield key, (*_between(found), span, said), found[0].first_ns
                 continue
             for one in found:
                 span = ALL_MONTH if is_one and len(found) == 1 else _span(data, [one])
-                yield key, (*_words(one.limits, one.unit), span, said)
+                yield key, (*_words(one.limits, one.unit), span, said), one.first_ns
 
 
 def _between(found: Sequence[InForce]) -> tuple[str, str]:

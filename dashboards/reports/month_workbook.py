@@ -15,7 +15,15 @@ from typing import Any
 
 from dashboards.reports.month_charts import place_in
 from dashboards.reports.month_data import MonthData
-from dashboards.reports.month_form import BOUNDS, Form, at, change_form, limits_forms, out_form
+from dashboards.reports.month_form import (
+    BOUNDS,
+    Form,
+    at,
+    change_form,
+    limits_forms,
+    limits_set_forms,
+    out_form,
+)
 from dashboards.reports.month_words import inert_row
 from dashboards.web.about import ABOUT
 from qa_daemon.model import SOFTWARE, Verdict
@@ -90,6 +98,10 @@ def _sheets(
     limits = ("machine", "test", "metric", "judged as", "unit", *bounds)
     said = ("source", "first record", "last record", "numbers")
     yield "Limits", (*limits, *said), (24, 20, 28), _limits(data)
+    whose = ("from", "metric", "unit", "machine", "machine class", "plan class")
+    percents = ("or tolerance percent", "or action percent")
+    own = (*whose, *bounds, *percents, "by", "reason")
+    yield "Limits set", own, (12, 36, 10, 24), _limits_set(data)
     acts = ("machine", "time (UTC)", "what", "said", "by", "reason", "audit row")
     yield "Changes", acts, (24, 26, 28, 50, 24, 40), _changes(data)
     made = ("machine", "software", "settings", "first record", "last record", "results")
@@ -174,6 +186,14 @@ def _limits(data: MonthData) -> Iterator[Row]:
             of = [said[name] for name in ("test", "metric", "judged_as", "unit")]
             more = [said[name] for name in ("source", "first", "last", "numbers")]
             yield machine.name, *of, *_bounds(said["limits"]), *more
+
+
+def _limits_set(data: MonthData) -> Iterator[Row]:
+    names = ("effective_from", "metric", "unit", "machine", "machine_class", "plan_class")
+    more = ("tolerance_percent", "action_percent", "author", "reason")
+    for said in limits_set_forms(data):
+        of, rest = ([said[name] for name in part] for part in (names, more))
+        yield *of, *_bounds(said["limits"]), *rest
 
 
 def _changes(data: MonthData) -> Iterator[Row]:

@@ -222,6 +222,14 @@ class Site:
             chosen, declared.limits.get(machine_class) or next(iter(declared.limits.values()), None)
         )
 
+    def own_limits(self, entry: LimitsEntry) -> Limits:
+        """What a limit of the site file says: its bounds, by its direction or the default's."""
+        declared = self.metrics[entry.metric]
+        machine = self.machine_named(entry.machine)
+        machine_class = entry.machine_class or (machine.machine_class if machine else "")
+        default = declared.limits.get(machine_class) or next(iter(declared.limits.values()), None)
+        return _own_limits(entry, default)
+
     @property
     def image_pins(self) -> tuple[Pin, ...]:
         """What the site says its images are, first rule first."""

@@ -14,7 +14,9 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
+from dashboards.reports.document import Table
 from dashboards.reports.month_data import OF_NO_MACHINE
+from dashboards.reports.month_limits import limits_blocks, own_limits_table
 from dashboards.reports.month_tally import Tally
 from qa_daemon.model import Report
 from qa_daemon.store import audit, chart_limits, month_records, service_events, trend_days
@@ -228,8 +230,8 @@ reason = "new motors"
     for day in (8, 9, 10, 11):
         at = datetime(2026, 2, day, 8, tzinfo=BERLIN)
         clinic.deliver("TB1", at, leaf_report(at, 0.18))
-    files = clinic.package("2026-02")
-    told = machine_in(read_json(files["json"]), "TB1")
+    month = clinic.told("2026-02")
+    told = machine_in(month, "TB1")
     rms = [one for one in told["limits"] if one["metric"] == "worst_leaf_rms"]
     assert [
         (one["limits"]["tolerance_high"], one["first"][:10], one["last"][:10]) for one in rms
@@ -239,10 +241,21 @@ reason = "new motors"
     ]
     assert rms[1]["source"] == "site: Physicist A, 2026-02-10, new motors"
     assert [o["metric"] for o in told["out_of_limits"]] == ["worst_leaf_rms", "worst_leaf_rms"]
-    entries = read_json(files["json"])["limits_set"]
+    entries = month["limits_set"]
     assert [(e["machine"], e["effective_from"]) for e in entries] == [
         ("TB2", "2026-02-01"),
         ("TB1", "2026-02-10"),
+    ]
+    on_paper = own_limits_table(clinic.gather("2026-02")).rows[1]
+    said = "MLC leaf positions: RMS error of the worst leaf that shapes the field"
+    assert on_paper == [
+        *("2026-02-10", said, "TB1", "\u2264\u202f0.2\u202fmm", "\u2264\u202f0.4\u202fmm"),
+        "Physicist A: new motors",
+    ]
+    (table,) = (b for b in limits_blocks(clinic.gather("2026-02")) if isinstance(b, Table))
+    assert [row[1:4] for row in table.rows if row[0] == said] == [
+        ["\u2264\u202f0.15\u202fmm", "\u2264\u202f0.35\u202fmm", "TB1; 02-08 to 02-09"],
+        ["\u2264\u202f0.2\u202fmm", "\u2264\u202f0.4\u202fmm", "TB1; 02-10 to 02-11"],
     ]
 
 

@@ -133,11 +133,14 @@ def test_heads_of_sheets_stay_and_filter(february: Any) -> None:
     book = load_workbook(files["xlsx"])
     assert book.sheetnames == [
         *("Month", "Machines", "Tests", "Out of limits", "Processes", "Days", "Limits"),
-        *("Changes", "Software", "Days without QA"),
+        *("Limits set", "Changes", "Software", "Days without QA"),
     ]
     for sheet in book:
         assert sheet.freeze_panes == "A2"
         assert sheet.auto_filter.ref == sheet.dimensions
+    (own,) = book["Limits set"].iter_rows(min_row=2, values_only=True)
+    assert own[:4] == ("2026-02-01", "mlc_positions.worst_leaf_rms", "mm", "TB2")
+    assert own[6:10] == (None, 0.25, None, 0.5)
     found = {row[0].value: row[2].value for row in book["Machines"].iter_rows(min_row=2)}
     told = read_json(files["json"])
     assert found["TB1"] == sum(t["PASS"] for t in machine_in(told, "TB1")["tests"])
