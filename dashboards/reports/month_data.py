@@ -5,9 +5,10 @@ One view of the store serves all of it.  Patients, people's files and their name
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -207,7 +208,7 @@ def _machine(
         answers=answered.counts,
         versions={test: sorted(known) for test, known in sorted(answered.versions.items())},
         tally=tally,
-        out=_with_messages(source, out, answered),
+        out=_with_messages(source, label, out, answered),
         out_count=sum(tally.out_count.values()) + len(out) - len(tally.out),
         unreadable=len(unread),
         idle=[day for day in source.days if day not in answered.days],
@@ -227,14 +228,20 @@ def _machine(
     )
 
 
-def _with_messages(source: _Source, out: Sequence[Out], answered: Answers) -> list[OutOfLimits]:
+def _with_messages(
+    source: _Source, label: str, out: Sequence[Out], answered: Answers
+) -> list[OutOfLimits]:
     about = [one.result for one in out if one.verdict >= Verdict.ACTION]
     said = month_records.messages(source.connection, about)
     found = []
     for one in out:
         calls = one.verdict >= Verdict.ACTION
         test = source.titles.get(one.analyzer, one.analyzer)
-        mine = [m for m in said.get(one.result, ()) if _is_about(m.title, test)]
+        mine = [
+            replace(m, title=_title_of(m.title, label, test))
+            for m in said.get(one.result, ())
+            if _is_about(m.title, test)
+        ]
         found.append(
             OutOfLimits(one, mine if calls else (), answered.settled(one) if calls else None)
         )
@@ -243,7 +250,14 @@ def _with_messages(source: _Source, out: Sequence[Out], answered: Answers) -> li
 
 def _is_about(title: str, test: str) -> bool:
     """Whether a message told of a test that went wrong: its title names the tests it is about."""
-    return not title.startswith(CLEARED) and (test in title or NOT_EXAMINED in title)
+    named = re.search(f"(?:: |, )(?:{re.escape(test)}|{NOT_EXAMINED})(?:, |$)", title)
+    return not title.startswith(CLEARED) and named is not None
+
+
+def _title_of(title: str, machine: str, test: str) -> str:
+    """The title without other tests; the machine by what it may be called outside."""
+    said = test if not title.endswith(f": {NOT_EXAMINED}") else NOT_EXAMINED
+    return f"{title.partition(' ')[0]} {machine}: {said}"
 
 
 def _limits_set(site: Site, month: Month, only: str | None) -> list[LimitsEntry]:

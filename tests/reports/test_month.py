@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter, namedtuple
 from contextlib import closing
@@ -26,6 +27,7 @@ from qa_daemon.store.trend_series import SeriesName
 from tests.reports.months import (
     BERLIN,
     NOW,
+    SECRETS,
     MonthClinic,
     leaf_report,
     machine_in,
@@ -144,6 +146,23 @@ def test_messages_about_a_result_that_was_replaced_are_told_of_what_replaced_it(
     assert {o["messages"][0]["sent_at"] for o in machine["out_of_limits"]} == {
         "2026-02-03T08:01:00Z"
     }
+
+
+def test_messages_name_no_machine_that_only_a_file_knows(tmp_path: Path) -> None:
+    clinic, at = MonthClinic(tmp_path, NOW), datetime(2026, 2, 3, 9, tzinfo=BERLIN)
+    serial = SECRETS["serial"]
+    result = clinic.deliver(serial, at, leaf_report(at, 0.5))
+    title, sent_at = "MLC leaf positions", "2026-02-03T08:01:00Z"
+    for test in (f"Meterset, {title}", f"{title} of another kind", f"of some {title}"):
+        clinic.tell(result, f"ACTION {serial}: {test}", "Physicist A by mailto", sent_at)
+    clinic.tell(result, f"INVALID {serial}: result not examined", None, None)
+    told = clinic.told("2026-02")
+    assert serial not in json.dumps(told)
+    (first, *_) = machine_in(told, OF_NO_MACHINE)["out_of_limits"]
+    assert [(m["title"], m["sent_at"]) for m in first["messages"]] == [
+        (f"ACTION {OF_NO_MACHINE}: {title}", sent_at),
+        (f"INVALID {OF_NO_MACHINE}: result not examined", None),
+    ]
 
 
 def test_days_without_qa_are_those_without_an_answer(february: Any) -> None:
