@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -25,17 +26,42 @@ class Settled:
     result: int
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A test whose last answer before the month was at ACTION or INVALID."""
+
+    analyzer: str
+    series: str
+    verdict: Verdict
+    point_ns: int
+    result: int
+    settled: Settled | None = None
+
+
+def carried_over(rows: Iterable[Any]) -> list[Carried]:
+    """What was open when a month began, by the answers before it in order of time."""
+    newest = {(row.analyzer, row.series or ""): row for row in rows}
+    return [
+        Carried(analyzer, series, Verdict(row.verdict), row.point_ns, row.result)
+        for (analyzer, series), row in sorted(newest.items())
+        if row.verdict >= Verdict.ACTION
+    ]
+
+
 class Answers:
     """`counts` by analyzer and verdict; `days` have at least one judged test that was answered."""
 
-    def __init__(self, month: Month) -> None:
+    def __init__(self, month: Month, carried: Sequence[Carried] = ()) -> None:
         self._month = month
+        self._carried = carried
         self.counts: dict[str, Counter[int]] = {}
         self.versions: dict[str, set[str]] = {}
         self.days: set[date] = set()
         self.unanswered: list[Out] = []
         self._open: dict[tuple[str, str], list[int]] = {}
         self._settled: dict[tuple[int, str], Settled] = {}
+        for one in carried:
+            self._open[one.analyzer, one.series] = [one.result]
 
     def add(self, row: Any) -> None:
         """The next answer: `result, point_ns, series, analyzer, version, verdict, failed`."""
@@ -53,6 +79,14 @@ class Answers:
             return
         for result in self._open.pop(key, ()):
             self._settled[result, row.analyzer] = Settled(row.point_ns, row.result)
+
+    @property
+    def carried(self) -> list[Carried]:
+        """What was open when the month began, and what ended it."""
+        found = self._settled
+        return [
+            replace(one, settled=found.get((one.result, one.analyzer))) for one in self._carried
+        ]
 
     def settled(self, out: Out) -> Settled | None:
         """What ended it; None: nothing in this month."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dashboards.reports.month_answers import Answers, Settled, unreadable
+from dashboards.reports.month_answers import Answers, Carried, Settled, carried_over, unreadable
 from dashboards.reports.month_changes import Change, changes
 from dashboards.reports.month_process import Process, process_of
 from dashboards.reports.month_tally import Out, Tally
@@ -60,6 +60,7 @@ class OutOfLimits:
 class MachineMonth:
     """Everything of a machine; `machine` is None where the site file does not name it.
 
+    `carried` are the tests that were open when the month began, by the three months before;
     `answers` count the judged tests of each analyzer by verdict, `tally` the single numbers.
     """
 
@@ -71,6 +72,7 @@ class MachineMonth:
     tally: Tally
     out: Sequence[OutOfLimits]
     out_count: int
+    carried: Sequence[Carried]
     unreadable: int
     idle: Sequence[date]
     made_with: Sequence[Any]
@@ -194,7 +196,8 @@ def _machine(
         if write is not None:
             write(label, row, tally.place_of(row.at))
     tally.close()
-    answered = Answers(month)
+    before = month_records.answers_before(connection, month, name)
+    answered = Answers(month, carried_over(before))
     for row in month_records.answers(connection, month, name):
         answered.add(row)
     unread = month_records.unreadable(connection, month, name)
@@ -209,6 +212,7 @@ def _machine(
         versions={test: sorted(known) for test, known in sorted(answered.versions.items())},
         tally=tally,
         out=_with_messages(source, label, out, answered),
+        carried=answered.carried,
         out_count=sum(tally.out_count.values()) + len(out) - len(tally.out),
         unreadable=len(unread),
         idle=[day for day in source.days if day not in answered.days],

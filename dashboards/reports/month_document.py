@@ -27,7 +27,7 @@ from dashboards.reports.month_limits import limits_blocks, own_limits_table
 from dashboards.reports.month_pages import change_table, machine_blocks
 from dashboards.reports.month_process import FEWEST_DAYS
 from dashboards.web.about import ABOUT
-from dashboards.web.wording import LOOKS, local, plural
+from dashboards.web.wording import LOOKS, instant, local, plural
 from qa_daemon.model import SOFTWARE, Verdict
 
 VERDICTS = tuple(Verdict)
@@ -141,11 +141,19 @@ def _attention(data: MonthData) -> Iterator[Block]:
     """What was at ACTION or INVALID and was not within its limits again in the month."""
     found = []
     for machine in data.machines:
+        for one in machine.carried:
+            if one.settled is None:
+                at = instant(one.point_ns).astimezone(data.month.zone)
+                test = data.titles.get(one.analyzer, one.analyzer.replace("_", " "))
+                found.append(
+                    f"{machine.name}, {test}: open since before the month, {one.verdict.name} on "
+                    f"{at:%Y-%m-%d %H:%M}"
+                )
         still: dict[str, list[datetime]] = {}
-        for one in machine.out:
-            if one.calls and one.settled is None:
-                at = datetime.fromtimestamp(one.out.point_ns // 10**9, data.month.zone)
-                still.setdefault(one.out.analyzer, []).append(at)
+        for each in machine.out:
+            if each.calls and each.settled is None:
+                at = instant(each.out.point_ns).astimezone(data.month.zone)
+                still.setdefault(each.out.analyzer, []).append(at)
         for test, times in still.items():
             found.append(
                 f"{machine.name}, {data.titles.get(test, test.replace('_', ' '))}: "
@@ -155,6 +163,8 @@ def _attention(data: MonthData) -> Iterator[Block]:
     yield Heading("Not within limits again in the month")
     if found:
         yield Items(found)
+    elif not any(m.carried or any(one.calls for one in m.out) for m in data.machines):
+        yield Paragraph("Nothing was at ACTION or INVALID.")
     else:
         yield Paragraph("Nothing: what was at ACTION or INVALID was within its limits later on.")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzers.core import Limits
+from dashboards.reports.month_answers import Carried, Settled
 from dashboards.reports.month_changes import Change
 from dashboards.reports.month_charts import place_in
 from dashboards.reports.month_data import MachineMonth, MonthData, OutOfLimits
@@ -62,6 +63,7 @@ def _machine(data: MonthData, machine: MachineMonth) -> Form:
             for (test, metric, judged_as), counts in sorted(machine.tally.counts.items())
         ],
         "out_of_limits": [out_form(data.month, one) for one in machine.out],
+        "open_before": [carried_form(data.month, one) for one in machine.carried],
         "series": [series_form(machine, process) for process in machine.processes],
         "limits": list(limits_forms(data, machine)),
         "changes": [change_form(act) for act in machine.changes],
@@ -98,8 +100,26 @@ def out_form(month: Month, one: OutOfLimits) -> Form:
             {"sent_to": said.sent_to, "sent_at": said.sent_at, "title": said.title}
             for said in one.messages
         ],
-        "within_limits_again": at(month, one.settled.point_ns) if one.settled else None,
-        "within_limits_by": one.settled.result if one.settled else None,
+        **_settled_form(month, one.settled),
+    }
+
+
+def carried_form(month: Month, one: Carried) -> Form:
+    """A test that was open when the month began."""
+    return {
+        "test": one.analyzer,
+        "kind_of_check": one.series or None,
+        "verdict": one.verdict.name,
+        "time": at(month, one.point_ns),
+        "result": one.result,
+        **_settled_form(month, one.settled),
+    }
+
+
+def _settled_form(month: Month, settled: Settled | None) -> Form:
+    return {
+        "within_limits_again": at(month, settled.point_ns) if settled else None,
+        "within_limits_by": settled.result if settled else None,
     }
 
 

@@ -12,11 +12,12 @@ from dashboards.reports.document import (
     Column,
     Facts,
     Heading,
+    Items,
     Mark,
     Paragraph,
     Table,
 )
-from dashboards.reports.month_answers import UNREADABLE
+from dashboards.reports.month_answers import UNREADABLE, Carried
 from dashboards.reports.month_changes import Change
 from dashboards.reports.month_charts import (
     behind,
@@ -98,6 +99,9 @@ def _tests(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
 
 
 def _out(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
+    if machine.carried:
+        yield Heading("Open when the month began")
+        yield Items([_carried(data, one) for one in machine.carried])
     calls = [one for one in machine.out if one.calls]
     others = [one for one in machine.out if not one.calls]
     if not machine.answers and not machine.out:
@@ -138,6 +142,19 @@ def _out(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
             f"{machine.out_count} numbers were out of limits; the first {MOST_EVENTS} are listed "
             "in the tables of this package, and all of them among the measurements."
         )
+
+
+def _carried(data: MonthData, one: Carried) -> str:
+    zone = data.month.zone
+    at = instant(one.point_ns).astimezone(zone)
+    back = "not within limits again in the month"
+    if one.settled is not None:
+        again = instant(one.settled.point_ns).astimezone(zone)
+        back = f"within limits {again:%m-%d %H:%M}, result {one.settled.result}"
+    return (
+        f"{_title(data, one.analyzer)}: {one.verdict.name} on {at:%Y-%m-%d %H:%M}, "
+        f"result {one.result}; {back}."
+    )
 
 
 def _more(count: int, most: int) -> Iterator[Block]:

@@ -19,6 +19,7 @@ from dashboards.reports.month_form import (
     BOUNDS,
     Form,
     at,
+    carried_form,
     change_form,
     limits_forms,
     limits_set_forms,
@@ -89,6 +90,8 @@ def _sheets(
     head = ("machine", "time", "result", "test", "metric", "value", "unit", "place", "energy")
     told = ("verdict", *bounds, "why", "told", "within limits again", "by result")
     yield "Out of limits", (*head, *told), (24, 26, 10, 20, 28), _out(data)
+    when = ("verdict", "time", "result", "within limits again", "by result")
+    yield "Open before", ("machine", "test", "kind of check", *when), (24, 26, 18), _carried(data)
     of = ("machine", "test", "metric", "place", "energy", "technique", "judged as", "unit")
     numbers = ("days", "mean", "standard deviation", "center", "sigma", "Cpk", "Ppk")
     outside = ("days outside", "days with average outside", "signed by")
@@ -151,6 +154,15 @@ def _out(data: MonthData) -> Iterator[Row]:
             back = said["within_limits_again"], said["within_limits_by"]
             numbers = [said[name] for name in names]
             yield machine.name, *numbers, *_bounds(said["limits"]), said["why"], told, *back
+
+
+def _carried(data: MonthData) -> Iterator[Row]:
+    names = ("test", "kind_of_check", "verdict", "time", "result")
+    for machine in data.machines:
+        for one in machine.carried:
+            said = carried_form(data.month, one)
+            back = said["within_limits_again"], said["within_limits_by"]
+            yield machine.name, *(said[name] for name in names), *back
 
 
 def _processes(data: MonthData) -> Iterator[Row]:

@@ -30,6 +30,8 @@ from qa_daemon.store.schema import (
 PAGE = 2000
 AT_ONCE = 500
 LONGEST_CHAIN = 50
+LOOKED_BACK = 3
+"""Months, for what was still open when the month began."""
 LOOKED_AT = ("signed in", "signed out", "sign-in failed", "identity seen")
 """Acts that change nothing of what is told: of looking at pages."""
 
@@ -131,6 +133,28 @@ def answers(connection: Connection, month: Month, machine: str | None) -> Iterat
         .select_from(results)
         .join(analyses, analyses.c.result == results.c.id)
         .where(*_within(month), _of(machine), analyses.c.verdict.is_not(None))
+        .order_by(results.c.point_ns, results.c.id, analyses.c.id)
+    )
+    yield from connection.execute(query, execution_options={"yield_per": PAGE})
+
+
+def answers_before(connection: Connection, month: Month, machine: str | None) -> Iterator[Row[Any]]:
+    """The same of the months before it, `LOOKED_BACK` of them."""
+    first = month
+    for _ in range(LOOKED_BACK):
+        first = first.before
+    query: Select[Any] = (
+        select(
+            results.c.id.label("result"),
+            results.c.point_ns,
+            results.c.series,
+            analyses.c.analyzer,
+            analyses.c.verdict,
+        )
+        .select_from(results)
+        .join(analyses, analyses.c.result == results.c.id)
+        .where(results.c.active, _of(machine), analyses.c.verdict.is_not(None))
+        .where(results.c.point_ns >= first.since_ns, results.c.point_ns < month.since_ns)
         .order_by(results.c.point_ns, results.c.id, analyses.c.id)
     )
     yield from connection.execute(query, execution_options={"yield_per": PAGE})

@@ -15,8 +15,10 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
-from dashboards.reports.document import Table
+from dashboards.reports.document import Items, Table
 from dashboards.reports.month_data import OF_NO_MACHINE
+from dashboards.reports.month_document import document
+from dashboards.reports.month_form import form
 from dashboards.reports.month_limits import limits_blocks, own_limits_table
 from dashboards.reports.month_tally import Tally
 from qa_daemon.model import Report
@@ -163,6 +165,32 @@ def test_messages_name_no_machine_that_only_a_file_knows(tmp_path: Path) -> None
         (f"ACTION {OF_NO_MACHINE}: {title}", sent_at),
         (f"INVALID {OF_NO_MACHINE}: result not examined", None),
     ]
+
+
+def test_what_was_open_when_the_month_began_is_told(tmp_path: Path) -> None:
+    """No test at all is no all-clear for what was at ACTION on the last evening before."""
+    clinic = MonthClinic(tmp_path, NOW)
+    times = [datetime(2026, 1, day, 9, tzinfo=BERLIN) for day in (5, 30)]
+    for at, rms_mm in zip(times, (0.03, 0.5), strict=True):
+        for name in ("TB1", "TB3"):
+            last = clinic.deliver(name, at, leaf_report(at, rms_mm))
+    old = datetime(2025, 12, 9, 9, tzinfo=BERLIN)
+    clinic.deliver("TB2", old, leaf_report(old, 0.7))
+    clinic.deliver("TB2", times[0], leaf_report(times[0], 0.03))
+    at = datetime(2026, 2, 3, 9, tzinfo=BERLIN)
+    again = clinic.deliver("TB1", at, leaf_report(at, 0.03))
+    data = clinic.gather("2026-02")
+    told = form(data)
+    (one,) = machine_in(told, "TB1")["open_before"]
+    assert (one["verdict"], one["time"]) == ("ACTION", "2026-01-30T09:00:00+01:00")
+    assert one["within_limits_by"] == again
+    assert one["within_limits_again"] == "2026-02-03T09:00:00+01:00"
+    (one,) = machine_in(told, "TB3")["open_before"]
+    assert (one["result"], one["within_limits_again"]) == (last, None)
+    assert machine_in(told, "TB2")["open_before"] == []
+    said = [block.items for block in document(data).blocks if isinstance(block, Items)]
+    still = "TB3, MLC leaf positions: open since before the month, ACTION on 2026-01-30 09:00"
+    assert said[0] == [still]
 
 
 def test_days_without_qa_are_those_without_an_answer(february: Any) -> None:
@@ -341,6 +369,7 @@ def test_nothing_is_read_but_by_index(february: Any) -> None:
         for machine in ("TB1", None):
             list(month_records.judged(planned, month, machine))
             list(month_records.answers(planned, month, machine))
+            list(month_records.answers_before(planned, month, machine))
             month_records.records(planned, month, machine)
             month_records.unreadable(planned, month, machine)
             month_records.made_with(planned, month, machine)

@@ -132,7 +132,16 @@ def test_heads_of_sheets_stay_and_filter(february: Any) -> None:
     _, _, files = february
     book = load_workbook(files["xlsx"])
     assert book.sheetnames == [
-        *("Month", "Machines", "Tests", "Out of limits", "Processes", "Days", "Limits"),
+        *(
+            "Month",
+            "Machines",
+            "Tests",
+            "Out of limits",
+            "Open before",
+            "Processes",
+            "Days",
+            "Limits",
+        ),
         *("Limits set", "Changes", "Software", "Days without QA"),
     ]
     for sheet in book:
