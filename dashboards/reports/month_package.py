@@ -7,6 +7,7 @@ making.  Files get their names when all of them are whole.
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import io
 import json
@@ -37,6 +38,8 @@ COLUMNS = (
 )
 VERDICTS = tuple(verdict.name for verdict in Verdict)
 MOST_KNOWN = 50_000
+UNFINISHED = ".month-"
+LONGEST_NAME = 60
 NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -54,14 +57,35 @@ def write_package(
     """
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     stem = stem_of(month, only)
-    with tempfile.TemporaryDirectory(prefix=".month-", dir=out) as part:
+    with _alone_in(out), tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out) as part:
         made = _write(site, store, month, Path(part), stem, titles, only)
         manifest = Path(part, f"{stem}.sha256")
         manifest.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in made), "ascii")
         files = [*made, manifest]
         for path in files:
             _make_durable(path)
+        # Who finds no manifest finds no package: never new files under the hashes of old ones.
+        (out / manifest.name).unlink(missing_ok=True)
         return [path.replace(out / path.name) for path in files]
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """One export into a folder at a time; what others left that were ended is taken away."""
+    folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        except OSError:
+            # Some network drives lock no folders: unfinished ones may be somebody's.
+            yield
+        else:
+            for left in out.glob(f"{UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def month_pdf(site: Site, store: Store, month: Month, titles: Mapping[str, str]) -> bytes:
@@ -82,7 +106,12 @@ def write_zip(files: Sequence[Path], path: Path) -> None:
 
 def stem_of(month: Month, only: str | None = None) -> str:
     """What the files of a month are called, without their endings."""
-    return f"qa-{month.name}" + (f"-{NO_NAME.sub('-', only)}" if only else "")
+    if only is None:
+        return f"qa-{month.name}"
+    named = NO_NAME.sub("-", only)[:LONGEST_NAME]
+    # Machines whose names are alike but for what no file may be called are not one.
+    more = "" if named == only else f"-{hashlib.sha256(only.encode()).hexdigest()[:8]}"
+    return f"qa-{month.name}-{named}{more}"
 
 
 def _write(

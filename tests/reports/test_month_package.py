@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shutil
+import threading
 import time
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -16,9 +18,11 @@ from openpyxl import load_workbook
 from sqlalchemy import select
 from typer.testing import CliRunner
 
+from dashboards.reports.month_package import stem_of, write_package
 from dashboards.reports.month_words import Places, Scrub, inert
 from qa_daemon.__main__ import app
 from qa_daemon.store import audit, schema
+from qa_daemon.store.months import Month
 from tests.dashboards.clinic import HOSTILE
 from tests.reports.months import (
     BERLIN,
@@ -234,6 +238,77 @@ def test_a_failure_leaves_what_was_there(february: Any, monkeypatch: pytest.Monk
     with pytest.raises(OSError, match="no space"):
         clinic.package("2026-02")
     assert {path.name: path.read_bytes() for path in clinic.out.iterdir()} == before
+
+
+def test_what_an_export_left_that_was_ended_is_taken_away(february: Any) -> None:
+    clinic, _, files = february
+    left = clinic.out / ".month-ended"
+    left.mkdir()
+    (left / "qa-2026-02.csv").write_text("half")
+    clinic.package("2026-02", "TB3")
+    assert not left.exists()
+    for path in clinic.out.glob("qa-2026-02-TB3.*"):
+        path.unlink()
+    assert sorted(p.name for p in clinic.out.iterdir()) == sorted(p.name for p in files.values())
+
+
+def test_an_export_waits_for_another_into_the_same_folder(
+    february: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that each put their files in place would leave some of one and some of the other."""
+    clinic, _, _ = february
+    begun, waits, ended = threading.Event(), [], []
+
+    def first(*_: object) -> bytes:
+        if not begun.is_set():
+            begun.set()
+            time.sleep(0.5)
+            waits.append(ended == [])
+        raise OSError("no space left")
+
+    def other() -> None:
+        begun.wait(10)
+        with pytest.raises(OSError, match="no space"):
+            clinic.package("2026-02", "TB2")
+        ended.append("TB2")
+
+    second = threading.Thread(target=other)
+    monkeypatch.setattr("dashboards.reports.month_package.pdf", first)
+    second.start()
+    with pytest.raises(OSError, match="no space"):
+        clinic.package("2026-02", "TB3")
+    second.join(10)
+    assert (waits, ended) == ([True], ["TB2"])
+
+
+def test_new_files_never_stand_under_the_hashes_of_old_ones(
+    february: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, _, files = february
+    put = Path.replace
+    month = Month.called("2026-02", BERLIN)
+    for path in files.values():
+        shutil.copy(path, tmp_path / path.name)
+
+    def ends(self: Path, target: Path) -> Path:
+        if self.suffix == ".csv":
+            raise KeyboardInterrupt
+        return put(self, target)
+
+    monkeypatch.setattr(Path, "replace", ends)
+    with pytest.raises(KeyboardInterrupt):
+        write_package(clinic.site, clinic.store, month, tmp_path, {})
+    assert (tmp_path / "qa-2026-02.pdf").exists()
+    assert not (tmp_path / "qa-2026-02.sha256").exists()
+
+
+def test_machines_whose_names_no_file_may_have_have_files_of_their_own() -> None:
+    month = Month.called("2026-02", BERLIN)
+    names = ("TB/1", "TB-1", "TB 1", "\u05d0\u05d1", "\u05d2\u05d3", "x" * 300, "x" * 301, "../..")
+    stems = {stem_of(month, name) for name in names}
+    assert len(stems) == len(names) and max(map(len, stems)) < 100
+    assert all(re.fullmatch(r"qa-2026-02-[A-Za-z0-9_-]+", stem) for stem in stems)
+    assert stem_of(month, "TB-1") == "qa-2026-02-TB-1"
 
 
 def test_places_are_those_of_a_machine() -> None:
