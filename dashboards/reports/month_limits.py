@@ -8,7 +8,7 @@ from itertools import pairwise
 from analyzers.core import Limits
 from dashboards.reports.document import Block, Cell, Column, Heading, Paragraph, Table
 from dashboards.reports.month_data import MachineMonth, MonthData
-from dashboards.reports.month_tally import InForce, MetricKey
+from dashboards.reports.month_tally import InForce, MetricKey, width
 from dashboards.web.wording import action_of, instant, tolerance_of
 
 NONE = "\N{EN DASH}"
@@ -112,6 +112,8 @@ def _rows(data: MonthData, machine: MachineMonth) -> Iterator[tuple[MetricKey, R
     for key, known in machine.tally.limits.items():
         by_source: dict[str, list[InForce]] = {}
         for each in known.values():
+            if each.is_rest:
+                continue
             by_source.setdefault(each.limits.source, []).append(each)
         is_one = len(by_source) == 1
         for source, found in by_source.items():
@@ -130,14 +132,10 @@ def _rows(data: MonthData, machine: MachineMonth) -> Iterator[tuple[MetricKey, R
 def _between(found: Sequence[InForce]) -> tuple[str, str]:
     """Limits that follow a reference value, from the narrowest to the widest."""
     unit = found[0].unit
-    ordered = sorted((one.limits for one in found), key=_width)
+    ordered = sorted((one.limits for one in found), key=width)
     low, high = _words(ordered[0], unit), _words(ordered[-1], unit)
     both = [a if a == b else f"{BY_REFERENCE}{a} to {b}" for a, b in zip(low, high, strict=True)]
     return both[0], both[1]
-
-
-def _width(limits: Limits) -> float:
-    return sum(abs(bound) for bound in limits.bounds)
 
 
 def _words(limits: Limits, unit: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -20,8 +21,9 @@ from qa_daemon.store.trend_series import BY_BEAM, SeriesName
 
 MOST_EVENTS = 5000
 """Of one machine; all are in the table of every judged number."""
-MOST_LIMITS = 6
+MOST_LIMITS = 60
 """More limits of one metric than these follow the reference value of each result."""
+REST = "further limits between these; the table of all numbers has them"
 
 MetricKey = tuple[str, str, str]
 """Analyzer, metric, and the metric whose limits apply where they are not its own."""
@@ -36,6 +38,8 @@ class InForce:
     first_ns: int
     last_ns: int
     n: int = 0
+    is_rest: bool = False
+    """Stands for further limits, none wider or narrower than those that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,15 @@ class Out:
 
 @dataclass(slots=True)
 class _Kind:
-    """Numbers that are counted and charted together; `open` are those of the day, by result."""
+    """Numbers that are counted and charted together; `open` are those of the day, by result.
+
+    `span` are the widths of the narrowest and the widest limits, as `limits` of all kinds of the
+    metric.
+    """
 
     counts: Counter[int]
     limits: dict[tuple[object, ...], InForce]
+    span: list[float]
     name: SeriesName
     version: str
     open: dict[int, Any] = field(default_factory=dict)
@@ -83,6 +92,7 @@ class Tally:
     days: dict[SeriesName, list[TrendDay]] = field(default_factory=dict)
     out: list[Out] = field(default_factory=list)
     out_count: Counter[int] = field(default_factory=Counter)
+    _spans: dict[MetricKey, list[float]] = field(default_factory=dict)
     _day: int = -1
     _ends_ns: int = -1
     _kinds: dict[tuple[object, ...], _Kind] = field(default_factory=dict)
@@ -123,6 +133,7 @@ class Tally:
         return _Kind(
             counts=self.counts.setdefault(key, Counter()),
             limits=self.limits.setdefault(key, {}),
+            span=self._spans.setdefault(key, [inf, -inf]),
             name=SeriesName(
                 self.machine, row.analyzer, row.metric, place, energy, key[2], technique
             ),
@@ -130,10 +141,14 @@ class Tally:
         )
 
     def _new_limits(self, kind: _Kind, row: Any, bounds: tuple[object, ...]) -> InForce:
-        if len(kind.limits) > 10 * MOST_LIMITS:
+        limits = limits_of(row)
+        wide, (narrowest, widest) = width(limits), kind.span
+        if len(kind.limits) > MOST_LIMITS and narrowest <= wide <= widest:
             # They follow a reference value; the table of all numbers has each.
-            return next(reversed(kind.limits.values()))
-        made = InForce(limits_of(row), row.unit, row.point_ns, row.point_ns)
+            rest = InForce(Limits(source=REST), row.unit, row.point_ns, row.point_ns, is_rest=True)
+            return kind.limits.setdefault((REST,), rest)
+        kind.span[:] = min(wide, narrowest), max(wide, widest)
+        made = InForce(limits, row.unit, row.point_ns, row.point_ns)
         kind.limits[bounds] = made
         return made
 
@@ -167,6 +182,11 @@ class Tally:
                 made = _day(self.month, self._day, kind.version, kind.open.values())
                 self.days.setdefault(kind.name, []).append(made)
                 kind.open.clear()
+
+
+def width(limits: Limits) -> float:
+    """What limits are put in order by, from the narrowest to the widest."""
+    return sum(abs(bound) for bound in limits.bounds)
 
 
 def limits_of(row: Any) -> Limits:
