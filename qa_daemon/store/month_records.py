@@ -7,6 +7,7 @@ Every query runs on the caller's connection, so that a month is told as it stood
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from qa_daemon.store.schema import (
 PAGE = 2000
 AT_ONCE = 500
 LONGEST_CHAIN = 50
+TOGETHER = re.compile(r"[,;^]")
 LOOKED_BACK = 3
 """Months, for what was still open when the month began."""
 LOOKED_AT = ("signed in", "signed out", "sign-in failed", "identity seen")
@@ -249,17 +251,23 @@ def behind_in_trends(connection: Connection) -> int:
 
 
 def identity_words(connection: Connection, month: Month) -> set[str]:
-    """What identifies somebody in the records of the month, in lower case: to be left out."""
+    """What identifies somebody in the records of the month and the one before, in lower case.
+
+    To be left out of what was typed, which may be about a record of last week or one that was
+    judged again; names that stand together in one text are told apart as well.
+    """
     query = (
         select(identities.c.fields)
         .select_from(results)
         .join(identities, identities.c.result == results.c.id)
-        .where(*_within(month))
+        .where(results.c.active.in_((True, False)))
+        .where(results.c.point_ns >= month.before.since_ns, results.c.point_ns < month.until_ns)
     )
-    found: set[str] = set()
+    values: set[str] = set()
     for text in connection.execute(query, execution_options={"yield_per": PAGE}).scalars():
-        found |= {str(value).strip().casefold() for value in json.loads(text).values()}
-    return {word for word in found if len(word) > 2}
+        values |= {str(value).strip().casefold() for value in json.loads(text).values()}
+    parts = {part.strip() for value in values for part in TOGETHER.split(value)}
+    return {word for word in values | parts if len(word) > 2}
 
 
 def _within(month: Month) -> tuple[ColumnElement[bool], ...]:

@@ -26,6 +26,7 @@ from qa_daemon.store import audit, chart_limits, month_records, service_events, 
 from qa_daemon.store.months import Month
 from qa_daemon.store.service_events import EventKind, ServiceEvent
 from qa_daemon.store.trend_series import SeriesName
+from tests.dashboards.clinic import PATIENT
 from tests.reports.months import (
     BERLIN,
     NOW,
@@ -193,6 +194,22 @@ def test_what_was_open_when_the_month_began_is_told(tmp_path: Path) -> None:
     assert said[0] == [still]
 
 
+def test_who_was_treated_last_month_is_named_in_no_reason(tmp_path: Path) -> None:
+    clinic, at = MonthClinic(tmp_path, NOW), datetime(2026, 1, 30, 9, tzinfo=BERLIN)
+    named = leaf_report(at, 0.03).model_copy(
+        update={"identity": {"beam_names": "Arc Meyer^Eva, Q7Z"}}
+    )
+    clinic.deliver("TB1", at, named)
+    clinic.again("TB1", at, leaf_report(at, 0.04))
+    clinic.clinic.now = datetime(2026, 2, 2, 9, tzinfo=BERLIN)
+    said = f"of arc Meyer, q7z and {PATIENT}"
+    event = ServiceEvent("TB1", EventKind.OTHER, said, service_events.instant_of(at))
+    service_events.enter(clinic.store, [event], "Physicist A")
+    clinic.clinic.now = NOW
+    (act,) = machine_in(clinic.told("2026-02"), "TB1")["changes"]
+    assert act["said"].endswith("of [left out], [left out] and [left out]")
+
+
 def test_days_without_qa_are_those_without_an_answer(february: Any) -> None:
     _, _, files = february
     told = read_json(files["json"])
@@ -242,20 +259,40 @@ def test_series_are_those_of_the_trends(tmp_path: Path) -> None:
     assert found["vmat"]["mean"] - found["dynamic"]["mean"] == pytest.approx(0.06)
 
 
+COLUMNS = (
+    *("result", "point_ns", "energy", "analyzer", "version", "metric", "value", "unit", "at"),
+    *("verdict", "tolerance_low", "tolerance_high", "action_low", "action_high"),
+    *("limits_source", "judged_as", "technique"),
+)
+ROW: Any = namedtuple("ROW", COLUMNS)  # type: ignore[misc]  # noqa: PYI024
+
+
+def test_limits_that_follow_a_reference_are_told_by_their_widest_and_narrowest() -> None:
+    month = Month.called("2026-02", BERLIN)
+    tally = Tally(month, "TB1", lambda at: at or "")
+    widths = [1.0 + 0.01 * (37 * n % 100) for n in range(300)] + [0.5, 3.0]
+    for n, mu in enumerate(widths):
+        of = (None, "meterset", "1", "meterset_error", 0.0, "MU", None, 0)
+        tally.add(ROW(n, month.since_ns + n, *of, -mu, mu, -2 * mu, 2 * mu, "default", None, None))
+    tally.close()
+    (known,) = tally.limits.values()
+    told = [one for one in known.values() if not one.is_rest]
+    assert len(known) < 70
+    assert min(one.limits.tolerance_high or 0 for one in told) == 0.5
+    assert max(one.limits.tolerance_high or 0 for one in told) == 3.0
+    exact = {mu: widths.count(mu) for mu in widths}
+    assert {one.limits.tolerance_high: one.n for one in told}.items() <= exact.items()
+    assert sum(one.n for one in known.values()) == len(widths)
+
+
 def test_a_beam_has_one_value_a_day_whatever_else_its_sessions_held() -> None:
     """The energy of a session of one beam is its own; that of several beams has none."""
     month = Month.called("2026-02", BERLIN)
     tally = Tally(month, "SRT1", lambda at: at or "")
-    columns = (
-        *("result", "point_ns", "energy", "analyzer", "version", "metric", "value", "unit", "at"),
-        *("verdict", "tolerance_low", "tolerance_high", "action_low", "action_high"),
-        *("limits_source", "judged_as", "technique"),
-    )
-    made: Any = namedtuple("made", columns)  # type: ignore[misc]  # noqa: PYI024
     for hour, energy, value in ((7, "70 kV", 1.0), (12, None, 2.0)):
         at_ns = month.since_ns + hour * 3600 * 10**9
         of = ("srt_output", "1", "output_deviation", value, "%", "70 kV F2 A30", 0)
-        tally.add(made(hour, at_ns, energy, *of, -3.0, 3.0, -5.0, 5.0, "default", None, None))
+        tally.add(ROW(hour, at_ns, energy, *of, -3.0, 3.0, -5.0, 5.0, "default", None, None))
     tally.close()
     ((name, days),) = tally.days.items()
     assert (name.place, name.energy) == ("70 kV F2 A30", "")
