@@ -142,6 +142,18 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Calendar:
+    """A narrow column for each day, `days` their heads; each row a name and its marks.
+
+    A mark stands above its text, such as a count; None: nothing on that day.
+    """
+
+    days: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Mark | None]]]
+    kind: str = "calendar"
+
+
+@dataclass(frozen=True, slots=True)
 class Formula:
     """One of the formulas of the template, by its name."""
 
@@ -166,7 +178,17 @@ class Signature:
 
 
 Block = (
-    Heading | Contents | Picture | Paragraph | Notice | Facts | Table | Formula | Items | Signature
+    Heading
+    | Contents
+    | Picture
+    | Paragraph
+    | Notice
+    | Facts
+    | Table
+    | Calendar
+    | Formula
+    | Items
+    | Signature
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,6 @@ from typing import Any
 
 from analyzers.core import Limits
 from dashboards.reports.month_tally import Out
-from dashboards.web.wording import instant
 from qa_daemon.model import Verdict
 from qa_daemon.store.months import Month
 
@@ -49,7 +49,10 @@ def carried_over(rows: Iterable[Any]) -> list[Carried]:
 
 
 class Answers:
-    """`counts` by analyzer and verdict; `days` have at least one judged test that was answered."""
+    """`counts` by analyzer and verdict, `by_day` the same of each day.
+
+    `days` have at least one judged test that was answered.
+    """
 
     def __init__(self, month: Month, carried: Sequence[Carried] = ()) -> None:
         self._month = month
@@ -57,6 +60,7 @@ class Answers:
         self.counts: dict[str, Counter[int]] = {}
         self.versions: dict[str, set[str]] = {}
         self.days: set[date] = set()
+        self.by_day: dict[str, dict[date, Counter[int]]] = {}
         self.unanswered: list[Out] = []
         self._open: dict[tuple[str, str], list[int]] = {}
         self._settled: dict[tuple[int, str], Settled] = {}
@@ -68,8 +72,10 @@ class Answers:
         self.counts.setdefault(row.analyzer, Counter())[row.verdict] += 1
         self.versions.setdefault(row.analyzer, set()).add(row.version)
         verdict = Verdict(row.verdict)
+        day = self._month.days[bisect_right(self._month.starts_ns, row.point_ns) - 1]
+        self.by_day.setdefault(row.analyzer, {}).setdefault(day, Counter())[verdict] += 1
         if verdict is not Verdict.INVALID:
-            self.days.add(instant(row.point_ns).astimezone(self._month.zone).date())
+            self.days.add(day)
         if row.failed:
             self.unanswered.append(_without_value(row, row.analyzer, verdict, NO_ANSWER))
         # As alerts have it: one kind of check in order is no all-clear for another.

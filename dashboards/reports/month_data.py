@@ -68,6 +68,7 @@ class MachineMonth:
     machine: Machine | None
     records: int
     answers: Mapping[str, Counter[int]]
+    by_day: Mapping[str, Mapping[date, Counter[int]]]
     versions: Mapping[str, Sequence[str]]
     tally: Tally
     out: Sequence[OutOfLimits]
@@ -209,6 +210,7 @@ def _machine(
         machine=machine,
         records=month_records.records(connection, month, name),
         answers=answered.counts,
+        by_day=answered.by_day,
         versions={test: sorted(known) for test, known in sorted(answered.versions.items())},
         tally=tally,
         out=_with_messages(source, label, out, answered),

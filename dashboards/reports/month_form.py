@@ -55,7 +55,14 @@ def _machine(data: MonthData, machine: MachineMonth) -> Form:
         "out_of_limits_count": machine.out_count,
         "days_without_qa": [day.isoformat() for day in machine.idle],
         "tests": [
-            {"test": test, "versions": list(machine.versions[test]), **_counts(counts)}
+            {
+                "test": test,
+                "versions": list(machine.versions[test]),
+                **_counts(counts),
+                "days": {
+                    day.isoformat(): _counts(of_day) for day, of_day in machine.by_day[test].items()
+                },
+            }
             for test, counts in sorted(machine.answers.items())
         ],
         "numbers": [

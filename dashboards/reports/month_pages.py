@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from dashboards.reports.document import (
     Block,
+    Calendar,
     Cell,
     Code,
     Column,
@@ -93,9 +94,24 @@ def _tests(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
             for test, counts in sorted(machine.answers.items())
         ]
         yield Table(columns, rows)
+        yield Heading("Tests by day")
+        yield _calendar(data, machine)
+        yield Paragraph("How many tests on each day, and the worst verdict among them.")
     if machine.machine is not None and machine.idle:
         yield Heading("Days without QA")
         yield Paragraph(f"{plural(len(machine.idle), 'day')}: {_runs(machine.idle)}.")
+
+
+def _calendar(data: MonthData, machine: MachineMonth) -> Calendar:
+    rows: list[tuple[str, list[Mark | None]]] = []
+    for test, days in sorted(machine.by_day.items()):
+        marks: list[Mark | None] = []
+        for day in data.month.days:
+            counts = days.get(day)
+            worst = LOOKS[Verdict(max(counts))] if counts else None
+            marks.append(Mark(worst.name, str(counts.total())) if worst and counts else None)
+        rows.append((_title(data, test), marks))
+    return Calendar([f"{day:%d}" for day in data.month.days], rows)
 
 
 def _out(data: MonthData, machine: MachineMonth) -> Iterator[Block]:

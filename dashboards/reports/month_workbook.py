@@ -86,6 +86,7 @@ def _sheets(
     yield "Month", ("what", "value"), (34, 90), _month(data)
     yield "Machines", ("machine", *counted), (24,), _machines(data)
     yield "Tests", ("machine", "test", "versions", *verdicts), (24, 24), _tests(data)
+    yield "Tests by day", ("machine", "test", "day", *verdicts), (24, 24, 14), _tests_by_day(data)
     bounds = [bound.replace("_", " ") for bound in BOUNDS]
     head = ("machine", "time", "result", "test", "metric", "value", "unit", "place", "energy")
     told = ("verdict", *bounds, "why", "told", "within limits again", "by result")
@@ -140,6 +141,13 @@ def _tests(data: MonthData) -> Iterator[Row]:
         for test, counts in sorted(machine.answers.items()):
             versions = ", ".join(machine.versions[test])
             yield machine.name, test, versions, *(counts[verdict] for verdict in Verdict)
+
+
+def _tests_by_day(data: MonthData) -> Iterator[Row]:
+    for machine in data.machines:
+        for test, days in sorted(machine.by_day.items()):
+            for day, counts in days.items():
+                yield machine.name, test, day.isoformat(), *(counts[v] for v in Verdict)
 
 
 def _out(data: MonthData) -> Iterator[Row]:

@@ -12,6 +12,7 @@ import pytest
 from dashboards.reports.document import (
     PAPERS,
     Block,
+    Calendar,
     Code,
     Column,
     Document,
@@ -75,6 +76,7 @@ EVERY_KIND: tuple[Block, ...] = (
         for name in ("air kerma", "dose to water", "air density", "deviation", "uncertainty")
     ),
     Items(["One remark", "another"]),
+    Calendar(["01", "02"], [("Every day", [Mark("pass", "40"), None])]),
     Signature([("Name", "Physicist A"), ("Date", None)]),
 )
 
@@ -85,6 +87,7 @@ def test_every_kind_of_block_is_on_the_paper(tmp_path: Path) -> None:
         assert said in page
     assert "air density 1.02197 PASS" in page
     assert "Clinic SRT1, 2026-03-02" in page and "Result 12 page 1 of 1" in page
+    assert re.search(r"^ *Every day\s+40$", page, re.MULTILINE)
     assert "One remark" in page and "Physicist A" in page and "273.15" in page
 
 

@@ -15,11 +15,12 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
-from dashboards.reports.document import Items, Table
+from dashboards.reports.document import Calendar, Items, Table
 from dashboards.reports.month_data import OF_NO_MACHINE
 from dashboards.reports.month_document import document
 from dashboards.reports.month_form import form
 from dashboards.reports.month_limits import limits_blocks, own_limits_table
+from dashboards.reports.month_pages import machine_blocks
 from dashboards.reports.month_tally import Tally
 from qa_daemon.model import Report
 from qa_daemon.store import audit, chart_limits, month_records, service_events, trend_days
@@ -143,7 +144,7 @@ def test_messages_about_a_result_that_was_replaced_are_told_of_what_replaced_it(
     second = clinic.again("TB1", at, leaf_report(at, 0.5))
     clinic.again("TB1", at, leaf_report(at, 0.5))
     third = clinic.clinic.queries.last_result_id()
-    machine = machine_in(read_json(clinic.package("2026-02")["json"]), "TB1")
+    machine = machine_in(clinic.told("2026-02"), "TB1")
     assert first < second < third
     assert {o["result"] for o in machine["out_of_limits"]} == {third}
     assert {o["messages"][0]["sent_at"] for o in machine["out_of_limits"]} == {
@@ -219,6 +220,31 @@ def test_days_without_qa_are_those_without_an_answer(february: Any) -> None:
     assert machine_in(told, "TB2")["unreadable_files"] == 1
 
 
+def test_every_day_of_a_test_is_on_paper_with_its_worst_verdict(february: Any) -> None:
+    clinic, _, files = february
+    query = """
+        select substr(r.performed_at, 1, 10), count(*), max(a.verdict) from analyses a
+        join results r on r.id = a.result
+        where r.active and r.machine = 'TB1' and a.analyzer = 'mlc_positions'
+            and a.verdict is not null and substr(r.performed_at, 1, 7) = ? group by 1"""
+    expected = {day: (n, worst) for day, n, worst in independently(clinic, query, "2026-02")}
+    data = clinic.gather("2026-02")
+    (one, *_) = (
+        block for block in machine_blocks(data, data.machines[0]) if block.kind == "calendar"
+    )
+    assert isinstance(one, Calendar) and len(one.days) == 28 and len(expected) == 26
+    marks = dict(one.rows)["MLC leaf positions"]
+    shapes = ("pass", "tolerance", "action", "invalid")
+    assert {
+        f"2026-02-{day}": (int(mark.text), shapes.index(mark.mark))
+        for day, mark in zip(one.days, marks, strict=True)
+        if mark is not None
+    } == expected
+    tests = {test["test"]: test for test in machine_in(read_json(files["json"]), "TB1")["tests"]}
+    days = tests["mlc_positions"]["days"].values()
+    assert sum(day["ACTION"] for day in days) == tests["mlc_positions"]["ACTION"] > 0
+
+
 def test_a_process_is_cut_where_the_machine_was_changed(tmp_path: Path) -> None:
     clinic = MonthClinic(tmp_path, NOW)
     values = [0.02, 0.03, 0.025] * 4 + [0.10, 0.12, 0.11] * 4
@@ -228,7 +254,7 @@ def test_a_process_is_cut_where_the_machine_was_changed(tmp_path: Path) -> None:
     repaired = service_events.instant_of(datetime(2026, 2, 12, 20, tzinfo=BERLIN))
     event = ServiceEvent("TB1", EventKind.REPAIR, "motors", repaired)
     service_events.enter(clinic.store, [event], "Physicist A")
-    series = machine_in(read_json(clinic.package("2026-02")["json"]), "TB1")["series"]
+    series = machine_in(clinic.told("2026-02"), "TB1")["series"]
     (rms,) = [one for one in series if one["metric"] == "worst_leaf_rms"]
     assert (rms["days_since_last_change"], rms["changed_in_month"]) == (12, True)
     assert rms["mean"] == pytest.approx(0.11)
@@ -478,6 +504,6 @@ def test_acts_are_told_of_their_machines_and_say_what_they_were_about(tmp_path: 
 def test_an_unreadable_file_alone_is_no_day_of_qa(tmp_path: Path) -> None:
     clinic, at = MonthClinic(tmp_path, NOW), datetime(2026, 2, 3, 9, tzinfo=BERLIN)
     clinic.deliver("TB1", at, Report(error_code="EMPTY", error_message="the file is empty"))
-    told = machine_in(read_json(clinic.package("2026-02")["json"]), "TB1")
+    told = machine_in(clinic.told("2026-02"), "TB1")
     assert (told["results"], told["unreadable_files"]) == (1, 1)
     assert "2026-02-03" in told["days_without_qa"] and len(told["days_without_qa"]) == 28

@@ -140,6 +140,7 @@ def test_heads_of_sheets_stay_and_filter(february: Any) -> None:
             "Month",
             "Machines",
             "Tests",
+            "Tests by day",
             "Out of limits",
             "Open before",
             "Processes",
