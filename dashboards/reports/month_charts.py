@@ -42,11 +42,12 @@ def headlines(machine: MachineMonth) -> list[Process]:
 def behind(machine: MachineMonth) -> list[Process]:
     """What else was out of limits or not as usual, the worst first; and never more than fit."""
     shown = [process.name for process in headlines(machine)]
-    odd = [p for p in machine.processes if p.name not in shown and _badness(p) > (0, 0)]
-    return sorted(odd, key=_badness, reverse=True)[:MOST_BEHIND]
+    odd = [p for p in machine.processes if p.name not in shown and badness(p) > (0, 0)]
+    return sorted(odd, key=badness, reverse=True)[:MOST_BEHIND]
 
 
-def _badness(process: Process) -> tuple[int, int]:
+def badness(process: Process) -> tuple[int, int]:
+    """The worst verdict, and the days outside control limits."""
     worst = process.worst or Verdict.PASS
     return int(worst), process.beyond + process.average_beyond
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from math import inf
 
 from dashboards.reports.document import (
     Block,
@@ -21,6 +22,7 @@ from dashboards.reports.document import (
 from dashboards.reports.month_answers import UNREADABLE, Carried
 from dashboards.reports.month_changes import Change
 from dashboards.reports.month_charts import (
+    badness,
     behind,
     headlines,
     metric_of,
@@ -44,7 +46,7 @@ from dashboards.web.wording import (
 from qa_daemon.model import Verdict
 from qa_daemon.store.months import Month
 
-MOST_CALLS, MOST_TOLERANCE = 300, 40
+MOST_CALLS, MOST_TOLERANCE, MOST_PROCESSES = 300, 40, 40
 """Rows of one machine on paper; the tables beside it have all."""
 NONE = "\N{EN DASH}"
 
@@ -282,7 +284,10 @@ def _number(data: MonthData, one: OutOfLimits) -> str:
 def _processes(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
     if not machine.processes:
         return
-    told = [p for p in machine.processes if len(p.days) >= FEWEST_DAYS]
+    long = [p for p in machine.processes if len(p.days) >= FEWEST_DAYS]
+    worst_first = sorted(long, key=_room)[:MOST_PROCESSES]
+    kept = {p.name for p in worst_first}
+    told = [p for p in long if p.name in kept]
     yield Heading("Processes")
     rows: list[list[Cell]] = []
     for p in told:
@@ -314,12 +319,23 @@ def _processes(data: MonthData, machine: MachineMonth) -> Iterator[Block]:
         if any(p.cut for p in told):
             said += " * since the last change in the month."
         yield Paragraph(said)
-    if fewer := len(machine.processes) - len(told):
+    if len(told) < len(long):
+        yield Paragraph(
+            f"The {len(told)} of {len(long)} quantities that were out, not as usual, or nearest to "
+            "their limits; the workbook has all of them."
+        )
+    if fewer := len(machine.processes) - len(long):
         series = "1 quantity has" if fewer == 1 else f"{fewer} quantities have"
         yield Paragraph(
             f"{series} values on fewer than {FEWEST_DAYS} days, which say little of a process; "
             "they are in the workbook."
         )
+
+
+def _room(process: Process) -> tuple[float, ...]:
+    """What the table of a machine with many quantities begins with: the worst."""
+    worst, outside = badness(process)
+    return -worst, -outside, process.cpk if process.cpk is not None else inf
 
 
 def _charts(data: MonthData, machine: MachineMonth) -> Iterator[Block]:

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
-from dashboards.reports.document import Calendar, Items, Table
+from dashboards.reports import month_pages
+from dashboards.reports.document import Calendar, Heading, Items, Paragraph, Table
 from dashboards.reports.month_data import OF_NO_MACHINE
 from dashboards.reports.month_document import document
 from dashboards.reports.month_form import form
@@ -243,6 +244,27 @@ def test_every_day_of_a_test_is_on_paper_with_its_worst_verdict(february: Any) -
     tests = {test["test"]: test for test in machine_in(read_json(files["json"]), "TB1")["tests"]}
     days = tests["mlc_positions"]["days"].values()
     assert sum(day["ACTION"] for day in days) == tests["mlc_positions"]["ACTION"] > 0
+
+
+def test_of_many_processes_the_paper_has_the_worst(
+    february: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, _, _ = february
+    data = clinic.gather("2026-02")
+    monkeypatch.setattr(month_pages, "MOST_PROCESSES", 2)
+    blocks = list(machine_blocks(data, data.machines[0]))
+    heads = [b.text for b in blocks if isinstance(b, Heading | Paragraph)]
+    (said,) = [text for text in heads if text.startswith("The 2 of 4 quantities")]
+    assert "the workbook has all" in said
+    (table,) = (b for b in blocks if isinstance(b, Table) and "medians" in str(b.columns[0].title))
+    worst = sorted(
+        data.machines[0].processes,
+        key=lambda p: (-(p.worst or 0), -p.beyond - p.average_beyond, p.cpk or 0.0),
+    )
+    named = [data.site.metrics[f"mlc_positions.{p.name.metric}"].meaning for p in worst[:2]]
+    assert len(table.rows) == 2
+    for meaning, process in zip(named, worst, strict=False):
+        assert any(meaning in str(r[0]) and process.name.energy in str(r[0]) for r in table.rows)
 
 
 def test_a_process_is_cut_where_the_machine_was_changed(tmp_path: Path) -> None:
