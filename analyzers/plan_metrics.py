@@ -224,13 +224,13 @@ GAMMA_PASS = Metric(
 GAMMA_PASS_WIDE = Metric(
     "gamma_pass_3_2",
     "%",
-    "The same at 3 %/2 mm",
+    "Share of points with gamma at most 1 at 3 %/2 mm, in the worst beam",
     dict.fromkeys(CLASSES, _gamma(99, 95)),
 )
 GAMMA_PASS_SMALL = Metric(
     "gamma_pass_2_1",
     "%",
-    "The same at 2 %/1 mm, for small targets",
+    "Share of points with gamma at most 1 at 2 %/1 mm, in the worst beam, for small targets",
     # AAPM TG-218 leaves the criterion of radiosurgery to the clinic; confirm it locally.
     radiosurgery=Limits.at_least(
         tolerance=95, action=90, source="product default for radiosurgery"
@@ -244,7 +244,7 @@ SECTOR_GAMMA_PASS = Metric(
 SECTOR_GAMMA_PASS_WIDE = Metric(
     "sector_gamma_pass_3_2",
     "%",
-    "The same at 3 %/2 mm",
+    "Share of points with gamma at most 1 at 3 %/2 mm, in the worst gantry sector",
     # At 1 %/1 mm a flawless picket of 1 mm fails in its sector: 0.03 mm are 3 % of its gap.
     dict.fromkeys(CLASSES, _gamma(95, 90)),
 )

@@ -59,11 +59,13 @@ GAMMA_PASS = Metric(
     "Share of the field's points with gamma at most 1 at 3 %/2 mm",
     for_linacs(Limits.at_least(tolerance=95.0, action=90.0, source=TG218)),
 )
-GAMMA_PASS_2_2 = Metric("gamma_pass_2_2", "%", "The same at 2 %/2 mm")
+GAMMA_PASS_2_2 = Metric(
+    "gamma_pass_2_2", "%", "Share of the field's points with gamma at most 1 at 2 %/2 mm"
+)
 GAMMA_PASS_2_1 = Metric(
     "gamma_pass_2_1",
     "%",
-    "The same at 2 %/1 mm, for small targets",
+    "Share of points with gamma at most 1 at 2 %/1 mm, for small targets",
     # TG-218 leaves the criterion of radiosurgery to the clinic.
     radiosurgery=Limits.at_least(
         tolerance=95.0, action=90.0, source="product default for radiosurgery"
@@ -82,8 +84,8 @@ REGISTRATION_SHIFT = Metric(
     "How far the measured pattern lies from the predicted one, at the isocenter plane",
     for_linacs(Limits.at_most(tolerance=1.0, action=2.0, source=PRODUCT)),
 )
-SHIFT_X = Metric("shift_x", "mm", "The same along x")
-SHIFT_Y = Metric("shift_y", "mm", "The same along y")
+SHIFT_X = Metric("shift_x", "mm", "Shift of the measured pattern from the predicted one along x")
+SHIFT_Y = Metric("shift_y", "mm", "Shift of the measured pattern from the predicted one along y")
 LOCAL_ERROR = Metric(
     "largest_local_error",
     "%",

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import sqlite
 
+from analyzers import catalogue
 from dashboards.reports import month_pages
 from dashboards.reports.document import Calendar, Heading, Items, Paragraph, Table
 from dashboards.reports.month_data import OF_NO_MACHINE
@@ -529,3 +530,11 @@ def test_an_unreadable_file_alone_is_no_day_of_qa(tmp_path: Path) -> None:
     told = machine_in(clinic.told("2026-02"), "TB1")
     assert (told["results"], told["unreadable_files"]) == (1, 1)
     assert "2026-02-03" in told["days_without_qa"] and len(told["days_without_qa"]) == 28
+
+
+def test_each_metric_is_told_by_words_that_stand_alone() -> None:
+    """Limits and events are listed by them: two of an analyzer that are alike are told apart."""
+    for analyzer in catalogue.load().analyzers:
+        meanings = [metric.meaning for metric in analyzer.metrics]
+        assert not [m for m in meanings if m.startswith("The same")], analyzer.name
+        assert [m for m, n in Counter(meanings).items() if n > 1] == [], analyzer.name
