@@ -99,6 +99,7 @@ class MonthData:
     is_over: bool
     as_of: datetime | None
     sealed: Sealed | None
+    queued: int
     behind: int
     scrub: Scrub
     titles: Mapping[str, str]
@@ -145,6 +146,7 @@ def gather(
             is_over=is_over,
             as_of=as_of,
             sealed=month_records.sealed(connection),
+            queued=month_records.queued_files(connection),
             behind=month_records.behind_in_trends(connection),
             scrub=scrub,
             machines=machines,

@@ -69,7 +69,7 @@ def document(data: MonthData, paper: Paper = "a4") -> Document:
 
 
 def _state(data: MonthData) -> str:
-    return "" if data.is_over else " (incomplete)"
+    return "" if data.is_over and not data.queued else " (incomplete)"
 
 
 def _blocks(data: MonthData) -> Iterator[Block]:
@@ -91,9 +91,17 @@ def _blocks(data: MonthData) -> Iterator[Block]:
 
 def _front(data: MonthData) -> Iterator[Block]:
     if not data.is_over:
-        at = local(data.as_of, data.month.zone) if data.as_of else "no result yet"
-        yield Notice(f"INCOMPLETE: this month is not over. As of {at}, the newest result.")
-    if not any(machine.records for machine in data.machines):
+        as_of = "There is no result yet."
+        if data.as_of:
+            as_of = f"As of {local(data.as_of, data.month.zone)}, the newest result."
+        yield Notice(f"INCOMPLETE: this month is not over. {as_of}")
+    if data.queued:
+        have = "has" if data.queued == 1 else "have"
+        yield Notice(
+            f"INCOMPLETE: {plural(data.queued, 'file')} {have} arrived and {have} not been read "
+            "yet; some may be of this month."
+        )
+    if data.is_over and not any(machine.records for machine in data.machines):
         yield Notice("There is no result in this month.")
     if data.behind:
         yield Notice(
@@ -172,7 +180,7 @@ def _attention(data: MonthData) -> Iterator[Block]:
 def _clinic_wide(data: MonthData) -> Iterator[Block]:
     if not data.changes and not data.limits_set:
         return
-    yield Heading("Changes of the clinic", level=1, on_new_page=True)
+    yield Heading("Changes of the clinic", level=1)
     if data.limits_set:
         yield Heading("Limits of the site file that took effect")
         yield own_limits_table(data)

@@ -38,6 +38,7 @@ def form(data: MonthData) -> Form:
         "complete": data.is_over,
         "as_of": data.as_of.astimezone(data.month.zone).isoformat() if data.as_of else None,
         "audit": {"row": sealed.seq, "hash": sealed.hash} if sealed else None,
+        "files_not_read_yet": data.queued,
         "results_behind_in_trends": data.behind,
         "machines": [_machine(data, machine) for machine in data.machines],
         "changes": [change_form(act) for act in data.changes],

@@ -119,6 +119,7 @@ def _month(data: MonthData) -> Iterator[Row]:
     yield "time zone", data.site.file.site.time_zone
     as_of = data.as_of.astimezone(data.month.zone).isoformat() if data.as_of else "no result yet"
     yield "complete", "yes" if data.is_over else f"INCOMPLETE, as of {as_of}"
+    yield "files not read yet", data.queued
     if data.only:
         yield "machine", data.only
     yield "software", f"QA Daemon {SOFTWARE}"

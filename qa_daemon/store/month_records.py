@@ -16,11 +16,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, not_, select
 
+from qa_daemon.model import State
 from qa_daemon.store.months import Month
 from qa_daemon.store.queries import CT
 from qa_daemon.store.schema import (
     analyses,
     audit,
+    files,
     identities,
     measurements,
     notifications,
@@ -242,6 +244,12 @@ def acts(connection: Connection, month: Month, actions: Sequence[str]) -> list[A
         .order_by(audit.c.seq)
     )
     return list(connection.execute(query).all())
+
+
+def queued_files(connection: Connection) -> int:
+    """How many files are here and have still to be read: nobody knows of which month they are."""
+    query = select(func.count()).where(files.c.state == State.QUEUED.value)
+    return int(connection.execute(query).scalar_one())
 
 
 def behind_in_trends(connection: Connection) -> int:

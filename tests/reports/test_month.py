@@ -17,7 +17,7 @@ from sqlalchemy.dialects import sqlite
 
 from analyzers import catalogue
 from dashboards.reports import month_pages
-from dashboards.reports.document import Calendar, Heading, Items, Paragraph, Table
+from dashboards.reports.document import Calendar, Heading, Items, Notice, Paragraph, Table
 from dashboards.reports.month_data import OF_NO_MACHINE
 from dashboards.reports.month_document import document
 from dashboards.reports.month_form import form
@@ -26,6 +26,7 @@ from dashboards.reports.month_pages import machine_blocks
 from dashboards.reports.month_tally import Tally
 from qa_daemon.model import Report
 from qa_daemon.store import audit, chart_limits, month_records, service_events, trend_days
+from qa_daemon.store.ledger import Arrival, Fingerprint
 from qa_daemon.store.months import Month
 from qa_daemon.store.service_events import EventKind, ServiceEvent
 from qa_daemon.store.trend_series import SeriesName
@@ -462,6 +463,7 @@ def test_nothing_is_read_but_by_index(february: Any) -> None:
         month_records.messages(planned, range(1, 40))
         list(month_records.acts(planned, month, ["service event entered"]))
         month_records.behind_in_trends(planned)
+        month_records.queued_files(planned)
         month_records.identity_words(planned, month)
     assert len(plans) > 15
     assert [plan for plan in plans if "SCAN" in plan] == []
@@ -530,6 +532,21 @@ def test_an_unreadable_file_alone_is_no_day_of_qa(tmp_path: Path) -> None:
     told = machine_in(clinic.told("2026-02"), "TB1")
     assert (told["results"], told["unreadable_files"]) == (1, 1)
     assert "2026-02-03" in told["days_without_qa"] and len(told["days_without_qa"]) == 28
+
+
+def test_files_that_wait_make_a_month_that_is_over_incomplete(tmp_path: Path) -> None:
+    clinic = MonthClinic(tmp_path, NOW)
+    assert [b for b in document(clinic.gather("2026-02")).blocks if "INCOMPLETE" in str(b)] == []
+    written = Fingerprint("/in/TB1/x.bin", 10, 1_000_000_000, "x.bin")
+    clinic.clinic.ledger.add(Arrival(written, "/in/TB1", "x.bin", "TB1", "0" * 64))
+    data = clinic.gather("2026-02")
+    assert form(data)["files_not_read_yet"] == 1
+    made = document(data)
+    assert made.running.endswith("(incomplete)")
+    (said,) = [
+        block for block in made.blocks if isinstance(block, Notice) and "1 file" in block.text
+    ]
+    assert said.text.startswith("INCOMPLETE: 1 file has arrived and has not been read yet")
 
 
 def test_each_metric_is_told_by_words_that_stand_alone() -> None:
