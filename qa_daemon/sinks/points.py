@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
+from analyzers.core import Limits
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 from qa_daemon.store.trend_series import BY_BEAM
 
@@ -38,7 +39,16 @@ Field = float | int | None
 
 def lines_of(result: StoredResult, site: str) -> list[str]:
     """The lines to send; a quantity that was not judged has no `verdict`."""
-    lines = [line_of(m, tags, fields, result.point_ns) for m, tags, fields in _points(result, site)]
+    of, at = {"site": site, "machine": result.machine or UNKNOWN}, result.point_ns
+    energy = _energy(result.energy)
+    lines = [line_of("qa_result", of, {"verdict": _integer(result.verdict)}, at)]
+    for analysis in result.analyses:
+        name = analysis.analyzer
+        said = {"verdict": _integer(analysis.verdict)}
+        lines.append(line_of("qa_analysis", of | {"analyzer": name}, said, at))
+        for (metric, place), measured in _one_each(analysis).items():
+            series = _series_of(site, of["machine"], name, energy, metric, measured.unit, place)
+            lines.append(_number_line(series, measured, at))
     return [line for line in lines if line]  # a point without any number is an empty line
 
 
@@ -63,6 +73,42 @@ def _series(measurement: str, tags: tuple[tuple[str, str], ...]) -> str:
     return ",".join((measurement, *named))
 
 
+@lru_cache(maxsize=20_000)
+def _series_of(
+    site: str, machine: str, analyzer: str, energy: str, metric: str, unit: str, place: str
+) -> str:
+    tags = {"site": site, "machine": machine, "analyzer": analyzer}
+    tags |= {"energy": energy, "metric": metric, "unit": unit or "1", "at": place}
+    return _series("qa", tuple(tags.items()))
+
+
+def _number_line(series: str, measured: StoredMeasurement, point_ns: int) -> str:
+    """What `line_of` writes of a number, its limits and its verdict; the fields are in order."""
+    value, verdict = _text(float(measured.value)), measured.verdict
+    fields = _limits(measured.limits)
+    if value:
+        fields += f"value={value},"
+    if verdict is not None:
+        fields += f"verdict={verdict:d}i,"
+    return f"{series} {fields[:-1]} {point_ns}" if fields else ""
+
+
+@lru_cache(maxsize=10_000)
+def _limits(limits: Limits) -> str:
+    """The fields of limits, sorted, each with a comma behind it.
+
+    Limits that are equal are one: -0.0 is written as 0, whichever of both came first.
+    """
+    numbers = (
+        ("action_high", limits.action_high),
+        ("action_low", limits.action_low),
+        ("tolerance_high", limits.tolerance_high),
+        ("tolerance_low", limits.tolerance_low),
+    )
+    said = ((name, _text(None if n is None else n + 0.0)) for name, n in numbers)
+    return "".join(f"{name}={text}," for name, text in said if text)
+
+
 def _text(number: Field) -> str:
     if number is None or not math.isfinite(number):
         return ""
@@ -74,33 +120,14 @@ def _escaped(value: str) -> str:
     return f"{text} " if text.endswith("\\") else text
 
 
-def _points(
-    result: StoredResult, site: str
-) -> Iterator[tuple[str, Mapping[str, str], Mapping[str, Field]]]:
-    of = {"site": site, "machine": result.machine or UNKNOWN}
-    yield "qa_result", of, {"verdict": _integer(result.verdict)}
-    for analysis in result.analyses:
-        of_analysis = of | {"analyzer": analysis.analyzer}
-        yield "qa_analysis", of_analysis, {"verdict": _integer(analysis.verdict)}
-        for (metric, place), measured in _one_each(analysis).items():
-            tags = of_analysis | {
-                "energy": _energy(result.energy),
-                "metric": metric,
-                "unit": measured.unit or "1",
-            }
-            if analysis.analyzer in BY_BEAM:
-                tags["at"] = place
-            yield "qa", tags, _numbers(measured)
-
-
 def _one_each(analysis: StoredAnalysis) -> Mapping[tuple[str, str], StoredMeasurement]:
     """Of several values of a metric (one for each target, each beam) the one that is judged worst.
 
     They would be one point, and the last written would hide the others.
     """
     worst: dict[tuple[str, str], StoredMeasurement] = {}
+    by_beam = analysis.analyzer in BY_BEAM
     for measured in analysis.measurements:
-        by_beam = analysis.analyzer in BY_BEAM
         place = OTHER_CHARACTER.sub("_", measured.at or "all") if by_beam else ""
         had = worst.get((measured.metric, place))
         if had is None or _badness(measured) >= _badness(had):
@@ -121,18 +148,6 @@ def _energy(said: str | None) -> str:
     if found is None:
         return OTHER_ENERGY
     return f"{found[1]}{found[2].lower()}{(found[3] or '').upper()}"
-
-
-def _numbers(measured: StoredMeasurement) -> dict[str, Field]:
-    limits = measured.limits
-    return {
-        "value": float(measured.value),
-        "verdict": _integer(measured.verdict),
-        "tolerance_low": limits.tolerance_low,
-        "tolerance_high": limits.tolerance_high,
-        "action_low": limits.action_low,
-        "action_high": limits.action_high,
-    }
 
 
 def _integer(verdict: int | None) -> int | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, RowMapping, Select, and_, false, func, or_, select
 
@@ -26,6 +27,14 @@ from qa_daemon.store.store import Store
 
 PAGE = 500
 CT = "dicom-ct"
+VERDICTS: dict[int | None, Verdict | None] = {None: None} | {int(v): v for v in Verdict}
+LIMITS = (
+    measurements.c.tolerance_low,
+    measurements.c.tolerance_high,
+    measurements.c.action_low,
+    measurements.c.action_high,
+    measurements.c.limits_source,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +300,8 @@ class Queries:
                 r["result"],
                 r["point_ns"],
                 r["value"],
-                _verdict(r["verdict"]),
-                _limits(r),
+                VERDICTS[r["verdict"]],
+                _limits(*(r[column.name] for column in LIMITS)),
                 r["at"],
                 r["unit"],
             )
@@ -361,16 +370,20 @@ class Queries:
             beside = _companions(connection, of)
             shown = _classes(connection, of)
         return [
-            replace(
-                _result(r, ledger[r["file"]], beside.get(r["file"], ()), said.get(r["id"], ())),
-                classified=shown.get(r["id"]),
+            _result(
+                r,
+                ledger[r["file"]],
+                beside.get(r["file"], ()),
+                said.get(r["id"], ()),
+                shown.get(r["id"]),
             )
             for r in rows
         ]
 
 
 def _ledger(connection: Connection, of: set[int]) -> dict[int, RowMapping]:
-    rows = connection.execute(select(files).where(files.c.id.in_(of))).mappings()
+    query = select(files.c.id, files.c.path, files.c.arrived_at, files.c.state)
+    rows = connection.execute(query.where(files.c.id.in_(of))).mappings()
     return {row["id"]: row for row in rows}
 
 
@@ -396,20 +409,7 @@ def _analyses(connection: Connection, where: object) -> list[tuple[int, int, Sto
         .mappings()
         .all()
     )
-    numbers: dict[int, list[StoredMeasurement]] = {}
-    query = select(measurements).where(measurements.c.analysis.in_([r["id"] for r in rows]))
-    for r in connection.execute(query.order_by(measurements.c.id)).mappings():
-        numbers.setdefault(r["analysis"], []).append(
-            StoredMeasurement(
-                r["metric"],
-                r["value"],
-                r["unit"],
-                r["at"],
-                _verdict(r["verdict"]),
-                _limits(r),
-                r["judged_as"],
-            )
-        )
+    numbers = _measurements(connection, [r["id"] for r in rows])
     return [
         (
             r["id"],
@@ -417,7 +417,7 @@ def _analyses(connection: Connection, where: object) -> list[tuple[int, int, Sto
             StoredAnalysis(
                 r["analyzer"],
                 r["version"],
-                _verdict(r["verdict"]),
+                VERDICTS[r["verdict"]],
                 r["failure"],
                 r["not_applicable"],
                 tuple(json.loads(r["notes"])),
@@ -428,11 +428,34 @@ def _analyses(connection: Connection, where: object) -> list[tuple[int, int, Sto
     ]
 
 
+def _measurements(connection: Connection, of: Sequence[int]) -> dict[int, list[StoredMeasurement]]:
+    """The numbers of analyses, by analysis.  Years of them are sent again: every call counts."""
+    here = measurements.c
+    query = (
+        select(
+            *(here.analysis, here.metric, here.value, here.unit, here.at),
+            *(here.verdict, here.judged_as, *LIMITS),
+        )
+        .where(here.analysis.in_(of))
+        .order_by(here.id)
+    )
+    found: dict[int, list[StoredMeasurement]] = {identity: [] for identity in of}
+    for rows in connection.execute(query).partitions(PAGE):
+        for analysis, metric, value, unit, at, verdict, judged_as, *limits in rows:
+            found[analysis].append(
+                StoredMeasurement(
+                    metric, value, unit, at, VERDICTS[verdict], _limits(*limits), judged_as
+                )
+            )
+    return found
+
+
 def _result(
     row: RowMapping,
     file: RowMapping,
     companions: Sequence[str],
     said: Sequence[StoredAnalysis],
+    classified: StoredClass | None,
 ) -> StoredResult:
     copied = {
         name: row[name]
@@ -462,24 +485,25 @@ def _result(
     return StoredResult(
         path=file["path"],
         companions=tuple(companions),
-        verdict=_verdict(row["verdict"]),
+        verdict=VERDICTS[row["verdict"]],
         warnings=tuple(json.loads(row["warnings"])),
         arrived_at=file["arrived_at"],
         file_state=State(file["state"]),
         analyses=tuple(said),
+        classified=classified,
         **copied,
     )
 
 
-def _verdict(number: int | None) -> Verdict | None:
-    return None if number is None else Verdict(number)
-
-
-def _limits(row: RowMapping) -> Limits:
+@lru_cache(maxsize=10_000)
+def _limits(
+    tolerance_low: float | None,
+    tolerance_high: float | None,
+    action_low: float | None,
+    action_high: float | None,
+    source: str | None,
+) -> Limits:
+    """A clinic has some thousand limits, and each of them judged years of numbers."""
     return Limits(
-        row["tolerance_low"],
-        row["tolerance_high"],
-        row["action_low"],
-        row["action_high"],
-        source=row["limits_source"] or "trend only",
+        tolerance_low, tolerance_high, action_low, action_high, source=source or "trend only"
     )

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from influxdb_client.client.write.point import Point
 
-from qa_daemon.model import AnalysisReport, Value, Verdict
+from analyzers.core import Limits
+from qa_daemon.model import AnalysisReport, State, Value, Verdict
 from qa_daemon.sinks.points import line_of, lines_of
+from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 from tests.alerts.clinic import CANARY, Clinic, analysis
 
 AT = 1_793_607_240_000_000_000  # 2026-11-02 08:14 UTC
@@ -148,3 +150,74 @@ def test_a_line_is_what_the_client_s_own_point_writes(
     for name, number in fields.items():
         point.field(name, number)
     assert line_of("qa", tags, fields, AT) == point.to_line_protocol()
+
+
+BOUNDS = st.one_of(st.none(), st.floats().map(lambda x: x + 0.0))  # a limit of -0.0 is one of 0
+MEASURED = st.builds(
+    StoredMeasurement,
+    metric=st.text(min_size=1, max_size=8),
+    value=st.floats(),
+    unit=st.sampled_from(["", "mm", "cGy/min", "%"]),
+    at=st.none(),
+    verdict=st.sampled_from([None, *Verdict]),
+    limits=st.builds(Limits, BOUNDS, BOUNDS, BOUNDS, BOUNDS),
+)
+
+
+@settings(deadline=None)
+@given(st.text(min_size=1, max_size=8), MEASURED)
+def test_a_number_s_line_is_what_the_client_s_own_point_writes(
+    machine: str, measured: StoredMeasurement
+) -> None:
+    said = StoredAnalysis("axes", "1", None, None, None, (), (measured,))
+    point = Point("qa").time(AT).tag("site", "S").tag("machine", machine).tag("analyzer", "axes")
+    point.tag("energy", "6x").tag("metric", measured.metric).tag("unit", measured.unit or "1")
+    verdict = None if measured.verdict is None else int(measured.verdict)
+    point.field("value", measured.value).field("verdict", verdict)
+    for name in ("tolerance_low", "tolerance_high", "action_low", "action_high"):
+        point.field(name, getattr(measured.limits, name))
+    written = "".join(lines_of(_result(machine, said), "S"))
+    assert written == point.to_line_protocol()
+
+
+def test_equal_limits_are_written_alike_whichever_came_first() -> None:
+    lines = [
+        "".join(lines_of(_result("TB1", _of_limit(bound)), "S")) for bound in (-0.0, 0.0, -0.0)
+    ]
+    assert len(set(lines)) == 1
+
+
+def _of_limit(bound: float) -> StoredAnalysis:
+    measured = StoredMeasurement("m", 1.0, "mm", None, Verdict.ACTION, Limits(action_high=bound))
+    return StoredAnalysis("axes", "1", None, None, None, (), (measured,))
+
+
+def _result(machine: str, said: StoredAnalysis) -> StoredResult:
+    return StoredResult(
+        id=1,
+        file=1,
+        active=True,
+        superseded_by=None,
+        path="/in/1",
+        companions=(),
+        sha256="0",
+        format=None,
+        machine=machine,
+        machine_class=None,
+        performed_at=None,
+        point_ns=AT,
+        energy="6x",
+        series=None,
+        verdict=None,
+        not_judged=None,
+        error_code=None,
+        error_message=None,
+        warnings=(),
+        arrays=None,
+        software="0",
+        site_hash="0",
+        created_at="",
+        arrived_at="",
+        file_state=State.DONE,
+        analyses=(said,),
+    )
