@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
@@ -17,6 +18,7 @@ from qa_daemon.store.store import Store
 LOG = logging.getLogger(__name__)
 IDLE_S = 0.5
 """Another process may fill the outbox, so it is looked at even when nothing was heard."""
+Batch = list[tuple[Item, StoredResult | None]]
 
 
 class SinkError(Exception):
@@ -98,19 +100,32 @@ class Drain:
         return monotonic() if self._is_writing else self._moved_at
 
     def drain(self) -> None:
-        """Write until the outbox is empty.  Raises `Unreachable` or `Misconfigured`."""
-        while not self._stopping.is_set():
-            self._moved_at = monotonic()
-            items = self._outbox.pending(self._pace.batch)
-            if not items:
-                return
-            found = {r.id: r for r in self._queries.results_of([i.result for i in items])}
-            pairs = [(i, found[i.result]) for i in items if i.result in found]
-            live = [(item, result) for item, result in pairs if result.active]
-            self._hand_over(live)
-            written = {item.id for item, _ in live}
-            if stale := [item for item in items if item.id not in written]:
-                self._outbox.done(stale)
+        """Write until the outbox is empty.  Raises `Unreachable` or `Misconfigured`.
+
+        While the sink takes one full batch, the next is read.
+        """
+        with ThreadPoolExecutor(1, f"{self._outbox.sink} reader") as reader:
+            batch = self._read()
+            while batch and not self._stopping.is_set():
+                self._moved_at = monotonic()
+                coming = None
+                if len(batch) == self._pace.batch:
+                    coming = reader.submit(self._read, batch[-1][0].id)
+                self._take_off(batch)
+                # Numbers of items may begin anew: what is behind the last is not all there is.
+                batch = (coming.result() if coming else []) or self._read()
+
+    def _read(self, after: int = 0) -> Batch:
+        items = self._outbox.pending(self._pace.batch, after)
+        found = {r.id: r for r in self._queries.results_of([i.result for i in items])}
+        return [(item, found.get(item.result)) for item in items]
+
+    def _take_off(self, batch: Batch) -> None:
+        live = [(item, result) for item, result in batch if result is not None and result.active]
+        self._hand_over(live)
+        written = {item.id for item, _ in live}
+        if stale := [item for item, _ in batch if item.id not in written]:
+            self._outbox.done(stale)
 
     def _hand_over(self, pairs: Sequence[tuple[Item, StoredResult]]) -> None:
         """Write, halving what is rejected until the culprit stands alone and can be set aside."""

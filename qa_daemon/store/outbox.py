@@ -40,11 +40,11 @@ class Outbox:
         self._store = store
         self.sink = sink
 
-    def pending(self, limit: int) -> list[Item]:
-        """The oldest items, in order."""
+    def pending(self, limit: int, after: int = 0) -> list[Item]:
+        """The oldest items, in order; those behind the item `after`."""
         query = (
             select(outbox.c.id, outbox.c.result)
-            .where(outbox.c.sink == self.sink, outbox.c.state == "pending")
+            .where(outbox.c.sink == self.sink, outbox.c.state == "pending", outbox.c.id > after)
             .order_by(outbox.c.id)
             .limit(limit)
         )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -11,6 +12,7 @@ from qa_daemon.sinks.drain import Drain, Misconfigured, Pace, Rejected, Unreacha
 from qa_daemon.sinks.influx import InfluxSink, check
 from qa_daemon.store.outbox import Item, Outbox
 from qa_daemon.store.queries import StoredResult
+from qa_daemon.store.store import Store
 from tests.alerts.clinic import CANARY, Clinic, analysis
 from tests.servers import Stub, free_port
 from tests.sinks.sending import FAST, drain_of, fill, v1, v2, wait_until, waiting, written_lines
@@ -207,6 +209,51 @@ def test_a_fault_of_ours_does_not_end_the_thread(tmp_path: Path) -> None:
     assert sink.taken == [1, 2, 3]
 
 
+def test_the_next_batch_is_read_while_the_sink_takes_one(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path)
+    fill(clinic, 9)
+    box = Watched(clinic.store, "influx")
+    sink = Picky(meanwhile=[lambda: box.read_on.wait(5) or pytest.fail("nothing was read")])
+    Drain(clinic.store, box, clinic.queries, sink, Pace(batch=2)).drain()
+    assert sink.taken == list(range(1, 10))
+    assert sink.calls == 5
+    assert clinic.influx_box.status()["behind"] == 0
+
+
+def test_what_is_superseded_after_it_was_read_is_written_over_by_its_successor(
+    tmp_path: Path,
+) -> None:
+    clinic = Clinic(tmp_path)
+    fill(clinic, 2)
+    file = clinic.file()
+    old = clinic.put(analysis(Verdict.PASS), file=file)
+    box = Watched(clinic.store, "influx")
+    new: list[int] = []
+
+    def judge_again() -> None:
+        assert box.read_on.wait(5)
+        new.append(clinic.put(analysis(Verdict.ACTION), file=clinic.judge_again(file)))
+
+    sink = Picky(meanwhile=[judge_again])
+    Drain(clinic.store, box, clinic.queries, sink, Pace(batch=2)).drain()
+    assert [n for n in sink.taken if n in (old, *new)][-1:] == new
+    assert clinic.influx_box.status()["behind"] == 0
+
+
+class Watched(Outbox):
+    """An outbox that tells when it was asked for what is behind a batch."""
+
+    def __init__(self, store: Store, sink: str) -> None:
+        super().__init__(store, sink)
+        self.read_on = Event()
+
+    def pending(self, limit: int, after: int = 0) -> list[Item]:
+        found = super().pending(limit, after)
+        if after:
+            self.read_on.set()
+        return found
+
+
 class Killed(BaseException):
     """The process ends here."""
 
@@ -221,7 +268,13 @@ class KilledBeforeNoting(Outbox):
 class Picky:
     """A sink that raises what it is told to, and rejects some results."""
 
-    def __init__(self, refuses: set[int] | None = None, faults: list[Exception] | None = None):
+    def __init__(
+        self,
+        refuses: set[int] | None = None,
+        faults: list[Exception] | None = None,
+        meanwhile: list[Callable[[], object]] | None = None,
+    ) -> None:
+        self.meanwhile = meanwhile or []
         self.refuses = refuses or set()
         self.faults = faults or []
         self.taken: list[int] = []
@@ -229,6 +282,8 @@ class Picky:
 
     def write(self, results: Sequence[StoredResult]) -> None:
         self.calls += 1
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
         if self.faults:
             raise self.faults.pop(0)
         if self.refuses & {r.id for r in results}:
