@@ -280,6 +280,7 @@ def stub_server() -> Iterator[Stub]:
             elif isinstance(answer, tuple):
                 status, headers, content = answer
                 self.send_response(status)
+                self.send_header("Connection", "close")
                 for name, value in headers.items():
                     self.send_header(name, value)
                 if status != 204:

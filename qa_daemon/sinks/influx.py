@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -17,18 +20,22 @@ from urllib.parse import urlencode
 from qa_daemon.sinks.day_points import DayPoints
 from qa_daemon.sinks.drain import Misconfigured, Rejected, SinkError, Unreachable
 from qa_daemon.sinks.points import lines_of
+from qa_daemon.sinks.superseded import Place, Superseded
 from qa_daemon.site.settings import Influx
 from qa_daemon.site.site import Site
 from qa_daemon.store.queries import StoredResult
 from qa_daemon.store.store import Store
 
-NO_CONTENT = 204
+LOG = logging.getLogger(__name__)
+OK, NO_CONTENT, NOT_IMPLEMENTED = 200, 204, 501
 NO_ANSWER = 0  # influxdb-client's word for a failure of TLS
 BAD_POINTS = (400, 413, 422)
 PASSING = (408, 425, 429)
 # These say 400 too, but every point would be refused: setting all aside would help nobody.
 BAD_REQUEST = re.compile(r"is required|either orgID or org|organization|bucket .*not found", re.I)
 LONGEST_QUOTE = 200
+AT_ONCE = 50
+"""So many places are emptied with one request to a 1.x."""
 
 
 class Unauthorized(Misconfigured):
@@ -40,6 +47,9 @@ class Wire(Protocol):
 
     def post(self, lines: bytes) -> None:
         """Send; raises `SinkError` unless all of it was taken."""
+
+    def take_off(self, places: Sequence[Place]) -> None:
+        """Empty places; raises `SinkError` unless all of them are."""
 
 
 class InfluxSink:
@@ -57,10 +67,15 @@ class InfluxSink:
         self._wire: Wire | None = None
         with_leaves = self._settings.leaves
         self._days = None if store is None else DayPoints(site, store, with_leaves=with_leaves)
+        self._superseded = None if store is None else Superseded(store, site.name)
 
     def write(self, results: Sequence[StoredResult]) -> None:
         """Write the points of results; raises `SinkError`."""
         found = [line for r in results for line in lines_of(r, self._site)]
+        if self._superseded is not None:
+            places, others = self._superseded.of(results, found)
+            found += others
+            self._take_off(places)
         if self._days is not None:
             found += self._days.lines(results)
         if found:
@@ -68,33 +83,52 @@ class InfluxSink:
         if self._days is not None:
             self._days.sent()
 
+    def _take_off(self, places: Sequence[Place]) -> None:
+        for start in range(0, len(places), AT_ONCE):
+            some = places[start : start + AT_ONCE]
+            try:
+                self._ask(partial(_empty, some))
+            except (Unreachable, Unauthorized):
+                raise
+            except SinkError as why:
+                # A server that cannot: what is new must not wait for ever for what is old.
+                LOG.warning("influx: points of superseded results stay in the database: %s", why)
+                return
+
     def _send(self, lines: bytes) -> None:
+        self._ask(lambda wire: wire.post(lines))
+
+    def _ask(self, request: Callable[[Wire], None]) -> None:
         if self._wire is None:
             self._connect()
         try:
-            self._post(lines)
+            self._try(request)
         except Unauthorized:
             old = self._secret
             self._connect()
             if self._secret == old:
                 raise
-            self._post(lines)
+            self._try(request)
 
     def _connect(self) -> None:
         self._secret = _read_secret(self._secret_file)
         wire = V1Wire if self._settings.api == "v1" else V2Wire
         self._wire = wire(self._settings, self._secret)
 
-    def _post(self, lines: bytes) -> None:
+    def _try(self, request: Callable[[Wire], None]) -> None:
         from urllib3.exceptions import HTTPError, LocationValueError
 
         assert self._wire is not None
         try:
-            self._wire.post(lines)
+            request(self._wire)
         except LocationValueError:
             raise Misconfigured("the url in [influx] is not an address") from None
         except HTTPError as why:
             raise Unreachable(_no_answer(why)) from None
+
+
+def _empty(places: Sequence[Place], wire: Wire) -> None:
+    wire.take_off(places)
 
 
 class V1Wire:
@@ -107,6 +141,8 @@ class V1Wire:
         self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(seconds, seconds))
         query = urlencode({"db": settings.database or "", "precision": "ns"})
         self._url = f"{settings.url.rstrip('/')}/write?{query}"
+        self._database = settings.database or ""
+        self._query_url = f"{settings.url.rstrip('/')}/query"
         self._headers = {"Content-Type": "text/plain; charset=utf-8"}
         if settings.user is not None:
             both = f"{settings.user}:{password or ''}".encode()
@@ -119,6 +155,23 @@ class V1Wire:
         )
         check(answer.status, answer.headers, answer.data)
 
+    def take_off(self, places: Sequence[Place]) -> None:
+        """Empty places; a user who may write may do so."""
+        form = {"db": self._database, "q": "; ".join(place.influxql() for place in places)}
+        headers = {**self._headers, "Content-Type": "application/x-www-form-urlencoded"}
+        answer = self._pool.request(
+            "POST",
+            self._query_url,
+            body=urlencode(form).encode(),
+            headers=headers,
+            redirect=False,
+        )
+        if answer.status != OK:
+            check(answer.status, answer.headers, answer.data)
+            raise Misconfigured("the server answered 204 to a query")
+        if said := _refusal(answer.data):
+            raise Rejected(f"the server answered: {said}")
+
 
 class V2Wire:
     """`/api/v2/write` through influxdb-client, which knows organizations, buckets and tokens.
@@ -129,12 +182,15 @@ class V2Wire:
 
     def __init__(self, settings: Influx, token: str | None) -> None:
         from influxdb_client.client.influxdb_client import InfluxDBClient
+        from influxdb_client.service.delete_service import DeleteService
         from influxdb_client.service.write_service import WriteService
 
         milliseconds = int(settings.timeout.total_seconds() * 1000)
         client = InfluxDBClient(settings.url, token or "", org=settings.org, timeout=milliseconds)
         service: Callable[..., Any] = WriteService
+        deleting: Callable[..., Any] = DeleteService
         self._service = service(client.api_client)
+        self._deleting = deleting(client.api_client)
         self._org, self._bucket = settings.org, settings.bucket
 
     def post(self, lines: bytes) -> None:
@@ -149,6 +205,26 @@ class V2Wire:
             check(why.status or NO_ANSWER, why.headers or {}, why.body or b"")
         else:
             check(status, headers or {}, b"")
+
+    def take_off(self, places: Sequence[Place]) -> None:
+        """Empty places, which only 2.x can."""
+        from influxdb_client.rest import ApiException
+
+        for place in places:
+            for predicate in place.predicates():
+                body = {
+                    "start": _rfc3339(place.point_ns),
+                    "stop": _rfc3339(place.point_ns + 1),
+                    "predicate": predicate,
+                }
+                try:
+                    _, status, headers = self._deleting.post_delete_with_http_info(
+                        body, org=self._org, bucket=self._bucket
+                    )
+                except ApiException as why:
+                    check(why.status or NO_ANSWER, why.headers or {}, why.body or b"")
+                else:
+                    check(status, headers or {}, b"")
 
 
 def check(status: int, headers: Mapping[str, str], body: bytes | str) -> None:
@@ -165,7 +241,7 @@ def check(status: int, headers: Mapping[str, str], body: bytes | str) -> None:
 def _error(status: int, said: str, why: str, retry_after_s: float) -> SinkError:
     if status in BAD_POINTS and not BAD_REQUEST.search(said):
         return Rejected(why)
-    if status in PASSING or status >= 500:
+    if status in PASSING or (status >= 500 and status != NOT_IMPLEMENTED):
         return Unreachable(why, retry_after_s)
     if status == 401:
         return Unauthorized(why)
@@ -181,6 +257,21 @@ def _said(body: bytes | str) -> str:
         return ""
     words = (answer.get("error") or answer.get("message")) if isinstance(answer, dict) else None
     return " ".join(str(words or "").split())[:LONGEST_QUOTE]
+
+
+def _refusal(body: bytes) -> str:
+    """What one of several statements was refused for: 1.x answers 200 all the same."""
+    try:
+        answers = json.loads(body)["results"]
+        said = next((str(a["error"]) for a in answers if "error" in a), "")
+    except (ValueError, KeyError, TypeError):
+        said = "not in the way of InfluxDB"
+    return " ".join(said.split())[:LONGEST_QUOTE]
+
+
+def _rfc3339(point_ns: int) -> str:
+    seconds, rest = divmod(point_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

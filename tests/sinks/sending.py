@@ -30,6 +30,12 @@ def drain_of(clinic: Clinic, pace: Pace = FAST) -> Drain:
     return Drain(clinic.store, clinic.influx_box, clinic.queries, InfluxSink(clinic.site), pace)
 
 
+def drain_that_takes_off(clinic: Clinic) -> Drain:
+    """A drain whose sink knows the store, as that of the service does."""
+    sink = InfluxSink(clinic.site, clinic.store)
+    return Drain(clinic.store, clinic.influx_box, clinic.queries, sink, FAST)
+
+
 def fill(clinic: Clinic, results: int) -> None:
     """Results of all verdicts on two machines, some at the same instant."""
     for number in range(results):
