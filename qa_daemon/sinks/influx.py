@@ -195,21 +195,12 @@ class V2Wire:
 
     def post(self, lines: bytes) -> None:
         """Send lines."""
-        from influxdb_client.rest import ApiException
-
-        try:
-            _, status, headers = self._service.post_write_with_http_info(
-                self._org, self._bucket, lines, precision="ns"
-            )
-        except ApiException as why:
-            check(why.status or NO_ANSWER, why.headers or {}, why.body or b"")
-        else:
-            check(status, headers or {}, b"")
+        self._ask(
+            self._service.post_write_with_http_info, self._org, self._bucket, lines, precision="ns"
+        )
 
     def take_off(self, places: Sequence[Place]) -> None:
         """Empty places, which only 2.x can."""
-        from influxdb_client.rest import ApiException
-
         for place in places:
             for predicate in place.predicates():
                 body = {
@@ -217,14 +208,20 @@ class V2Wire:
                     "stop": _rfc3339(place.point_ns + 1),
                     "predicate": predicate,
                 }
-                try:
-                    _, status, headers = self._deleting.post_delete_with_http_info(
-                        body, org=self._org, bucket=self._bucket
-                    )
-                except ApiException as why:
-                    check(why.status or NO_ANSWER, why.headers or {}, why.body or b"")
-                else:
-                    check(status, headers or {}, b"")
+                delete = self._deleting.post_delete_with_http_info
+                self._ask(delete, body, org=self._org, bucket=self._bucket)
+
+    def _ask(self, call: Callable[..., Any], *of: object, **more: object) -> None:
+        """The answer is taken as it came: the client would stumble over what is not UTF-8."""
+        from influxdb_client.rest import ApiException
+
+        raw = {"_preload_content": False, "_return_http_data_only": True}
+        try:
+            answer = call(*of, **more, **raw)
+        except ApiException as why:
+            check(why.status or NO_ANSWER, why.headers or {}, why.body or b"")
+        else:
+            check(answer.status, answer.headers, answer.data)
 
 
 def check(status: int, headers: Mapping[str, str], body: bytes | str) -> None:
@@ -253,7 +250,7 @@ def _said(body: bytes | str) -> str:
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     words = (answer.get("error") or answer.get("message")) if isinstance(answer, dict) else None
     return " ".join(str(words or "").split())[:LONGEST_QUOTE]
@@ -264,7 +261,7 @@ def _refusal(body: bytes) -> str:
     try:
         answers = json.loads(body)["results"]
         said = next((str(a["error"]) for a in answers if "error" in a), "")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         said = "not in the way of InfluxDB"
     return " ".join(said.split())[:LONGEST_QUOTE]
 

@@ -106,6 +106,24 @@ def test_a_request_that_no_point_can_mend_sets_none_aside(said: bytes) -> None:
         check(400, {}, b'{"error":"partial write: field type conflict"}')
 
 
+@pytest.mark.parametrize("api", ["v1", "v2"])
+@pytest.mark.parametrize("body", [b'{"error":"Z\xfcrich"}', b"[" * 100_000, b"\xff" * 5_000_000])
+def test_an_answer_that_cannot_be_read_holds_up_nothing(
+    stub: Stub, tmp_path: Path, api: str, body: bytes
+) -> None:
+    clinic = Clinic(tmp_path, SITES[api](stub.url))
+    fill(clinic, 1)
+    for status in (502, 502, 400):
+        stub.script.append((status, {"Content-Type": "text/html"}, body))
+    with pytest.raises(Unreachable, match="answered 502"):
+        drain_of(clinic).drain()
+    with pytest.raises(Unreachable, match="answered 502"):
+        drain_of(clinic).drain()
+    drain_of(clinic).drain()
+    status = clinic.influx_box.status()
+    assert (waiting(clinic), status["behind"]) == (0, 1)
+
+
 def test_superseded_results_are_not_written(stub: Stub, tmp_path: Path) -> None:
     clinic = Clinic(tmp_path, v1(stub.url))
     file = clinic.file()
