@@ -111,9 +111,9 @@ def _fields(line: str) -> tuple[tuple[str, str], set[str]]:
 
 
 def _stored(tag: str) -> str:
-    """A tag as the server has it."""
+    """A tag as the server has it: a backslash at its end escapes the blank that is put there."""
     text = tag.translate(STORED)
-    return f"{text} " if text.endswith("\\") else text
+    return f"{text[:-1]} " if text.endswith("\\") else text
 
 
 def _text(tag: str) -> str:

