@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from qa_daemon.sinks.points import line_of
+from qa_daemon.sinks.superseded import Place
 from qa_daemon.site.site import Site
 from qa_daemon.store import service_events
 from qa_daemon.store.leaf_days import worst_of
@@ -41,12 +42,24 @@ class DayPoints:
         self._known: dict[str, Stamp] = {}
         self._told: dict[str, Stamp] = {}
 
-    def lines(self, results: Sequence[StoredResult]) -> list[str]:
-        """The days of their deliveries, and the events of their machines."""
+    def left(self, places: Sequence[Place]) -> list[Place]:
+        """The points of leaves that what stood at these places may have left."""
+        if not self._with_leaves:
+            return []
+        found = {
+            Place(p.site, p.machine, self._ns(self._day(p.point_ns), time(12)), ("qa_leaf",))
+            for p in places
+        }
+        return sorted(found)
+
+    def lines(self, results: Sequence[StoredResult], emptied: Sequence[Place] = ()) -> list[str]:
+        """The days of their deliveries and of emptied places, and the events of their machines."""
         at_ns: dict[str, list[int]] = {}
         for result in results:
             if result.machine is not None:
                 at_ns.setdefault(result.machine, []).append(result.point_ns)
+        for place in emptied:
+            at_ns.setdefault(place.machine, []).append(place.point_ns)
         lines: list[str] = []
         for machine, instants in at_ns.items():
             if self._with_leaves:

@@ -72,12 +72,11 @@ class InfluxSink:
     def write(self, results: Sequence[StoredResult]) -> None:
         """Write the points of results; raises `SinkError`."""
         found = [line for r in results for line in lines_of(r, self._site)]
-        if self._superseded is not None:
+        if self._superseded is not None and self._days is not None:
             places, others = self._superseded.of(results, found)
-            found += others
+            places += self._days.left(places)
             self._take_off(places)
-        if self._days is not None:
-            found += self._days.lines(results)
+            found += [*others, *self._days.lines(results, places)]
         if found:
             self._send("\n".join(found).encode())
         if self._days is not None:

@@ -29,6 +29,7 @@ class Place:
     site: str
     machine: str
     point_ns: int
+    measurements: tuple[str, ...] = MEASUREMENTS
 
     def influxql(self) -> str:
         """The statements of 1.x that empty it."""
@@ -38,14 +39,15 @@ class Place:
         )
         return "; ".join(
             f'DELETE FROM "{name}" WHERE {where}'  # noqa: S608 - quoted
-            for name in MEASUREMENTS
+            for name in self.measurements
         )
 
     def predicates(self) -> list[str]:
         """The predicates of 2.x that, with the instant, empty it."""
         machine, site = _quoted(self.machine), _quoted(self.site)
         return [
-            f'_measurement="{name}" AND machine={machine} AND site={site}' for name in MEASUREMENTS
+            f'_measurement="{name}" AND machine={machine} AND site={site}'
+            for name in self.measurements
         ]
 
 

