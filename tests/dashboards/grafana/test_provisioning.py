@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dashboards.grafana.provisioning import FOLDER, FOLDER_UID, provisioning
-from qa_daemon.site.settings import Influx
+from qa_daemon.site.settings import Influx, Web
 
 ROOT = Path(__file__).resolve().parents[3]
 V1 = Influx(url="http://127.0.0.1:8086", database='q"a $x', user="reader", password_file=Path("p"))
@@ -98,3 +98,16 @@ def test_the_compose_file_mounts_what_is_there_and_names_images_by_tag() -> None
         for secret in service.get("secrets", []):
             assert secret in compose["secrets"]
     assert all(set(s) == {"file"} for s in compose["secrets"].values())
+
+
+def test_containers_are_fixed_versions_on_this_computer_alone_and_tell_how_they_do() -> None:
+    compose = yaml.safe_load((ROOT / "dashboards/grafana/compose.yaml").read_text("utf-8"))
+    services = compose["services"]
+    for service in services.values():
+        if "image" in service:
+            assert re.fullmatch(r"\d+\.\d+\.\d+", service["image"].split(":")[1])
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert all("healthcheck" in services[name] for name in ("qa-daemon", "influxdb"))
+    said = next(x for x in services["qa-daemon"]["healthcheck"]["test"] if "healthz" in x)
+    compile(said, "healthcheck", "exec")
+    assert f":{Web().port}/healthz" in said
