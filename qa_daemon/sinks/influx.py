@@ -35,7 +35,8 @@ PASSING = (408, 425, 429)
 BAD_REQUEST = re.compile(r"is required|either orgID or org|organization|bucket .*not found", re.I)
 LONGEST_QUOTE = 200
 AT_ONCE = 50
-"""So many places are emptied with one request to a 1.x."""
+"""So many places are looked at with one request to a 1.x."""
+LONGEST_DELETE_S = 120
 
 
 class Unauthorized(Misconfigured):
@@ -155,21 +156,50 @@ class V1Wire:
         check(answer.status, answer.headers, answer.data)
 
     def take_off(self, places: Sequence[Place]) -> None:
-        """Empty places; a user who may write may do so."""
-        form = {"db": self._database, "q": "; ".join(place.influxql() for place in places)}
-        headers = {**self._headers, "Content-Type": "application/x-www-form-urlencoded"}
+        """Empty places where anything is; a user who may write may do so.
+
+        A DELETE goes through every shard, a week each: seconds in an archive of years.  To look
+        first costs next to nothing, and a replay into an empty database finds nothing.  A user who
+        may not read deletes unseen.
+        """
+        asked = [place.influxql() for place in places]
+        for (_, statements), is_there in zip(
+            asked, self._found([q for q, _ in asked]), strict=True
+        ):
+            for statement in statements if is_there else ():
+                answers = self._answers(statement)
+                if said := next((a["error"] for a in answers if "error" in a), None):
+                    said = " ".join(str(said).split())[:LONGEST_QUOTE]
+                    raise Rejected(f"the server answered: {said}")
+
+    def _found(self, queries: Sequence[str]) -> list[bool]:
+        try:
+            answers = self._answers("; ".join(queries))
+        except (Rejected, Misconfigured) as why:
+            if isinstance(why, Unauthorized):
+                raise
+            answers = []
+        if len(answers) != len(queries):
+            return [True] * len(queries)
+        return ["series" in a or "error" in a for a in answers]
+
+    def _answers(self, statements: str) -> list[dict[str, object]]:
+        """One for each statement: 1.x answers 200 whatever it says of them."""
         answer = self._pool.request(
             "POST",
             self._query_url,
-            body=urlencode(form).encode(),
-            headers=headers,
+            body=urlencode({"db": self._database, "q": statements}).encode(),
+            headers={**self._headers, "Content-Type": "application/x-www-form-urlencoded"},
+            timeout=LONGEST_DELETE_S,
             redirect=False,
         )
         if answer.status != OK:
             check(answer.status, answer.headers, answer.data)
             raise Misconfigured("the server answered 204 to a query")
-        if said := _refusal(answer.data):
-            raise Rejected(f"the server answered: {said}")
+        try:
+            return [dict(a) for a in json.loads(answer.data)["results"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Misconfigured("what answers to a query is no InfluxDB 1") from None
 
 
 class V2Wire:
@@ -208,7 +238,13 @@ class V2Wire:
                     "predicate": predicate,
                 }
                 delete = self._deleting.post_delete_with_http_info
-                self._ask(delete, body, org=self._org, bucket=self._bucket)
+                self._ask(
+                    delete,
+                    body,
+                    org=self._org,
+                    bucket=self._bucket,
+                    _request_timeout=LONGEST_DELETE_S * 1000,
+                )
 
     def _ask(self, call: Callable[..., Any], *of: object, **more: object) -> None:
         """The answer is taken as it came: the client would stumble over what is not UTF-8."""
@@ -253,16 +289,6 @@ def _said(body: bytes | str) -> str:
         return ""
     words = (answer.get("error") or answer.get("message")) if isinstance(answer, dict) else None
     return " ".join(str(words or "").split())[:LONGEST_QUOTE]
-
-
-def _refusal(body: bytes) -> str:
-    """What one of several statements was refused for: 1.x answers 200 all the same."""
-    try:
-        answers = json.loads(body)["results"]
-        said = next((str(a["error"]) for a in answers if "error" in a), "")
-    except (ValueError, KeyError, TypeError, RecursionError):
-        said = "not in the way of InfluxDB"
-    return " ".join(said.split())[:LONGEST_QUOTE]
 
 
 def _rfc3339(point_ns: int) -> str:

@@ -31,15 +31,17 @@ class Place:
     point_ns: int
     measurements: tuple[str, ...] = MEASUREMENTS
 
-    def influxql(self) -> str:
-        """The statements of 1.x that empty it."""
+    def influxql(self) -> tuple[str, list[str]]:
+        """What 1.x is asked to know whether anything is there, and the statements that empty it."""
         where = (
             f'"machine" = {_text(self.machine)} AND "site" = {_text(self.site)} '
             f"AND time = {self.point_ns}"
         )
-        return "; ".join(
-            f'DELETE FROM "{name}" WHERE {where}'  # noqa: S608 - quoted
-            for name in self.measurements
+        names = [f'"{name}"' for name in self.measurements]
+        sources = ", ".join(names)
+        return (
+            f"SELECT * FROM {sources} WHERE {where} LIMIT 1",  # noqa: S608 - quoted
+            [f"DELETE FROM {name} WHERE {where}" for name in names],  # noqa: S608
         )
 
     def predicates(self) -> list[str]:

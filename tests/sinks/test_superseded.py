@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
 from qa_daemon.model import Verdict
 from qa_daemon.sinks.superseded import Place
 from tests.alerts.clinic import Clinic, analysis
-from tests.servers import InfluxServer, Stub
-from tests.sinks.sending import drain_that_takes_off, v1, v2, waiting
+from tests.servers import InfluxServer, Stub, VictoriaServer, influx_server
+from tests.sinks.sending import drain_that_takes_off, empty_folder, v1, v2, waiting
 from tests.sinks.test_day_points import leaves, noon_ns
 from tests.sinks.test_influx_servers import expected_points, read_points, replay, stored
 
@@ -120,12 +121,48 @@ def test_a_server_that_cannot_take_off_still_gets_what_is_new(
     assert b"verdict=3i" in stub.requests[-1][2]
 
 
+@pytest.mark.parametrize("api", ["v1", "v2"])
+def test_victoriametrics_gets_what_is_new(
+    victoria: VictoriaServer, tmp_path: Path, api: str
+) -> None:
+    clinic = Clinic(tmp_path, v1(victoria.url) if api == "v1" else v2(victoria.url, org="clinic"))
+    _judge_twice(clinic)
+    assert waiting(clinic) == 0
+
+
 def test_a_name_cannot_break_out_of_a_statement() -> None:
     place = Place("S", 'x\' OR "machine" =~ /.*/ --\\', 1)
-    assert place.influxql().startswith(
-        'DELETE FROM "qa" WHERE "machine" = \'x\\\' OR "machine" =~ /.*/ -- \' AND'
-    )
+    select, deletes = place.influxql()
+    for statement in (select, *deletes):
+        _, where = statement.split(" WHERE ")
+        assert where.startswith('"machine" = \'x\\\' OR "machine" =~ /.*/ -- \' AND "site" = \'S\'')
     assert 'machine="x\' OR \\"machine\\" =~ /.*/ -- " AND' in place.predicates()[0]
+
+
+def test_a_place_where_nothing_is_costs_one_question(stub: Stub, tmp_path: Path) -> None:
+    """A DELETE of 1.x goes through every shard: years of them would hold up a replay for days."""
+    clinic = Clinic(tmp_path, v1(stub.url))
+    nothing = b'{"results":[{"statement_id":0},{"statement_id":1}]}'
+    stub.script += [(204, {}, b""), (200, {}, nothing)]
+    _judge_twice(clinic)
+    asked = [parse_qs(body.decode())["q"] for path, _, body in stub.requests if "/query" in path]
+    assert len(asked) == 1 and asked[0][0].startswith("SELECT")
+
+
+def test_a_user_who_may_only_write_takes_off_unseen(tmp_path: Path) -> None:
+    with influx_server(empty_folder(tmp_path, "server"), auth=True) as influx:
+        influx.query("CREATE USER root WITH PASSWORD 'r' WITH ALL PRIVILEGES")
+        influx.login = {"u": "root", "p": "r"}
+        for statement in (
+            "CREATE DATABASE qa",
+            "CREATE USER w WITH PASSWORD 'w'",
+            "GRANT WRITE ON qa TO w",
+        ):
+            influx.query(statement)
+        (tmp_path / "password").write_text("w")
+        clinic = Clinic(tmp_path, v1(influx.url, user="w", password_file="password"))
+        _judge_twice(clinic)
+        assert read_points(influx, "qa") == expected_points(stored(clinic))
 
 
 def _judge_twice(clinic: Clinic) -> None:
