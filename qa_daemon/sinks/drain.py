@@ -105,6 +105,7 @@ class Drain:
         While the sink takes one full batch, the next is read.
         """
         with ThreadPoolExecutor(1, f"{self._outbox.sink} reader") as reader:
+            self._moved_at = monotonic()
             batch = self._read()
             while batch and not self._stopping.is_set():
                 self._moved_at = monotonic()

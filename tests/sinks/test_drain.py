@@ -216,6 +216,17 @@ def test_waiting_for_a_silent_server_stops_nothing_else(stub: Stub, tmp_path: Pa
     drain.stop()
 
 
+def test_with_nothing_to_do_it_moves(stub: Stub, tmp_path: Path) -> None:
+    """The watchdog of the service takes a part that does not for one that hangs."""
+    drain = drain_of(Clinic(tmp_path, v1(stub.url)))
+    drain.start()
+    begun = drain.progress()
+    wait_until(lambda: drain.progress() > begun)
+    again = drain.progress()
+    wait_until(lambda: drain.progress() > again)
+    drain.stop()
+
+
 def test_a_fault_of_ours_does_not_end_the_thread(tmp_path: Path) -> None:
     clinic = Clinic(tmp_path)
     fill(clinic, 3)
