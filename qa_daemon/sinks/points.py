@@ -22,11 +22,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from analyzers.core import Limits
+from qa_daemon.site.settings import OF_NO_MACHINE
 from qa_daemon.store.queries import StoredAnalysis, StoredMeasurement, StoredResult
 from qa_daemon.store.trend_series import BY_BEAM
 
-UNKNOWN = "unknown"
-"""The tag of a machine that no file and no folder names."""
 OTHER_CHARACTER = re.compile(r"[^A-Za-z0-9 ._/()+-]")
 NO_ENERGY, OTHER_ENERGY = "none", "other"
 """The tags of a file that says no energy, and of one that says what no linac has."""
@@ -39,7 +38,7 @@ Field = float | int | None
 
 def lines_of(result: StoredResult, site: str) -> list[str]:
     """The lines to send; a quantity that was not judged has no `verdict`."""
-    of, at = {"site": site, "machine": result.machine or UNKNOWN}, result.point_ns
+    of, at = {"site": site, "machine": result.machine or OF_NO_MACHINE}, result.point_ns
     energy = _energy(result.energy)
     lines = [line_of("qa_result", of, {"verdict": _integer(result.verdict)}, at)]
     for analysis in result.analyses:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from qa_daemon.sinks.points import UNKNOWN, lines_of
+from qa_daemon.sinks.points import lines_of
+from qa_daemon.site.settings import OF_NO_MACHINE
 from qa_daemon.store.queries import PAGE, Queries, StoredResult
 from qa_daemon.store.schema import results
 from qa_daemon.store.store import Store
@@ -73,7 +74,7 @@ class Superseded:
             for old in self._queries.results_of(before[start : start + PAGE]):
                 said = map(_fields, lines_of(old, self._site))
                 if any(not names <= given.get(place, set()) for place, names in said):
-                    place = Place(self._site, old.machine or UNKNOWN, old.point_ns)
+                    place = Place(self._site, old.machine or OF_NO_MACHINE, old.point_ns)
                     wrong[place] = old.machine
         mine = {r.id for r in batch}
         others = [

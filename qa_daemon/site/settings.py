@@ -43,6 +43,10 @@ class SiteSection(Model):
         return name
 
 
+OF_NO_MACHINE = "unknown"
+"""What records that name no machine are called in time series."""
+
+
 class Machine(Model):
     """`[[machine]]`"""
 
@@ -71,6 +75,8 @@ class Machine(Model):
     def _of_its_class(self) -> Machine:
         if self.srt is not None and self.machine_class != "srt":
             raise ValueError("[machine.srt] belongs to a machine of class srt")
+        if self.name.strip().casefold() == OF_NO_MACHINE:
+            raise ValueError("this name is that of records of no machine: call it otherwise")
         return self
 
 

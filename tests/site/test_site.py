@@ -93,6 +93,7 @@ def test_the_contract_is_a_complete_site(tmp_path: Path) -> None:
         ('"http://127.0.0.1:8086"', '"http://bob:secret@127.0.0.1:8086"', "no user or password"),
         ('"60 s"', '"0 s"', "ingest.rescan_every"),
         ('name = "TB1"', 'name = "TB\\n1"', "machine.0.name"),
+        ('name = "TB1"', 'name = "Unknown"', "machine.0: .*of records of no machine"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
