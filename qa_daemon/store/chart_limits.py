@@ -40,11 +40,15 @@ class ChartLimits:
 
 
 def of(store: Store, name: SeriesName) -> list[ChartLimits]:
-    """Those of a series, the oldest first; of one instant, what was written last."""
+    """Those of a series, the oldest first; of one instant what was signed last, if anything was.
+
+    What was found may be written anew after somebody signed: its first values were not all there.
+    """
+    here = chart_limits.c
     query = (
         select(chart_limits)
         .where(_is(name))
-        .order_by(chart_limits.c.since_ns.desc(), chart_limits.c.id.desc())
+        .order_by(here.since_ns.desc(), here.signed_by.is_(None), here.id.desc())
         .limit(MOST)
     )
     with store.read() as connection:

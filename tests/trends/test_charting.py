@@ -84,3 +84,16 @@ def test_of_limits_of_one_instant_the_last_that_was_signed_counts(tmp_path: Path
     assert found is not None
     assert found.center == 1.0
     assert chart_limits.in_force(limits, _ns(0)) is None
+
+
+def test_what_was_signed_stays_when_the_first_values_go_on(tmp_path: Path) -> None:
+    """Signed as they stand after 22 values; the next one changes what was found."""
+    history = History(tmp_path, empty=True)
+    history.follow(history.save_all(quiet(22)))
+    (found,) = chart_limits.of(history.store, NAME)
+    signed = replace(found, signed_by="A. Physicist", reason="as commissioned")
+    chart_limits.sign(history.store, NAME, signed)
+    history.follow(history.save(22, 0.3))
+    limits = chart_limits.of(history.store, NAME)
+    assert [one.n for one in limits] == [23, 22]
+    assert chart_limits.in_force(limits, _ns(23)) == signed
