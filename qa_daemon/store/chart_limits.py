@@ -83,6 +83,19 @@ def keep_found(store: Store, name: SeriesName, found: ChartLimits, floor_ns: int
         connection.execute(insert(chart_limits).values(**asdict(name), **columns, at=store.now()))
 
 
+def drop_found(store: Store, name: SeriesName, known: Sequence[ChartLimits], since_ns: int) -> None:
+    """Take back what was found since an instant within the newest process, which is older.
+
+    It is of a process that began there by an event that was withdrawn.  `known` are those of `of`.
+    """
+    if any(one.signed_by is None and one.since_ns >= since_ns for one in known):
+        unsigned = and_(
+            _is(name), chart_limits.c.since_ns >= since_ns, chart_limits.c.signed_by.is_(None)
+        )
+        with store.write() as connection:
+            connection.execute(delete(chart_limits).where(unsigned))
+
+
 def sign(store: Store, name: SeriesName, limits: ChartLimits) -> None:
     """Write down limits that a physicist signed; `signed_by` and `reason` are in them."""
     with store.write() as connection:

@@ -24,7 +24,7 @@ from qa_daemon.store.schema import analyses, measurements, results
 from qa_daemon.store.schema_trends import trend_days
 from qa_daemon.store.store import Store
 from qa_daemon.store.trend_cuts import Cuts
-from qa_daemon.store.trend_series import Point, SeriesName, name_of
+from qa_daemon.store.trend_series import SeriesName, name_of
 
 MOST_DAYS = 12_000
 """Thirty years and more."""
@@ -100,29 +100,27 @@ def series_of(
     ]
 
 
-def newest_before(store: Store, name: SeriesName, value: Point) -> int:
-    """When the newest value before one was made, in its unit and by its analyzer; 0: never."""
-    last = datetime.fromtimestamp(value.point_ns // 10**9, UTC).date() + timedelta(days=1)
+def newest_before(store: Store, name: SeriesName, point_ns: int) -> tuple[int, str]:
+    """When the newest value before an instant was made, and by which version; 0: never."""
     query = (
-        select(trend_days.c.point_ns)
-        .where(*_is(name), trend_days.c.day <= last.isoformat())
-        .where(trend_days.c.point_ns < value.point_ns)
-        .where(trend_days.c.version == value.version, trend_days.c.unit == value.unit)
+        select(trend_days.c.point_ns, trend_days.c.version)
+        .where(*_is(name), trend_days.c.day <= _utc_day(point_ns, 1))
+        .where(trend_days.c.point_ns < point_ns)
         .order_by(trend_days.c.day.desc(), trend_days.c.point_ns.desc())
         .limit(1)
     )
     with store.read() as connection:
-        return int(connection.execute(query).scalar_one_or_none() or 0)
+        row = connection.execute(query).first()
+    return (row.point_ns, row.version) if row is not None else (0, "")
 
 
 def count_between(store: Store, name: SeriesName, after_ns: int, before_ns: int, most: int) -> int:
     """How many days of a series lie between two instants, both left out; `most` at most."""
-    last = datetime.fromtimestamp(before_ns // 10**9, UTC).date() + timedelta(days=1)
+    days = trend_days.c.day.between(_utc_day(after_ns, -1), _utc_day(before_ns, 1))
     query = (
         select(trend_days.c.id)
-        .where(*_is(name), trend_days.c.day <= last.isoformat())
+        .where(*_is(name), days)
         .where(trend_days.c.point_ns > after_ns, trend_days.c.point_ns < before_ns)
-        .order_by(trend_days.c.day.desc())
         .limit(most)
     )
     with store.read() as connection:
@@ -226,6 +224,12 @@ def _is(name: SeriesName) -> Iterator[ColumnElement[bool]]:
 
 def _day(point_ns: int, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(point_ns // 10**9, zone).date()
+
+
+def _utc_day(point_ns: int, later_d: int) -> str:
+    """So many days later than an instant, which is the day after or before in any zone."""
+    day = datetime.fromtimestamp(point_ns // 10**9, UTC).date() + timedelta(days=later_d)
+    return day.isoformat()
 
 
 def _bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:

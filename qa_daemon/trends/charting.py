@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from qa_daemon.store.chart_limits import ChartLimits
 from qa_daemon.store.store import Store
 from qa_daemon.store.trend_cuts import Cuts
 from qa_daemon.store.trend_days import TrendDay, count_between, newest_before
-from qa_daemon.store.trend_series import Point, SeriesName, processes
+from qa_daemon.store.trend_series import InUnit, Made, Point, SeriesName, processes
 from qa_daemon.trends.chart import PHASE_ONE, Chart, Usual, chart_of, usual_of
 from qa_daemon.trends.series import Known
 from qa_daemon.trends.signals import ChartSeen, Kind
@@ -23,6 +23,10 @@ Numbers = NDArray[np.floating[Any]]
 Marks = NDArray[np.bool_]
 Instants = NDArray[np.integer[Any]]
 END_NS = 2**63 - 1
+
+
+class Charted(Made, InUnit, Protocol):
+    """A value on a chart: it has an instant, the version of its analyzer, and a unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +86,38 @@ class Older:
     """What is known of the time before the first value read.
 
     `cut_ns`: when something was last done to the series, 0 for never; `values`: how many there are
-    since then, `PHASE_ONE` at most.  `version` and `unit` are those of the first value: limits in
-    another unit, or found by another analyzer, are not carried over to it.
+    since the limits in force then were found, `PHASE_ONE` at most.
     """
 
     cut_ns: int
-    version: str
-    unit: str
     values: int = PHASE_ONE
 
-    def carried(self, limits: Sequence[ChartLimits], first_ns: int) -> ChartLimits | None:
+    def carried(self, limits: Sequence[ChartLimits], first: Charted) -> ChartLimits | None:
         """What the first value is held against, if that was known before it."""
-        last = chart_limits.in_force(limits, first_ns - 1)
+        last = chart_limits.in_force(limits, first.point_ns - 1)
         if last is None or last.since_ns <= self.cut_ns:
             return None
-        is_alike = last.version in ("", self.version) and last.unit in ("", self.unit)
-        return last if is_alike else None
+        return last if _is_for(last, first) else None
 
 
 def stretches(
-    limits: Sequence[ChartLimits], point_ns: Instants, process: Instants, older: Older
+    limits: Sequence[ChartLimits], points: Sequence[Charted], process: Instants, older: Older
 ) -> list[Stretch]:
     """What each value of a series is held against, in order; `limits` are all that are known.
 
-    `point_ns` and `process` have shape (n,).  Limits hold for the process in which they were found
-    or signed, and for no other.
+    `points` and `process` have shape (n,).  Limits hold for the process in which they were found
+    or signed, in the unit and by the analyzer they were found with, and for no other.
     """
     found: list[Stretch] = []
+    point_ns = np.array([point.point_ns for point in points], dtype=np.int64)
     firsts = np.flatnonzero(np.diff(process, prepend=process[:1] - 1))
     for k, first in enumerate(firsts.tolist()):
         end = int(firsts[k + 1]) if k + 1 < firsts.size else point_ns.size
         since_ns = int(point_ns[first])
         until_ns = int(point_ns[end]) if end < point_ns.size else None
-        own = [c for c in limits if since_ns <= c.since_ns < (until_ns or END_NS)]
-        carried = older.carried(limits, since_ns) if first == 0 else None
+        known = [c for c in limits if since_ns <= c.since_ns < (until_ns or END_NS)]
+        own = [c for c in known if _is_for(c, points[first])]
+        carried = older.carried(limits, points[first]) if first == 0 else None
         own = [carried, *own] if carried is not None else own
         starts = [max(first, int(np.searchsorted(point_ns, c.since_ns))) for c in own]
         for limit, start, after in zip(own, starts, [*starts, end][1:], strict=True):
@@ -131,13 +133,10 @@ def laid(
     limits = [each for each in chart_limits.of(store, name) if each.since_ns < until_ns]
     if not days:
         return Laid((), np.zeros(0, dtype=np.int64), (), limits)
-    cuts_ns, first = cuts.of(name), days[0]
-    cut_ns = max((ns for ns in cuts_ns if ns < first.point_ns), default=0)
-    count = count_between(store, name, cut_ns, first.point_ns, PHASE_ONE)
-    older = Older(cut_ns, first.version, first.unit, count)
-    point_ns = np.array([day.point_ns for day in days], dtype=np.int64)
+    cuts_ns = cuts.of(name)
+    older = _older(store, name, cuts_ns, limits, days[0])
     process = processes(days, cuts_ns)
-    return Laid(tuple(days), process, tuple(stretches(limits, point_ns, process, older)), limits)
+    return Laid(tuple(days), process, tuple(stretches(limits, days, process, older)), limits)
 
 
 def chart(store: Store, name: SeriesName, cuts: Cuts, of: Known) -> Stretch | None:
@@ -146,22 +145,23 @@ def chart(store: Store, name: SeriesName, cuts: Cuts, of: Known) -> Stretch | No
     None where its values do not say yet what is usual.
     """
     points, series = of
-    point_ns = np.array([point.point_ns for point in points], dtype=np.int64)
     first = int(np.argmax(series.now))
     begins = points[first]
-    cut_ns = max((ns for ns in cuts.of(name) if ns < points[0].point_ns), default=0)
-    older = Older(cut_ns, points[0].version, points[0].unit)
     known = chart_limits.of(store, name)
-    last_ns = points[first - 1].point_ns if first > 0 else newest_before(store, name, begins)
-    carried = older.carried(known, begins.point_ns) if first == 0 else None
-    # Of a process that is older than what was read, what was found stays as it is.
-    is_held = carried is not None and (carried.signed_by or carried.since_ns <= last_ns)
-    found = None if is_held else _found(begins, series.values[first:])
-    if found is not None:
+    older = _older(store, name, cuts.of(name), known, points[0])
+    last_ns, version = newest_before(store, name, begins.point_ns)
+    last_ns = max(last_ns, points[first - 1].point_ns if first > 0 else 0)
+    carried = older.carried(known, begins) if first == 0 else None
+    is_older = version == begins.version
+    if carried is not None and (carried.signed_by or (is_older and carried.since_ns <= last_ns)):
+        # Of a process that is older than what was read, what was found stays as it is.
+        chart_limits.drop_found(store, name, known, begins.point_ns)
+        known = chart_limits.of(store, name)
+    elif (found := _found(begins, series.values[first:])) is not None:
         chart_limits.keep_found(store, name, found, last_ns + 1)
         known = chart_limits.of(store, name)
-    every = stretches(known, point_ns, series.process, older)
-    newest = (one for one in every if one.first < one.end == point_ns.size)
+    every = stretches(known, points, series.process, older)
+    newest = (one for one in every if one.first < one.end == len(points))
     return next(newest, None)
 
 
@@ -195,6 +195,25 @@ def limits_from(usual: Usual, since_ns: int, version: str, unit: str) -> ChartLi
 def usual_from(limits: ChartLimits) -> Usual:
     """The same for the chart."""
     return Usual(limits.center, limits.sigma, limits.n, limits.alike, limits.widened)
+
+
+def _older(
+    store: Store,
+    name: SeriesName,
+    cuts_ns: Sequence[int],
+    limits: Sequence[ChartLimits],
+    first: Charted,
+) -> Older:
+    older = Older(max((ns for ns in cuts_ns if ns < first.point_ns), default=0))
+    carried = older.carried(limits, first)
+    if carried is None or carried.signed_by is not None:
+        return older
+    count = count_between(store, name, carried.since_ns - 1, first.point_ns, PHASE_ONE)
+    return replace(older, values=count)
+
+
+def _is_for(limits: ChartLimits, value: Charted) -> bool:
+    return limits.version in ("", value.version) and limits.unit in ("", value.unit)
 
 
 def _phase_one_left(limits: ChartLimits, since_ns: int, older: Older) -> int:

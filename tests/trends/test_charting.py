@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from qa_daemon.store import chart_limits, service_events
+from qa_daemon.store import chart_limits, service_events, trend_cuts, trend_days
 from qa_daemon.store.chart_limits import ChartLimits
 from qa_daemon.store.schema import audit
 from qa_daemon.store.service_events import EventKind, ServiceEvent
-from qa_daemon.store.trend_series import SeriesName
+from qa_daemon.store.trend_series import Point, SeriesName
+from qa_daemon.trends.charting import Older, laid, stretches
 from tests.trends.histories import BEAM, START, History, quiet
 
 NAME = SeriesName("SRT1", "srt_output", "output_deviation", BEAM)
@@ -97,3 +99,61 @@ def test_what_was_signed_stays_when_the_first_values_go_on(tmp_path: Path) -> No
     limits = chart_limits.of(history.store, NAME)
     assert [one.n for one in limits] == [23, 22]
     assert chart_limits.in_force(limits, _ns(23)) == signed
+
+
+OLD = ChartLimits(_ns(-900), 0.0, 0.4, 25, version="1", unit="%")
+"""Found from values that are older than what signals look back on."""
+
+
+def test_a_version_keeps_its_limits_when_only_the_next_is_looked_back_on(tmp_path: Path) -> None:
+    history = History(tmp_path, empty=True)
+    history.follow(history.save_all(quiet(25), first_day=-900))
+    chart_limits.keep_found(history.store, NAME, OLD, 1)
+    ids = [history.save(k, x, version="2") for k, x in enumerate(quiet(25, 2))]
+    history.follow(*ids)
+    before, after = chart_limits.of(history.store, NAME)
+    assert before == OLD
+    assert (after.since_ns, after.version) == (_ns(0), "2")
+
+
+def test_limits_found_after_an_event_go_with_it_from_an_old_process(tmp_path: Path) -> None:
+    history = History(tmp_path, empty=True)
+    ids = [history.save(k - 900, x) for k, x in enumerate(quiet(25))]
+    chart_limits.keep_found(history.store, NAME, OLD, 1)
+    ids += [history.save(k, x) for k, x in enumerate(quiet(50, 5))]
+    history.follow(*ids)
+    assert chart_limits.of(history.store, NAME) == [OLD]
+    event = ServiceEvent("SRT1", EventKind.REPAIR, "tube", _ns(24.5))
+    service_events.enter(history.store, [event], "A. Physicist")
+    history.follow(ids[-1])
+    assert [one.since_ns for one in chart_limits.of(history.store, NAME)] == [_ns(-900), _ns(25)]
+    (stored,) = service_events.every(history.store, "SRT1")
+    service_events.withdraw(history.store, "SRT1", stored.id, "A. Physicist", "wrong")
+    history.follow(ids[-1])
+    assert chart_limits.of(history.store, NAME) == [OLD]
+
+
+@pytest.mark.parametrize("changed", [{"unit": "cGy"}, {"version": "2"}])
+def test_signed_limits_hold_in_their_unit_and_for_their_version_alone(
+    changed: dict[str, str],
+) -> None:
+    """Signed while values in another unit came, which are left out; or all are judged anew."""
+    points = [Point(k, _ns(k), 0.0, -3.0, 3.0, "1", "%") for k in range(9)]
+    found = ChartLimits(_ns(0), 0.0, 0.4, 25, version="1", unit="%")
+    signed = replace(found, since_ns=_ns(4.5), center=9.0, signed_by="A", reason="x")
+    process = np.zeros(9, dtype=np.int64)
+    for one, held in ((signed, [found, signed]), (replace(signed, **changed), [found])):
+        made = stretches([found, one], points, process, Older(0))
+        assert [stretch.limits for stretch in made] == held
+
+
+def test_first_values_are_counted_from_those_that_limits_were_found_from(tmp_path: Path) -> None:
+    """Values of another version before them are none of them."""
+    history = History(tmp_path)
+    ids = [history.save(k, x, version="2") for k, x in enumerate(quiet(40, 2), 60)]
+    history.follow(*ids)
+    cuts, since = trend_cuts.read(history.store, "SRT1"), (START + timedelta(days=70)).date()
+    (held,) = laid(
+        history.store, NAME, cuts, trend_days.days_of(history.store, NAME, since)
+    ).stretches
+    assert (held.limits.since_ns, held.judged) == (_ns(60), 20)
