@@ -91,7 +91,7 @@ def enter(store: Store, events: Iterable[ServiceEvent], actor: str) -> int:
                 subject=f"machine {event.machine}",
                 detail=row,
             )
-            look_again(connection, event.machine, event.point_ns)
+            look_again(store, connection, event.machine, event.point_ns)
             entered += 1
     return entered
 
@@ -119,7 +119,7 @@ def withdraw(store: Store, machine: str, identity: int, actor: str, reason: str)
             subject=f"machine {machine}",
             detail={"event": identity, "reason": reason},
         )
-        look_again(connection, machine, point_ns)
+        look_again(store, connection, machine, point_ns)
 
 
 def every(store: Store, machine: str, since_ns: int = 0) -> list[StoredEvent]:

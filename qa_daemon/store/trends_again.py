@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, or_, select
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, Select, func, select
 
 from qa_daemon.store.outbox import enqueue
 from qa_daemon.store.schema import results
+from qa_daemon.store.schema_trends import trend_days
+from qa_daemon.store.store import Store
+from qa_daemon.store.trend_series import LOOKED_BACK
 
 FOLLOWER = "trends"
 AROUND_NS = 26 * 3600 * 10**9
 """The longest day of any clinic, 25 h, and whatever is left of a second."""
-NEWEST = 50
 
 
-def look_again(connection: Connection, machine: str, point_ns: int) -> None:
-    """Results about an instant, whose day is made anew, and the newest, which signals are about."""
-    here = (results.c.machine == machine, results.c.active)
-    newest = select(results.c.id).where(*here).order_by(results.c.point_ns.desc()).limit(NEWEST)
-    about = results.c.point_ns.between(point_ns - AROUND_NS, point_ns + AROUND_NS)
-    query = select(results.c.id).where(*here, or_(about, results.c.id.in_(newest)))
-    for identity in connection.execute(query.order_by(results.c.id)).scalars().all():
+def look_again(store: Store, connection: Connection, machine: str, point_ns: int) -> None:
+    """Results about an instant, whose day is made anew, and the newest of each series since then.
+
+    What a series says is said by its newest value, however many results of others came after it.
+    """
+    about = (
+        select(results.c.id)
+        .where(results.c.machine == machine, results.c.active)
+        .where(results.c.point_ns.between(point_ns - AROUND_NS, point_ns + AROUND_NS))
+    )
+    day = datetime.fromtimestamp((point_ns - AROUND_NS) // 10**9, UTC).date()
+    since = max(day, store.instant().date() - LOOKED_BACK - timedelta(days=1))
+    found = set(connection.execute(about).scalars())
+    found |= set(connection.execute(_newest(machine, since.isoformat())).scalars())
+    for identity in sorted(found):
         enqueue(connection, FOLLOWER, identity)
+
+
+def _newest(machine: str, since: str) -> Select[tuple[int]]:
+    """A result of the newest day of each series of a machine, among days since one."""
+    here = trend_days.c
+    series = (
+        here.analyzer,
+        here.metric,
+        here.place,
+        here.energy,
+        here.judged_as,
+        here.technique,
+    )
+    number = func.row_number().over(partition_by=series, order_by=here.point_ns.desc())
+    days = (
+        select(here.result, number.label("number"))
+        .where(here.machine == machine, here.day >= since)
+        .subquery()
+    )
+    return select(days.c.result).where(days.c.number == 1).distinct()

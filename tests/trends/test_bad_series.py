@@ -163,6 +163,20 @@ def test_an_event_lets_its_machine_be_looked_at_once_more(steady: Machine) -> No
     assert trend_signals.open_of(steady.made.store, "TB1") == []
 
 
+def test_an_event_reaches_a_series_that_is_older_than_many_results_of_others(
+    machine: Machine,
+) -> None:
+    """A check every third day, and after the last one a week of many deliveries."""
+    noise = np.random.default_rng(1).normal(0.2, 0.01, 30)
+    rare = [machine.save(float(v), 100 - 3 * k, technique="static") for k, v in enumerate(noise)]
+    stepped = machine.save(0.46, 9.0, technique="static")
+    others = [machine.save(0.2 + 0.01 * (k % 3), 6 - k / 12, technique="vmat") for k in range(60)]
+    assert "step" in {s.kind for s in machine.follow(*rare, stepped, *others)}
+    service_events.enter(machine.made.store, [_event(11.5)], "A. Physicist")
+    _drain(machine)
+    assert trend_signals.open_of(machine.made.store, "TB1") == []
+
+
 def test_what_is_asked_for_again_while_it_is_taken_is_not_lost(machine: Machine) -> None:
     outbox = Outbox(machine.made.store, "trends")
     result = machine.save(0.2, 1.0)
@@ -211,6 +225,5 @@ def _drain(machine: Machine) -> None:
     """What the service does with the outbox."""
     outbox = Outbox(machine.made.store, "trends")
     items = outbox.pending(1000)
-    assert items
     machine.follow(*(item.result for item in items))
     outbox.done(items)
