@@ -151,7 +151,7 @@ def test_first_values_are_counted_from_those_that_limits_were_found_from(tmp_pat
     """Values of another version before them are none of them."""
     history = History(tmp_path)
     ids = [history.save(k, x, version="2") for k, x in enumerate(quiet(40, 2), 60)]
-    history.follow(*ids)
+    history.follow(*range(1, ids[-1] + 1))
     cuts, since = trend_cuts.read(history.store, "SRT1"), (START + timedelta(days=70)).date()
     (held,) = laid(
         history.store, NAME, cuts, trend_days.days_of(history.store, NAME, since)
