@@ -19,9 +19,10 @@ from dashboards.web.people import form_of
 from dashboards.web.reasons import LONGEST_REASON, reason_of
 from dashboards.web.spans import TEN_YEARS_D, AskedTime, asked_time, newest_days
 from dashboards.web.trend_data import MOST_OTHERS, TrendData
-from qa_daemon.store import chart_limits, trend_days
+from qa_daemon.store import chart_limits, trend_cuts, trend_days
 from qa_daemon.store.chart_limits import ChartLimits
 from qa_daemon.store.service_events import instant_of
+from qa_daemon.store.trend_days import TrendDay
 from qa_daemon.store.trend_series import SeriesName
 from qa_daemon.trends.chart import usual_of
 from qa_daemon.trends.charting import limits_from
@@ -154,8 +155,26 @@ def _signed(clinic: Clinic, data: TrendData, what: str) -> ChartLimits:
             "Not signed",
             "Nothing was done: 20 days since the last event are needed to say what is usual.",
         )
-    newest = data.days_of_now[-1]
-    return limits_from(usual, instant_of(clinic.clock()), newest.version, newest.unit)
+    newest, now_ns = data.days_of_now[-1], instant_of(clinic.clock())
+    if _is_over(clinic, data.name, newest, now_ns):
+        raise Refusal(
+            409,
+            "Not signed",
+            "Nothing was done: after the days shown something was done to the machine, or the unit "
+            "or the version of the analyzer changed; they do not say what is usual from now on.",
+        )
+    return limits_from(usual, now_ns, newest.version, newest.unit)
+
+
+def _is_over(clinic: Clinic, name: SeriesName, newest: TrendDay, now_ns: int) -> bool:
+    """Whether the process of a day ended after it."""
+    cuts_ns = trend_cuts.read(clinic.store, name.machine).of(name)
+    if any(newest.point_ns <= ns <= now_ns for ns in cuts_ns):
+        return True
+    today = clinic.clock().astimezone(clinic.site.zone).date()
+    since = trend_days.days_of(clinic.store, name, newest.day, today)
+    after = (day for day in since if day.point_ns > newest.point_ns)
+    return any((day.version, day.unit) != (newest.version, newest.unit) for day in after)
 
 
 def _data(clinic: Clinic, said: AskedSeries, asked: AskedTime) -> TrendData:

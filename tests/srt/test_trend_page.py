@@ -227,3 +227,29 @@ def test_an_event_is_drawn_where_it_was(drifting: tuple[Clinic, Served]) -> None
     service_events.enter(clinic.store, [event], "A. Physicist")
     drawn = json.loads(Visitor(served).get(f"/trend.json?{_query()}").text)
     assert any(trace["name"] == "service event" for trace in drawn["data"])
+
+
+def test_days_before_an_event_say_nothing_of_limits_from_now_on(
+    drifting: tuple[Clinic, Served],
+) -> None:
+    """Forty of them are shown, and a repair came after."""
+    clinic, served = drifting
+    event = ServiceEvent(
+        "SRT1", EventKind.REPAIR, "tube", service_events.instant_of(days_ago(44.5))
+    )
+    service_events.enter(clinic.store, [event], "A. Physicist")
+    physicist = Visitor(served)
+    physicist.sign_in()
+    before = chart_limits.of(clinic.store, NAME)
+    form = {
+        "machine": "SRT1",
+        "metric": METRIC,
+        "place": BEAM,
+        "days": "40",
+        "until": days_ago(46).date().isoformat(),
+        "do": "shown",
+        "reason": "as it was",
+        "token": physicist.token(),
+    }
+    assert physicist.post("/trend", form).status == 409
+    assert chart_limits.of(clinic.store, NAME) == before
