@@ -16,8 +16,10 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, or
 
 from qa_daemon.model import State
 from qa_daemon.store import leaf_errors
+from qa_daemon.store.outbox import enqueue
 from qa_daemon.store.schema import analyses, files, latest, measurements, outbox, results
 from qa_daemon.store.store import bump
+from qa_daemon.store.trends_again import FOLLOWER as TRENDS
 
 Row = Mapping[str, Any] | RowMapping
 LIVE = tuple(s.value for s in (State.QUEUED, State.WAITING, State.DONE, State.QUARANTINED))
@@ -94,6 +96,8 @@ def hand_over(connection: Connection, old: int, heir: int) -> None:
         if successor is not None:
             _repoint_latest(connection, had.id, successor)
             _look_again(connection, had.id)
+            # The days and signals of trends go by what results took the place of.
+            enqueue(connection, TRENDS, successor)
 
 
 def _same(of: Row) -> list[ColumnElement[bool]]:

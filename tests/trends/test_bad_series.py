@@ -177,6 +177,17 @@ def test_an_event_reaches_a_series_that_is_older_than_many_results_of_others(
     assert trend_signals.open_of(machine.made.store, "TB1") == []
 
 
+def test_a_file_that_becomes_a_copy_of_another_leaves_the_trend(steady: Machine) -> None:
+    """Its result is superseded by one that is there already, and that nobody saves anew."""
+    stepped = steady.save(0.46, 0.3, "one.bin")
+    assert steady.follow(stepped) != []
+    newest = steady.days()[-1].day
+    steady.made.arrive("one.bin", f"steady{DAYS - 1}")
+    _drain(steady)
+    assert trend_signals.open_of(steady.made.store, "TB1") == []
+    assert steady.days()[-1].day < newest
+
+
 def test_what_is_asked_for_again_while_it_is_taken_is_not_lost(machine: Machine) -> None:
     outbox = Outbox(machine.made.store, "trends")
     result = machine.save(0.2, 1.0)
