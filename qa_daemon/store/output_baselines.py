@@ -88,7 +88,7 @@ def sign(store: Store, result: int, outputs_at: Sequence[str], actor: str, reaso
             beam = at.removesuffix(WATER)
             _write(connection, store, made, (beam, beam != at), outputs[at], actor, reason)
         since = datetime.fromisoformat(made.since)
-        look_again(store, connection, made.machine, service_events.instant_of(since))
+        look_again(store, connection, made.machine, [service_events.instant_of(since)])
         return len(outputs_at)
 
 

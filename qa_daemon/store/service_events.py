@@ -63,7 +63,7 @@ def enter(store: Store, events: Iterable[ServiceEvent], actor: str) -> int:
 
     The same event again (machine, kind, instant and test) is the one that is there.
     """
-    entered = 0
+    entered: dict[str, list[int]] = {}
     with store.write() as connection:
         for event in events:
             here = (
@@ -91,9 +91,10 @@ def enter(store: Store, events: Iterable[ServiceEvent], actor: str) -> int:
                 subject=f"machine {event.machine}",
                 detail=row,
             )
-            look_again(store, connection, event.machine, event.point_ns)
-            entered += 1
-    return entered
+            entered.setdefault(event.machine, []).append(event.point_ns)
+        for machine, instants_ns in entered.items():
+            look_again(store, connection, machine, instants_ns)
+    return sum(len(instants_ns) for instants_ns in entered.values())
 
 
 def withdraw(store: Store, machine: str, identity: int, actor: str, reason: str) -> None:
@@ -119,7 +120,7 @@ def withdraw(store: Store, machine: str, identity: int, actor: str, reason: str)
             subject=f"machine {machine}",
             detail={"event": identity, "reason": reason},
         )
-        look_again(store, connection, machine, point_ns)
+        look_again(store, connection, machine, [point_ns])
 
 
 def every(store: Store, machine: str, since_ns: int = 0) -> list[StoredEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Select, func, select
@@ -17,25 +18,29 @@ AROUND_NS = 26 * 3600 * 10**9
 """The longest day of any clinic, 25 h, and whatever is left of a second."""
 
 
-def look_again(store: Store, connection: Connection, machine: str, point_ns: int) -> None:
-    """Results about an instant, whose day is made anew, and the newest of each series since then.
+def look_again(
+    store: Store, connection: Connection, machine: str, instants_ns: Sequence[int]
+) -> None:
+    """Results about instants, whose days are made anew, and the newest of each series since then.
 
     What a series says is said by its newest value, however many results of others came after it.
     """
-    about = (
-        select(results.c.id)
-        .where(results.c.machine == machine, results.c.active)
-        .where(results.c.point_ns.between(point_ns - AROUND_NS, point_ns + AROUND_NS))
-    )
-    day = datetime.fromtimestamp((point_ns - AROUND_NS) // 10**9, UTC).date()
+    found: set[int] = set()
+    for ns in instants_ns:
+        about = (
+            select(results.c.id)
+            .where(results.c.machine == machine, results.c.active)
+            .where(results.c.point_ns.between(ns - AROUND_NS, ns + AROUND_NS))
+        )
+        found |= set(connection.execute(about).scalars())
+    day = datetime.fromtimestamp((min(instants_ns) - AROUND_NS) // 10**9, UTC).date()
     since = max(day, store.instant().date() - LOOKED_BACK - timedelta(days=1))
-    found = set(connection.execute(about).scalars())
     found |= set(connection.execute(_newest(machine, since.isoformat())).scalars())
     for identity in sorted(found):
         enqueue(connection, FOLLOWER, identity)
 
 
-def _newest(machine: str, since: str) -> Select[tuple[int]]:
+def _newest(machine: str, since: str) -> Select[int]:
     """A result of the newest day of each series of a machine, among days since one."""
     here = trend_days.c
     series = (
